@@ -1,0 +1,18 @@
+//! The words of Gleaner as types, and its rules as pure functions.
+//!
+//! Everything else imports this crate and this crate imports nothing of ours. It must never do I/O, read
+//! a clock other than through [`clock::Clock`], or know any scholarly service by name.
+
+pub mod artifact;
+pub mod backoff;
+pub mod candidate;
+pub mod clock;
+pub mod identifier;
+pub mod job;
+pub mod key;
+pub mod manifest;
+pub mod next;
+pub mod plan;
+pub mod reason;
+pub mod retry_after;
+pub mod units;

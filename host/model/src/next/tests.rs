@@ -1,0 +1,247 @@
+//! The plan's promises: the right order, no step twice, an end for every job.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::candidate::{Candidate, CandidateUrl, Version};
+use crate::plan::Resolution;
+
+const NOW: UnixMillis = UnixMillis(1_000_000);
+
+fn name(text: &str) -> ResolverName {
+    ResolverName::new(text).unwrap()
+}
+
+fn planner() -> Planner {
+    let takes = |list: &[&str]| list.iter().map(|t| Takes::parse(t).unwrap()).collect::<Vec<_>>();
+    let tier = |list: &[&str]| Tier { name: "t".into(), resolvers: list.iter().map(|n| name(n)).collect() };
+    Planner::new(
+        vec![tier(&["direct", "alpha", "pmc", "absent"]), tier(&["beta"])],
+        Budgets { attempts: NonZeroU32::new(30).unwrap(), time: Duration::from_secs(3600) },
+        [
+            ("direct", takes(&["url"])),
+            ("alpha", takes(&["doi"])),
+            ("pmc", takes(&["pmcid", "doi"])),
+            ("beta", takes(&["doi:10.1000/"])),
+            ("landing", takes(&["landing-page"])),
+        ]
+        .into_iter()
+        .map(|(n, t)| (name(n), t))
+        .collect(),
+    )
+}
+
+fn artifact(ids: &[&str]) -> Artifact {
+    Artifact::new(None, ids.iter().map(|id| Identifier::parse(id).unwrap()).collect()).unwrap()
+}
+
+fn candidate(url: &str, version: Option<Version>, kind: CandidateKind) -> Candidate {
+    Candidate {
+        resolver: name("alpha"),
+        url: CandidateUrl::parse(url).unwrap(),
+        kind,
+        media_type: None,
+        version,
+        license: None,
+        host_type: None,
+        confidence: 0.5,
+    }
+}
+
+fn resolve(text: &str) -> Next {
+    Next::Step(Step::Resolve(name(text)))
+}
+
+fn closed(reason: Reason) -> Fate {
+    Fate::Closed { reason, detail: "why".into() }
+}
+
+#[test]
+fn resolvers_are_asked_in_order_tier_by_tier() {
+    let (planner, work) = (planner(), artifact(&["10.1000/x"]));
+    let mut plan = Plan::default();
+    for expected in ["alpha", "pmc", "beta"] {
+        assert_eq!(planner.next(&plan, &work, NOW), resolve(expected));
+        plan.note(&Step::Resolve(name(expected)), Fate::Answered, NOW);
+    }
+    let Next::End(JobResult::Skipped { reason, .. }) = planner.next(&plan, &work, NOW) else { panic!() };
+    assert_eq!(reason, Reason::NoCandidate);
+}
+
+#[test]
+fn a_prefix_of_a_value_decides_who_is_asked() {
+    let (planner, work) = (planner(), artifact(&["10.2000/x"]));
+    let mut plan = Plan::default();
+    for asked in ["alpha", "pmc"] {
+        plan.note(&Step::Resolve(name(asked)), Fate::Answered, NOW);
+    }
+    assert!(matches!(planner.next(&plan, &work, NOW), Next::End(_)));
+}
+
+#[test]
+fn the_resolver_at_home_in_an_identifier_goes_first() {
+    let (planner, plan) = (planner(), Plan::default());
+    assert_eq!(planner.next(&plan, &artifact(&["10.1000/x", "PMC12"]), NOW), resolve("pmc"));
+    assert_eq!(
+        planner.next(&plan, &artifact(&["10.1000/x", "PMC12", "https://a.example/x"]), NOW),
+        resolve("direct")
+    );
+}
+
+#[test]
+fn known_candidates_are_fetched_before_anyone_is_asked_best_first() {
+    let (planner, work) = (planner(), artifact(&["10.1000/x"]));
+    let mut plan = Plan::default();
+    plan.note(&Step::Resolve(name("alpha")), Fate::Answered, NOW);
+    let file = CandidateKind::File;
+    let new = plan.take_in(
+        Resolution {
+            candidates: vec![
+                candidate("https://a.example/1", Some(Version::Submitted), file),
+                candidate("https://a.example/2", Some(Version::Published), file),
+                candidate("https://a.example/1#again", None, file),
+                candidate("https://a.example/page", None, CandidateKind::LandingPage),
+            ],
+            ..Resolution::default()
+        },
+        &work.identifiers,
+    );
+    assert_eq!(new, 3);
+    assert_eq!(planner.next(&plan, &work, NOW), Next::Step(Step::Fetch(1)));
+    plan.note(&Step::Fetch(1), closed(Reason::HtmlInsteadOfPdf), NOW);
+    assert_eq!(planner.next(&plan, &work, NOW), Next::Step(Step::Fetch(0)));
+    plan.note(&Step::Fetch(0), closed(Reason::NotFound), NOW);
+    assert_eq!(planner.next(&plan, &work, NOW), resolve("pmc"));
+    assert_eq!(plan.failed_urls().count(), 2);
+}
+
+#[test]
+fn an_accepted_file_ends_the_job() {
+    let (planner, work) = (planner(), artifact(&["10.1000/x"]));
+    let mut plan = Plan::default();
+    let candidates = vec![candidate("https://a.example/1", None, CandidateKind::File)];
+    plan.take_in(Resolution { candidates, ..Resolution::default() }, &[]);
+    plan.note(&Step::Fetch(0), Fate::Accepted { sha256: "ab".into(), known: false }, NOW);
+    let end = JobResult::Done { reason: Reason::Ok, sha256: "ab".into() };
+    assert_eq!(planner.next(&plan, &work, NOW), Next::End(end));
+}
+
+#[test]
+fn a_failed_step_waits_behind_everything_and_the_job_waits_only_for_it() {
+    let (planner, work) = (planner(), artifact(&["10.1000/x"]));
+    let (mut plan, later) = (Plan::default(), NOW.after(Duration::from_secs(60)));
+    let alpha = Step::Resolve(name("alpha"));
+    plan.note_failure(&alpha, (Reason::Timeout, "t".into()), later, 3, NOW);
+    assert_eq!(planner.next(&plan, &work, NOW), resolve("pmc"));
+    plan.note(&Step::Resolve(name("pmc")), Fate::Answered, NOW);
+    plan.note(&Step::Resolve(name("beta")), Fate::Answered, NOW);
+    assert_eq!(planner.next(&plan, &work, NOW), Next::Wait(alpha.clone(), later));
+    assert_eq!(planner.next(&plan, &work, later), Next::Step(alpha.clone()));
+    plan.note_failure(&alpha, (Reason::Timeout, "t".into()), later, 3, NOW);
+    plan.note_failure(&alpha, (Reason::Timeout, "t".into()), later, 3, NOW);
+    let Next::End(end) = planner.next(&plan, &work, NOW) else { panic!() };
+    assert_eq!((end.reason(), end.detail()), (Reason::Timeout, "alpha: t"));
+}
+
+#[test]
+fn landing_pages_make_their_resolver_applicable() {
+    let (planner, work) = (planner(), artifact(&["https://a.example/x"]));
+    let mut plan = Plan::default();
+    plan.note(&Step::Resolve(name("direct")), Fate::Answered, NOW);
+    assert!(matches!(planner.next(&plan, &work, NOW), Next::End(_)));
+    let candidates = vec![candidate("https://a.example/page", None, CandidateKind::LandingPage)];
+    plan.take_in(Resolution { candidates, ..Resolution::default() }, &[]);
+    assert_eq!(planner.next(&plan, &work, NOW), resolve("landing"));
+}
+
+#[test]
+fn discovered_identifiers_make_resolvers_applicable() {
+    let (planner, work) = (planner(), artifact(&["https://a.example/x"]));
+    let mut plan = Plan::default();
+    plan.note(&Step::Resolve(name("direct")), Fate::Answered, NOW);
+    let discovered = vec![Identifier::parse("PMC12").unwrap()];
+    plan.take_in(Resolution { discovered, ..Resolution::default() }, &work.identifiers);
+    assert_eq!(planner.next(&plan, &work, NOW), resolve("pmc"));
+}
+
+#[test]
+fn a_hint_restricts_to_one_resolver_and_says_when_it_is_missing() {
+    let planner = planner();
+    let mut work = artifact(&["10.1000/x"]);
+    work.resolver_hint = Some("beta".into());
+    assert_eq!(planner.next(&Plan::default(), &work, NOW), resolve("beta"));
+    work.resolver_hint = Some("gamma".into());
+    let Next::End(end) = planner.next(&Plan::default(), &work, NOW) else { panic!() };
+    assert_eq!(end.reason(), Reason::PluginUnavailable);
+}
+
+#[test]
+fn budgets_end_a_job() {
+    let (planner, work) = (planner(), artifact(&["10.1000/x"]));
+    let plan = Plan { tries: 30, started: Some(NOW), ..Plan::default() };
+    let Next::End(end) = planner.next(&plan, &work, NOW) else { panic!() };
+    assert_eq!((end.reason(), end.detail()), (Reason::BudgetExhausted, "attempts: 30 used"));
+    let plan = Plan { tries: 1, started: Some(NOW), ..Plan::default() };
+    let Next::End(end) = planner.next(&plan, &work, NOW.after(Duration::from_secs(3601))) else { panic!() };
+    assert_eq!((end.reason(), end.detail()), (Reason::BudgetExhausted, "time: over 1h"));
+}
+
+#[derive(Debug, Clone)]
+enum Event {
+    Answer(Vec<(u8, bool)>),
+    Fail,
+    Close,
+    Accept,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        proptest::collection::vec((any::<u8>(), any::<bool>()), 0..5).prop_map(Event::Answer),
+        Just(Event::Fail),
+        Just(Event::Close),
+        Just(Event::Accept),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn every_job_ends_and_no_closed_step_runs_again(events in proptest::collection::vec(event(), 40)) {
+        let (planner, work) = (planner(), artifact(&["10.1000/x", "PMC12", "https://a.example/x"]));
+        let (mut plan, mut now) = (Plan::default(), NOW);
+        let mut ended = false;
+        for event in events {
+            let step = match planner.next(&plan, &work, now) {
+                Next::Step(step) => step,
+                Next::Wait(step, until) => {
+                    prop_assert!(until > now);
+                    now = until;
+                    step
+                }
+                Next::End(_) => { ended = true; break }
+            };
+            let open = matches!(plan.fate(&step), Fate::Open { .. });
+            prop_assert!(open);
+            match (event, &step) {
+                (Event::Answer(urls), Step::Resolve(_)) => {
+                    plan.note(&step, Fate::Answered, now);
+                    let candidates = urls.iter().map(|(n, page)| {
+                        let kind = if *page { CandidateKind::LandingPage } else { CandidateKind::File };
+                        candidate(&format!("https://h{}.example/{n}", n % 3), None, kind)
+                    }).collect();
+                    plan.take_in(Resolution { candidates, ..Resolution::default() }, &work.identifiers);
+                }
+                (Event::Accept, Step::Fetch(_)) => {
+                    plan.note(&step, Fate::Accepted { sha256: "00".into(), known: true }, now);
+                }
+                (Event::Close, _) => plan.note(&step, closed(Reason::NotFound), now),
+                _ => {
+                    let at = now.after(Duration::from_secs(10));
+                    plan.note_failure(&step, (Reason::Timeout, String::new()), at, 3, now);
+                }
+            }
+            let stored = plan.to_json();
+            prop_assert_eq!(&Plan::from_json(&stored).unwrap(), &plan);
+        }
+        prop_assert!(ended, "40 steps are over the budget of 30");
+    }
+}
