@@ -124,6 +124,15 @@ impl Planner {
         }
     }
 
+    /// Every resolver that can be asked and was not, in order.
+    pub fn calls(&self, plan: &Plan, artifact: &Artifact) -> Vec<ResolverName> {
+        let call = |step| match step {
+            Step::Resolve(name) => Some(name),
+            Step::Fetch(_) => None,
+        };
+        self.open_steps(plan, artifact).into_iter().filter_map(call).collect()
+    }
+
     /// Every step that is open, in order.
     fn open_steps(&self, plan: &Plan, artifact: &Artifact) -> Vec<Step> {
         let mut fetches: Vec<usize> = (0..plan.candidates.len())

@@ -1,0 +1,85 @@
+//! `gleaner config show` and `config check`.
+
+use serde_json::json;
+
+use crate::args::Config;
+use crate::context::Context;
+use crate::exit::{Exit, Failed};
+
+/// Shows or checks.
+pub(crate) async fn config(context: &Context, command: Config) -> Result<Exit, Failed> {
+    match command {
+        Config::Show => show(context),
+        Config::Check => check(context).await,
+    }
+}
+
+fn show(context: &Context) -> Result<Exit, Failed> {
+    let layers = &context.loaded.layers;
+    let rows = layers.flattened();
+    if context.output.is_json() {
+        let values: Vec<_> = rows
+            .iter()
+            .map(|(key, value)| json!({ "key": key, "value": value, "origin": layers.origin(key) }))
+            .collect();
+        context.output.json(&values)?;
+    } else {
+        let rows: Vec<_> =
+            rows.into_iter().map(|(key, value)| (layers.origin(&key).to_owned(), key, value)).collect();
+        let rows: Vec<_> = rows.into_iter().map(|(origin, key, value)| vec![key, origin, value]).collect();
+        context.output.table(&["KEY", "ORIGIN", "VALUE"], &rows)?;
+    }
+    Ok(Exit::Well)
+}
+
+/// The configuration is valid when this runs at all; what is left to check is what it names.
+async fn check(context: &Context) -> Result<Exit, Failed> {
+    let mut problems = Vec::new();
+    let runtime = context.runtime()?;
+    let resolvers = context.resolvers(&runtime).await;
+    for refused in resolvers.refused() {
+        problems.push(format!("{}: {}", refused.path.display(), refused.problem));
+    }
+    let names: Vec<_> = resolvers.list().map(|(plugin, _)| plugin.info.name.clone()).collect();
+    for (name, config) in &context.loaded.config.resolvers {
+        if config.enabled != Some(false) && !names.contains(name) {
+            problems.push(format!("resolvers.{name} is configured, and no such resolver is installed"));
+        }
+    }
+    for (plugin, _) in resolvers.list() {
+        let config = context.loaded.config.resolvers.get(&plugin.info.name);
+        let required = plugin.info.settings.iter().filter_map(|(setting, _)| setting.strip_suffix('!'));
+        for setting in required {
+            let given = match setting {
+                "contact" => context.loaded.config.contact.is_some(),
+                "base-url" => config.is_some_and(|config| config.base_url.is_some()),
+                setting => config.is_some_and(|config| config.settings.contains_key(setting)),
+            };
+            if !given {
+                problems.push(format!("resolver {} needs the setting {setting:?}", plugin.info.name));
+            }
+        }
+    }
+    if context.loaded.config.contact.is_none() {
+        problems.push(
+            "contact is not set, so no public service will be asked; add contact = \"you@example.org\""
+                .into(),
+        );
+    }
+    // Made here and dropped: it reads the certificate files that the configuration names.
+    context.sources(resolvers)?;
+    let file = context.loaded.file.as_ref().map_or("none".to_owned(), |path| path.display().to_string());
+    if context.output.is_json() {
+        context.output.json(&json!({ "file": file, "hash": context.loaded.hash, "problems": problems }))?;
+    } else {
+        context.output.line(&format!(
+            "file: {file}\nhash: {}\nresolvers: {}",
+            context.loaded.hash,
+            names.len()
+        ))?;
+        for problem in &problems {
+            context.output.line(&format!("problem: {problem}"))?;
+        }
+    }
+    Ok(if problems.is_empty() { Exit::Well } else { Exit::Configuration })
+}

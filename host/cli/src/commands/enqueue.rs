@@ -1,0 +1,198 @@
+//! Adding works to the queue, from arguments, lists and JSON lines.
+//!
+//! Good works are kept whatever the bad ones are; each bad one is named on standard error.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
+use std::time::Duration;
+
+use gleaner_model::artifact::Artifact;
+use gleaner_model::clock::UnixMillis;
+use gleaner_model::identifier::Identifier;
+use gleaner_model::job::{JobId, Priority};
+use gleaner_model::key::{Key, ResolverName};
+use gleaner_model::next::{Next, Planner};
+use gleaner_model::plan::Plan;
+use gleaner_store::{Enqueued, Library, NewJob, WorkQueue};
+use serde::Serialize;
+
+use crate::args;
+use crate::context::Context;
+use crate::exit::{Exit, Failed};
+use crate::input::{Notation, Works};
+
+/// Jobs a transaction.
+const BATCH: usize = 2000;
+
+/// What became of an input.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Added {
+    /// Works that are new.
+    new: u64,
+    /// Works that had a job.
+    known: u64,
+    /// Works that had been skipped long ago, and start anew.
+    requeued: u64,
+    /// Works whose identifiers belong to several jobs.
+    conflicts: u64,
+    /// Lines that name no work.
+    broken: u64,
+    /// The jobs, each once.
+    #[serde(skip)]
+    pub(crate) jobs: Vec<JobId>,
+}
+
+impl Added {
+    /// 1 when something of the input could not be used.
+    pub(crate) fn exit(&self) -> Exit {
+        if self.broken + self.conflicts > 0 { Exit::SomeFailed } else { Exit::Well }
+    }
+}
+
+/// Adds works to a library.
+pub(crate) struct Enqueuer<'a> {
+    library: &'a Library,
+    planner: Planner,
+    resolver: Option<ResolverName>,
+    recheck_after: Duration,
+    batch: Vec<NewJob>,
+    added: Added,
+}
+
+impl<'a> Enqueuer<'a> {
+    pub(crate) fn new(context: &Context, library: &'a Library, planner: Planner) -> Self {
+        let recheck_after = context.loaded.config.orchestrator.recheck_after.0;
+        Self { library, planner, resolver: None, recheck_after, batch: Vec::new(), added: Added::default() }
+    }
+
+    /// Only this resolver is to be asked for them.
+    pub(crate) fn hint(mut self, resolver: Option<ResolverName>) -> Self {
+        self.resolver = resolver;
+        self
+    }
+
+    /// Adds what the arguments name.
+    pub(crate) async fn works(mut self, works: &args::Works) -> Result<Added, Failed> {
+        if works.ids.is_empty() && works.input.is_none() {
+            return Err(Failed::usage("nothing to add: give identifiers, or a list with --input FILE"));
+        }
+        for (position, text) in works.ids.iter().enumerate() {
+            match Identifier::parse(text) {
+                Ok(identifier) => self.add(Artifact::of(identifier)).await?,
+                Err(error) => self.complain(&format!("argument {}: {error}", position + 1)),
+            }
+        }
+        if let Some(path) = &works.input {
+            self.read(path, Notation::List).await?;
+        }
+        self.finish().await
+    }
+
+    /// Adds the works of a JSON-lines file.
+    pub(crate) async fn import(mut self, path: &Path) -> Result<Added, Failed> {
+        self.read(path, Notation::Json).await?;
+        self.finish().await
+    }
+
+    async fn read(&mut self, path: &Path, notation: Notation) -> Result<(), Failed> {
+        let name = path.display().to_string();
+        let unreadable = |error: io::Error| Failed::usage(format!("cannot read {name}: {error}"));
+        let reader: Box<dyn BufRead + Send> = if path == Path::new("-") {
+            Box::new(BufReader::new(io::stdin()))
+        } else {
+            Box::new(BufReader::with_capacity(1 << 16, File::open(path).map_err(unreadable)?))
+        };
+        for work in Works::new(reader, notation) {
+            match work.map_err(unreadable)? {
+                Ok(artifact) => self.add(artifact).await?,
+                Err(bad) => self.complain(&format!("{name}: {bad}")),
+            }
+        }
+        Ok(())
+    }
+
+    fn complain(&mut self, message: &str) {
+        self.added.broken += 1;
+        report(message);
+    }
+
+    async fn add(&mut self, mut artifact: Artifact) -> Result<(), Failed> {
+        if let Some(resolver) = &self.resolver {
+            artifact.resolver_hint = Some(resolver.to_string());
+        }
+        let key = first_key(&self.planner, &artifact);
+        self.batch.push(NewJob { artifact, key, priority: Priority::default(), not_before: None });
+        if self.batch.len() >= BATCH {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), Failed> {
+        let batch = std::mem::take(&mut self.batch);
+        let names: Vec<_> = batch.iter().map(|job| job.artifact.id.clone()).collect();
+        let results = self.library.enqueue(batch, self.recheck_after).await?;
+        for (name, result) in names.into_iter().zip(results) {
+            let added = &mut self.added;
+            match result {
+                Enqueued::New(job) => {
+                    added.new += 1;
+                    added.jobs.push(job);
+                }
+                Enqueued::Known(job) => {
+                    added.known += 1;
+                    added.jobs.push(job);
+                }
+                Enqueued::Requeued(job) => {
+                    added.requeued += 1;
+                    added.jobs.push(job);
+                }
+                Enqueued::Conflict { jobs } => {
+                    added.conflicts += 1;
+                    let jobs: Vec<_> = jobs.iter().map(|(id, name)| format!("job {id} ({name})")).collect();
+                    report(&format!(
+                        "{name}: its identifiers belong to several jobs: {}; nothing was changed. Give the works apart",
+                        jobs.join(", ")
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn finish(mut self) -> Result<Added, Failed> {
+        self.flush().await?;
+        self.added.jobs.sort_unstable();
+        self.added.jobs.dedup();
+        Ok(self.added)
+    }
+}
+
+/// What a new job's first step is limited by.
+fn first_key(planner: &Planner, artifact: &Artifact) -> Key {
+    let plan = Plan::default();
+    match planner.next(&plan, artifact, UnixMillis::default()) {
+        Next::Step(step) => plan.key(&step),
+        Next::Wait(..) | Next::End(_) => Key::Plan,
+    }
+}
+
+/// A line for the user, which must not break the run when nobody reads it.
+fn report(message: &str) {
+    use std::io::Write;
+    let _ = writeln!(io::stderr().lock(), "{message}");
+}
+
+/// Prints what became of the input, as a command of its own.
+pub(crate) fn print(context: &Context, added: &Added) -> Result<Exit, Failed> {
+    if context.output.is_json() {
+        context.output.json(added)?;
+    } else {
+        let Added { new, known, requeued, conflicts, broken, .. } = added;
+        context.output.line(&format!(
+            "{new} new, {known} known, {requeued} started anew, {conflicts} conflicts, {broken} broken"
+        ))?;
+    }
+    Ok(added.exit())
+}

@@ -1,0 +1,18 @@
+//! `gleaner get`: enqueue works and work until they have ended.
+
+use crate::args::Get;
+use crate::commands::enqueue::Enqueuer;
+use crate::commands::run;
+use crate::context::Context;
+use crate::exit::{Exit, Failed};
+
+/// Enqueues and drains.
+pub(crate) async fn get(context: &Context, args: &Get) -> Result<Exit, Failed> {
+    let library = context.library()?;
+    let runtime = context.runtime()?;
+    let resolvers = context.resolvers(&runtime).await;
+    let planner = context.planner(&resolvers);
+    let added = Enqueuer::new(context, &library, planner).works(&args.works).await?;
+    let input = added.exit();
+    run::work_on(context, library, resolvers, added.jobs, args.max_wait.0, input).await
+}

@@ -1,0 +1,102 @@
+//! `gleaner library list|export|verify`.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use gleaner_model::job::JobId;
+use serde_json::json;
+
+use crate::args::Library;
+use crate::context::Context;
+use crate::exit::{Exit, Failed};
+use crate::output::bytes;
+
+/// Rows read at a time.
+const PAGE: u32 = 1000;
+
+/// Lists, exports or verifies.
+pub(crate) async fn library(context: &Context, command: Library) -> Result<Exit, Failed> {
+    match command {
+        Library::List => list(context).await,
+        Library::Export { output } => export(context, output.as_deref()).await,
+        Library::Verify => verify(context).await,
+    }
+}
+
+async fn list(context: &Context) -> Result<Exit, Failed> {
+    let library = context.existing_library()?;
+    let mut after: Option<JobId> = None;
+    if !context.output.is_json() {
+        context.output.line("SIZE\tSHA-256\tARTIFACT\tFILE")?;
+    }
+    loop {
+        let rows = library.files(after, PAGE).await?;
+        let Some(last) = rows.last() else { return Ok(Exit::Well) };
+        after = Some(last.job);
+        for row in &rows {
+            if context.output.is_json() {
+                context.output.json(row)?;
+            } else {
+                let size = bytes(row.size);
+                context.output.line(&format!("{size}\t{}\t{}\t{}", row.sha256, row.artifact_id, row.name))?;
+            }
+        }
+    }
+}
+
+async fn export(context: &Context, output: Option<&Path>) -> Result<Exit, Failed> {
+    let library = context.existing_library()?;
+    let mut sink: Box<dyn Write> = match output {
+        Some(path) => {
+            let unwritable = |error| Failed::usage(format!("cannot write {}: {error}", path.display()));
+            Box::new(BufWriter::new(File::create(path).map_err(unwritable)?))
+        }
+        None => Box::new(BufWriter::new(io::stdout())),
+    };
+    let mut after = 0;
+    loop {
+        let page = library.export_manifest(after, PAGE).await?;
+        let Some((last, _)) = page.last() else { break };
+        after = *last;
+        for (_, record) in &page {
+            serde_json::to_writer(&mut sink, record).map_err(io::Error::from)?;
+            sink.write_all(b"\n")?;
+        }
+    }
+    sink.flush()?;
+    Ok(Exit::Well)
+}
+
+/// Hashes every file that a job holds.
+async fn verify(context: &Context) -> Result<Exit, Failed> {
+    let library = context.existing_library()?;
+    let content = context.content()?;
+    let (mut after, mut checked, mut bad): (Option<JobId>, u64, u64) = (None, 0, 0);
+    loop {
+        let rows = library.files(after, PAGE).await?;
+        let Some(last) = rows.last() else { break };
+        after = Some(last.job);
+        for row in rows {
+            checked += 1;
+            let (content, sha256) = (content.clone(), row.sha256.clone());
+            let checked_blob = tokio::task::spawn_blocking(move || content.verify_blob(&sha256)).await;
+            let Err(problem) = checked_blob.map_err(io::Error::other)? else { continue };
+            bad += 1;
+            if context.output.is_json() {
+                let problem = problem.to_string();
+                context.output.json(
+                    &json!({ "artifact_id": row.artifact_id, "sha256": row.sha256, "problem": problem }),
+                )?;
+            } else {
+                context.output.line(&format!("{}: {}: {problem}", row.artifact_id, row.name))?;
+            }
+        }
+    }
+    if context.output.is_json() {
+        context.output.json(&json!({ "checked": checked, "bad": bad }))?;
+    } else {
+        context.output.line(&format!("{checked} files checked, {bad} bad"))?;
+    }
+    Ok(if bad == 0 { Exit::Well } else { Exit::SomeFailed })
+}

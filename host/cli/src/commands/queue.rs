@@ -1,0 +1,201 @@
+//! `gleaner queue enqueue|import|stats|retry-failed|list|show`.
+
+use gleaner_model::job::{JobId, JobState};
+use gleaner_model::key::ResolverName;
+use gleaner_model::reason::Reason;
+use gleaner_store::{JobRow, JobView, RetryFilter, WorkQueue};
+use serde_json::{Value, json};
+
+use crate::args::{self, Queue};
+use crate::commands::enqueue::{self, Added, Enqueuer};
+use crate::context::Context;
+use crate::exit::{Exit, Failed};
+
+/// Rows read at a time.
+const PAGE: u32 = 1000;
+
+/// Everything of the queue but running it.
+pub(crate) async fn queue(context: &Context, command: Queue) -> Result<Exit, Failed> {
+    match command {
+        Queue::Enqueue { works, resolver } => add(context, Source::Works(works, resolver)).await,
+        Queue::Import { file } => add(context, Source::Json(file)).await,
+        Queue::Stats => stats(context).await,
+        Queue::RetryFailed { reason, dry_run } => retry_failed(context, reason, dry_run).await,
+        Queue::List { state } => list(context, state).await,
+        Queue::Show { id } => show(context, &id).await,
+        Queue::Run(_) => Err(Failed::usage("queue run is handled before this")),
+    }
+}
+
+enum Source {
+    Works(args::Works, Option<ResolverName>),
+    Json(std::path::PathBuf),
+}
+
+async fn add(context: &Context, source: Source) -> Result<Exit, Failed> {
+    let library = context.library()?;
+    let runtime = context.runtime()?;
+    let resolvers = context.resolvers(&runtime).await;
+    let enqueuer = Enqueuer::new(context, &library, context.planner(&resolvers));
+    let added: Added = match source {
+        Source::Works(works, resolver) => enqueuer.hint(resolver).works(&works).await?,
+        Source::Json(file) => enqueuer.import(&file).await?,
+    };
+    library.close().await;
+    enqueue::print(context, &added)
+}
+
+async fn stats(context: &Context) -> Result<Exit, Failed> {
+    let stats = context.existing_library()?.stats().await?;
+    if context.output.is_json() {
+        context.output.json(&stats)?;
+    } else {
+        let rows = [
+            ("queued", stats.queued),
+            ("in_progress", stats.in_progress),
+            ("done", stats.done),
+            ("skipped", stats.skipped),
+            ("error", stats.error),
+            ("total", stats.total),
+        ];
+        let rows: Vec<_> =
+            rows.iter().map(|(state, count)| vec![(*state).to_owned(), count.to_string()]).collect();
+        context.output.table(&["STATE", "WORKS"], &rows)?;
+    }
+    Ok(Exit::Well)
+}
+
+async fn retry_failed(context: &Context, reason: Option<Reason>, dry_run: bool) -> Result<Exit, Failed> {
+    let library = context.library()?;
+    let filter = RetryFilter { reason, ..RetryFilter::default() };
+    let retried = library.retry_failed(filter, dry_run).await?;
+    library.close().await;
+    if context.output.is_json() {
+        context.output.json(&json!({ "retried": retried, "dry_run": dry_run }))?;
+    } else {
+        let verb = if dry_run { "would start" } else { "start" };
+        context.output.line(&format!("{retried} works {verb} anew"))?;
+    }
+    Ok(Exit::Well)
+}
+
+async fn list(context: &Context, state: Option<JobState>) -> Result<Exit, Failed> {
+    let library = context.existing_library()?;
+    let mut after: Option<JobId> = None;
+    if !context.output.is_json() {
+        context.output.line("JOB\tSTATE\tREASON\tARTIFACT\tWAITS FOR\tDETAIL")?;
+    }
+    loop {
+        let rows = library.list(state, after, PAGE).await?;
+        let Some(last) = rows.last() else { return Ok(Exit::Well) };
+        after = Some(last.id);
+        for row in &rows {
+            if context.output.is_json() {
+                context.output.json(&row_json(row))?;
+            } else {
+                let text = |value: Option<String>| value.unwrap_or_default();
+                context.output.line(&format!(
+                    "{}\t{}\t{}\t{}\t{}\t{}",
+                    row.id,
+                    row.state,
+                    text(row.reason.map(|reason| reason.to_string())),
+                    row.artifact_id,
+                    text(row.key.as_ref().map(ToString::to_string)),
+                    row.detail
+                ))?;
+            }
+        }
+    }
+}
+
+fn row_json(row: &JobRow) -> Value {
+    json!({
+        "job": row.id,
+        "artifact_id": row.artifact_id,
+        "state": row.state,
+        "key": row.key.as_ref().map(ToString::to_string),
+        "reason": row.reason,
+        "detail": row.detail,
+        "attempts": row.attempts,
+        "at": row.at.map(|at| at.to_string()),
+    })
+}
+
+async fn show(context: &Context, id: &str) -> Result<Exit, Failed> {
+    let library = context.existing_library()?;
+    let Some(view) = library.find(id).await? else {
+        return Err(Failed::usage(format!(
+            "no job in {} has {id:?} as its number, artifact id or identifier; see `gleaner queue list`",
+            context.library_dir().display()
+        )));
+    };
+    if context.output.is_json() {
+        context.output.json(&view_json(&view))?;
+    } else {
+        print_view(context, &view)?;
+    }
+    Ok(Exit::Well)
+}
+
+fn view_json(view: &JobView) -> Value {
+    let mut value = row_json(&view.row);
+    value["artifact"] = json!(view.artifact);
+    value["plan"] = json!(view.plan);
+    value["file"] = json!(view.file);
+    value["attempts_made"] = json!(view.records);
+    value
+}
+
+fn print_view(context: &Context, view: &JobView) -> Result<(), Failed> {
+    let row = &view.row;
+    let mut rows = vec![
+        ("job", row.id.to_string()),
+        ("artifact", row.artifact_id.to_string()),
+        ("state", row.state.to_string()),
+    ];
+    if let Some(reason) = row.reason {
+        rows.push(("reason", format!("{reason}: {}", reason.meaning())));
+    }
+    if !row.detail.is_empty() {
+        rows.push(("detail", row.detail.clone()));
+    }
+    if let Some(key) = &row.key {
+        rows.push(("waits for", key.to_string()));
+    }
+    if let Some(at) = row.at {
+        let what = match row.state {
+            JobState::Queued => "not before",
+            JobState::InProgress => "lease expires",
+            _ => "ended",
+        };
+        rows.push((what, at.to_string()));
+    }
+    let names: Vec<_> =
+        view.artifact.identifiers.iter().chain(&view.plan.discovered).map(ToString::to_string).collect();
+    rows.push(("identifiers", names.join(" ")));
+    if let Some(file) = &view.file {
+        rows.push(("file", file.name.clone()));
+        rows.push(("sha256", file.sha256.clone()));
+    }
+    let rows: Vec<_> = rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
+    context.output.table(&["", ""], &rows)?;
+    if view.records.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> = view
+        .records
+        .iter()
+        .map(|record| {
+            let target = record.candidate_url.clone().unwrap_or_default();
+            vec![
+                record.time.clone(),
+                record.resolver.clone(),
+                record.reason.to_string(),
+                record.detail.clone(),
+                target,
+            ]
+        })
+        .collect();
+    context.output.line("")?;
+    Ok(context.output.table(&["TIME", "RESOLVER", "REASON", "DETAIL", "URL"], &rows)?)
+}

@@ -1,0 +1,179 @@
+//! Reading the configuration: which file, in which order, and errors that say which key, where, and what
+//! was probably meant.
+//!
+//! The only place that reads `GLEANER_*` variables.
+
+use std::path::{Path, PathBuf};
+
+use super::{Config, Layers};
+
+/// The embedded defaults: the file is the documentation.
+pub(crate) const DEFAULTS: &str = include_str!("../../../../config/default.toml");
+
+/// Keys that hold paths.
+const PATHS: [&[&str]; 3] = [&["library", "path"], &["plugins", "dirs"], &["egress", "extra-ca-certs"]];
+
+/// A valid configuration and where it came from.
+pub(crate) struct Loaded {
+    pub(crate) config: Config,
+    pub(crate) layers: Layers,
+    /// The file that was read, if any.
+    pub(crate) file: Option<PathBuf>,
+    /// SHA-256 of the effective configuration, first 16 hex digits.
+    pub(crate) hash: String,
+}
+
+/// Why there is no valid configuration.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration file {path}: {source}")]
+    Read { path: PathBuf, source: std::io::Error },
+    /// The file is not TOML.
+    #[error("{path} is not valid TOML: {source}")]
+    Toml { path: String, source: toml::de::Error },
+    /// A value is wrong.
+    #[error("{key} ({origin}): {problem}{hint}")]
+    Value { key: String, origin: String, problem: String, hint: String },
+}
+
+/// Merges defaults, file, environment and `flags`, in this order.
+pub(crate) fn load(
+    explicit: Option<&Path>,
+    library: Option<&Path>,
+    flags: impl FnOnce(&mut Layers),
+) -> Result<Loaded, ConfigError> {
+    let mut layers = Layers::default();
+    add(&mut layers, DEFAULTS, "default")?;
+    let file = match explicit {
+        Some(path) => Some(path.to_owned()),
+        None => candidates(library, &mut layers).into_iter().find(|path| path.is_file()),
+    };
+    if let Some(path) = &file {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.clone(), source })?;
+        let name = path.display().to_string();
+        add(&mut layers, &text, &name)?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        layers.rebase_paths(&PATHS, folder, &name);
+    }
+    layers.add_environment(
+        std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
+    );
+    flags(&mut layers);
+    let config = read(&layers)?;
+    let hash = fingerprint(&layers);
+    Ok(Loaded { config, layers, file, hash })
+}
+
+fn add(layers: &mut Layers, text: &str, origin: &str) -> Result<(), ConfigError> {
+    layers.add_toml(text, origin).map_err(|source| ConfigError::Toml { path: origin.to_owned(), source })
+}
+
+/// Beside the library, then in the user's configuration directory (XDG base directories).
+fn candidates(library: Option<&Path>, layers: &mut Layers) -> Vec<PathBuf> {
+    let library =
+        library.map(Path::to_owned).or_else(|| layers.text(&["library", "path"]).map(PathBuf::from));
+    let beside = library.map(|path| path.parent().unwrap_or(Path::new("")).join("gleaner.toml"));
+    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".config"));
+    let user = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).or(home);
+    beside.into_iter().chain(user.map(|dir| dir.join("gleaner/gleaner.toml"))).collect()
+}
+
+fn read(layers: &Layers) -> Result<Config, ConfigError> {
+    serde_path_to_error::deserialize(layers.merged().clone()).map_err(|error| {
+        let mut key = error.path().to_string();
+        let problem = error.inner().message().to_owned();
+        let (unknown, hint) = match unknown_field(&problem) {
+            Some((unknown, hint)) => (Some(unknown), hint),
+            None => (None, String::new()),
+        };
+        if let Some(unknown) = unknown
+            && !key.ends_with(&unknown)
+        {
+            key = if key == "." { unknown } else { format!("{key}.{unknown}") };
+        }
+        let origin = layers.origin(&key).to_owned();
+        ConfigError::Value { key, origin, problem: first_line(&problem), hint }
+    })
+}
+
+/// The field that serde did not know, and which it may have been.
+fn unknown_field(problem: &str) -> Option<(String, String)> {
+    let mut names = problem.strip_prefix("unknown field ")?.split('`').skip(1).step_by(2);
+    let unknown = names.next()?.to_owned();
+    let nearest = names
+        .map(|known| (strsim::damerau_levenshtein(&unknown, known), known))
+        .min()
+        .filter(|(distance, known)| *distance <= known.len().max(unknown.len()) / 2);
+    Some((unknown, nearest.map_or(String::new(), |(_, known)| format!("; did you mean {known:?}?"))))
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().trim().to_owned()
+}
+
+fn fingerprint(layers: &Layers) -> String {
+    use sha2::Digest;
+    let text = format!("{}\n{}", env!("CARGO_PKG_VERSION"), layers.merged());
+    sha2::Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_with(text: &str) -> Result<Config, ConfigError> {
+        let mut layers = Layers::default();
+        add(&mut layers, DEFAULTS, "default")?;
+        add(&mut layers, text, "my.toml")?;
+        read(&layers)
+    }
+
+    #[test]
+    fn the_defaults_are_valid() {
+        let config = read_with("").unwrap();
+        assert_eq!(config.orchestrator.workers.get(), 8);
+        assert_eq!(
+            config.limits.limit(&gleaner_model::key::Key::parse("host:x.example").unwrap()).concurrency.get(),
+            4
+        );
+    }
+
+    #[test]
+    fn wrong_values_are_named_with_their_place_and_what_to_do() {
+        for (text, parts) in [
+            (
+                "[orchestrator]\nwokers = 3\n",
+                &["orchestrator.wokers", "my.toml:2", "did you mean \"workers\""][..],
+            ),
+            ("[orchestrator]\nworkers = 0\n", &["orchestrator", "1 to 256"]),
+            ("[orchestrator]\nheartbeat = \"1s\"\n", &["heartbeat", "at least 5s"]),
+            ("contact = \"nobody\"\n", &["contact", "my.toml:1", "e-mail"]),
+            ("[limits]\ndefault-host = { concurrency = 0 }\n", &["limits", "default-host"]),
+            ("[egress]\ntimeout = 30\n", &["egress.timeout", "my.toml:2"]),
+            ("[egress]\ntimeout = \"soon\"\n", &["egress.timeout", "30s"]),
+            (
+                "[tiers]\nlist = [{ name = \"a\", resolvers = [], width = 2 }]\n",
+                &["tiers.list", "width must be 1"],
+            ),
+            (
+                "[resolvers.unpaywall]\nenable = true\n",
+                &["resolvers.unpaywall.enable", "did you mean \"enabled\""],
+            ),
+            ("[library]\nname-template = \"{titel}\"\n", &["library.name-template", "titel"]),
+            ("nonsense = 1\n", &["nonsense", "my.toml:1"]),
+        ] {
+            let message = read_with(text).unwrap_err().to_string();
+            for part in parts {
+                assert!(message.contains(part), "{text}: {message}");
+            }
+        }
+    }
+
+    #[test]
+    fn broken_toml_is_named_with_its_file() {
+        let message = read_with("[egress\n").unwrap_err().to_string();
+        assert!(message.contains("my.toml is not valid TOML"), "{message}");
+    }
+}

@@ -1,0 +1,82 @@
+//! The configuration: embedded defaults, a file, the environment, flags; each value with its origin.
+//!
+//! A [`Config`] exists only when all of it is valid. Must never show a secret: secrets are not in it.
+
+mod layers;
+mod load;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use gleaner_content::{ContentConfig, NameTemplate};
+use gleaner_egress::EgressConfig;
+use gleaner_limits::LimitRules;
+use gleaner_model::key::ResolverName;
+use gleaner_orchestrator::config::{OrchestratorConfig, ResolverConfig, TiersConfig};
+use gleaner_store::StoreOptions;
+use serde::Deserialize;
+
+pub(crate) use layers::Layers;
+pub(crate) use load::{ConfigError, Loaded, load};
+
+/// The effective configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Config {
+    /// E-mail address for the User-Agent and for polite pools.
+    pub(crate) contact: Option<Contact>,
+    pub(crate) library: LibraryConfig,
+    pub(crate) plugins: PluginsConfig,
+    #[serde(default)]
+    pub(crate) resolvers: BTreeMap<ResolverName, ResolverConfig>,
+    pub(crate) tiers: TiersConfig,
+    pub(crate) limits: LimitRules,
+    pub(crate) egress: EgressConfig,
+    pub(crate) content: ContentConfig,
+    pub(crate) orchestrator: OrchestratorConfig,
+    pub(crate) queue: StoreOptions,
+}
+
+/// `[library]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct LibraryConfig {
+    /// The directory.
+    pub(crate) path: PathBuf,
+    /// How files are named for people.
+    pub(crate) name_template: NameTemplate,
+}
+
+/// `[plugins]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct PluginsConfig {
+    /// Directories beside the bundled one.
+    pub(crate) dirs: Vec<PathBuf>,
+}
+
+/// An e-mail address, as far as a program can tell.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Contact(String);
+
+impl Contact {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Contact {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let fits = text.len() <= 254
+            && text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'(' | b')' | b'<' | b'>' | b'"'))
+            && text.split_once('@').is_some_and(|(user, host)| !user.is_empty() && host.contains('.'));
+        if fits {
+            Ok(Self(text))
+        } else {
+            Err(format!("{text:?} is not an e-mail address like you@example.org"))
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The `gleaner` command: reads arguments and environment, runs one command, ends with its exit code.
+//!
+//! The only crate that prints, and that reads the environment.
+
+mod args;
+mod commands;
+mod config;
+mod context;
+mod exit;
+mod input;
+mod output;
+mod progress;
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use gleaner_telemetry::{LogFormat, Verbosity};
+
+use crate::args::Cli;
+use crate::exit::{Exit, Failed};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let exit = match start(cli) {
+        Ok(exit) => exit,
+        Err(failed) if is_closed_pipe(&failed.error) => Exit::Well,
+        Err(failed) => {
+            // Nothing is left to do when even this cannot be written.
+            let _ = writeln!(std::io::stderr(), "gleaner: {:#}", failed.error);
+            failed.exit
+        }
+    };
+    ExitCode::from(exit as u8)
+}
+
+fn start(cli: Cli) -> Result<Exit, Failed> {
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let format = match std::env::var("GLEANER_LOG_FORMAT").as_deref() {
+        Ok("json") => LogFormat::Json,
+        Ok(other) if other != "console" => {
+            return Err(Failed::configuration(format!(
+                "GLEANER_LOG_FORMAT is {other:?}; use console or json"
+            )));
+        }
+        _ => LogFormat::Console { colour },
+    };
+    let louder = i8::try_from(cli.global.verbose).unwrap_or(i8::MAX);
+    let verbosity = Verbosity(if cli.global.quiet { -1 } else { louder });
+    let filter = std::env::var("GLEANER_LOG").ok();
+    gleaner_telemetry::init(format, verbosity, filter.as_deref(), std::io::stderr)
+        .map_err(Failed::configuration)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let exit = runtime.block_on(commands::dispatch(cli));
+    // A blocked look-up or compile must not keep the program from ending.
+    runtime.shutdown_background();
+    exit
+}
+
+/// Whether the reader of our output went away, which is its right.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+            || cause
+                .downcast_ref::<serde_json::Error>()
+                .is_some_and(|json| json.io_error_kind() == Some(std::io::ErrorKind::BrokenPipe))
+    })
+}

@@ -1,0 +1,282 @@
+//! Blobs: files named after the SHA-256 of their bytes, `blobs/ab/cdef...`, and the temporary files that
+//! become blobs.
+//!
+//! Must never show a blob under its name before its bytes are on the disk, and never change one that is
+//! right. Each durable step is a function of its own.
+
+use std::fs::{File, Permissions};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
+
+use crate::{ContentError, ErrorContext};
+
+/// What is wrong with a blob.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobProblem {
+    /// Not the name of a blob.
+    #[error("{0:?} is not a SHA-256 of 64 lower-case hex digits")]
+    NotAHash(String),
+    /// It is not there.
+    #[error("{0} is missing; fetch the work again")]
+    Missing(PathBuf),
+    /// Its bytes are not those that were stored.
+    #[error("{path} has changed: its SHA-256 is now {found}; remove it and fetch the work again")]
+    Changed {
+        /// The blob.
+        path: PathBuf,
+        /// SHA-256 of what is there.
+        found: String,
+    },
+    /// It cannot be read.
+    #[error("cannot read {path}: {source}; check the disk and the permissions")]
+    Unreadable {
+        /// The blob.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// The blobs of a library, and its temporary files.
+#[derive(Debug)]
+pub(crate) struct Blobs {
+    dir: PathBuf,
+    tmp: PathBuf,
+    /// Held shared as long as temporary files may exist: see [`enter`].
+    _in_use: File,
+}
+
+impl Blobs {
+    pub(crate) fn open(dir: PathBuf, tmp: PathBuf) -> Result<Self, ContentError> {
+        let in_use = enter(&tmp)?;
+        Ok(Self { dir, tmp, _in_use: in_use })
+    }
+
+    /// A new temporary file, removed when dropped.
+    pub(crate) fn temporary(&self) -> Result<NamedTempFile, ContentError> {
+        tempfile::Builder::new()
+            .prefix("download-")
+            .tempfile_in(&self.tmp)
+            .context("create a temporary file in", &self.tmp)
+    }
+
+    /// Where the blob of that hash is or would be; `None` when it is no hash.
+    pub(crate) fn path(&self, sha256: &str) -> Option<PathBuf> {
+        let is_hash = sha256.len() == 64 && sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        is_hash.then(|| self.path_of(sha256))
+    }
+
+    /// As [`Self::path`], for a hash made here.
+    pub(crate) fn path_of(&self, sha256: &str) -> PathBuf {
+        let (shard, rest) = sha256.split_at(sha256.len().min(2));
+        self.dir.join(shard).join(rest)
+    }
+
+    /// Makes the temporary file, of `size` bytes, the blob at `path`, and tells whether that blob was known.
+    /// It is on the disk when this returns.
+    pub(crate) fn keep(&self, file: NamedTempFile, path: &Path, size: u64) -> Result<bool, ContentError> {
+        let shard = path.parent().unwrap_or(&self.dir);
+        let is_known = match std::fs::metadata(path) {
+            Ok(found) if found.len() == size => true,
+            Ok(_) => {
+                tracing::warn!(blob = %path.display(), "a damaged blob is replaced");
+                sync_file(&file)?;
+                file.persist(path).map_err(|error| error.error).context("replace", path)?;
+                false
+            }
+            Err(_) => {
+                sync_file(&file)?;
+                make_shard(shard, &self.dir)?;
+                publish(file, path)?
+            }
+        };
+        // Also for a known blob: another process may have renamed it and not yet synced.
+        sync_dir(shard)?;
+        Ok(is_known)
+    }
+
+    /// Reads the blob again and compares.
+    pub(crate) fn verify(&self, sha256: &str) -> Result<(), BlobProblem> {
+        let path = self.path(sha256).ok_or_else(|| BlobProblem::NotAHash(sha256.to_owned()))?;
+        match hash_file(&path) {
+            Ok(found) if found == sha256 => Ok(()),
+            Ok(found) => Err(BlobProblem::Changed { path, found }),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(BlobProblem::Missing(path)),
+            Err(source) => Err(BlobProblem::Unreadable { path, source }),
+        }
+    }
+}
+
+/// Removes what dead runs left in `tmp`, and announces this run.
+///
+/// Each run holds a lock on `tmp/.lock`, shared; who can have it alone knows that nobody else is here.
+/// The system drops the locks of a process that died.
+fn enter(tmp: &Path) -> Result<File, ContentError> {
+    let path = tmp.join(".lock");
+    let lock = File::options().create(true).truncate(false).write(true).open(&path).context("open", &path)?;
+    if lock.try_lock().is_ok() {
+        sweep(tmp)?;
+        lock.unlock().context("unlock", &path)?;
+    }
+    lock.lock_shared().context("lock", &path)?;
+    Ok(lock)
+}
+
+fn sweep(tmp: &Path) -> Result<(), ContentError> {
+    for entry in std::fs::read_dir(tmp).context("read", tmp)? {
+        let entry = entry.context("read", tmp)?;
+        if entry.file_name().to_string_lossy().starts_with("download-") {
+            std::fs::remove_file(entry.path()).context("remove", &entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// The bytes are on the disk, and nobody writes them by mistake through a readable name.
+fn sync_file(file: &NamedTempFile) -> Result<(), ContentError> {
+    let file_itself = file.as_file();
+    file_itself.set_permissions(Permissions::from_mode(0o444)).context("protect", file.path())?;
+    file_itself.sync_all().context("write", file.path())
+}
+
+fn make_shard(shard: &Path, parent: &Path) -> Result<(), ContentError> {
+    match std::fs::create_dir(shard) {
+        Ok(()) => sync_dir(parent),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error).context("create", shard),
+    }
+}
+
+/// Gives the file its name; true when another run was faster with the same bytes.
+fn publish(file: NamedTempFile, path: &Path) -> Result<bool, ContentError> {
+    match file.persist_noclobber(path) {
+        Ok(_) => Ok(false),
+        Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Ok(true),
+        Err(error) => Err(error.error).context("create", path),
+    }
+}
+
+/// The names in the directory are on the disk.
+pub(crate) fn sync_dir(dir: &Path) -> Result<(), ContentError> {
+    File::open(dir).and_then(|dir| dir.sync_all()).context("write", dir)
+}
+
+fn hash_file(path: &Path) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hex(&hasher.finalize())),
+            length => hasher.update(&buffer[..length]),
+        }
+    }
+}
+
+/// Lower-case hex digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn library() -> (tempfile::TempDir, Blobs) {
+        let library = tempfile::tempdir().unwrap();
+        let blobs = open(&library);
+        (library, blobs)
+    }
+
+    fn open(library: &tempfile::TempDir) -> Blobs {
+        let dirs = ["blobs", "tmp"].map(|name| library.path().join(name));
+        dirs.iter().for_each(|dir| std::fs::create_dir_all(dir).unwrap());
+        let [dir, tmp] = dirs;
+        Blobs::open(dir, tmp).unwrap()
+    }
+
+    fn keep(blobs: &Blobs, bytes: &[u8]) -> (String, bool) {
+        let sha256 = hex(&Sha256::digest(bytes));
+        let mut file = blobs.temporary().unwrap();
+        file.write_all(bytes).unwrap();
+        let known = blobs.keep(file, &blobs.path_of(&sha256), bytes.len() as u64).unwrap();
+        (sha256, known)
+    }
+
+    fn temporary_files(blobs: &Blobs) -> usize {
+        let names = std::fs::read_dir(&blobs.tmp).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name != ".lock").count()
+    }
+
+    #[test]
+    fn a_blob_is_named_after_its_bytes_and_protected() {
+        let (library, blobs) = library();
+        let (sha256, known) = keep(&blobs, b"abc");
+        assert_eq!(sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert!(!known);
+        let path = library.path().join("blobs/ba").join(&sha256[2..]);
+        assert_eq!(std::fs::read(&path).unwrap(), b"abc");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o444);
+        assert_eq!(blobs.path(&sha256), Some(path));
+        assert_eq!(temporary_files(&blobs), 0);
+        blobs.verify(&sha256).unwrap();
+    }
+
+    #[test]
+    fn a_known_blob_is_kept_as_it_is() {
+        let (_library, blobs) = library();
+        let (sha256, _) = keep(&blobs, b"abc");
+        let inode = |path: &Path| std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(path).unwrap());
+        let before = inode(&blobs.path_of(&sha256));
+        assert_eq!(keep(&blobs, b"abc"), (sha256.clone(), true));
+        assert_eq!(inode(&blobs.path_of(&sha256)), before);
+        assert_eq!(temporary_files(&blobs), 0);
+    }
+
+    #[test]
+    fn a_blob_that_lost_bytes_is_found_and_replaced() {
+        let (_library, blobs) = library();
+        let (sha256, _) = keep(&blobs, b"abc");
+        let path = blobs.path_of(&sha256);
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(blobs.verify(&sha256), Err(BlobProblem::Missing(_))));
+        std::fs::write(&path, b"ab").unwrap();
+        assert!(matches!(blobs.verify(&sha256), Err(BlobProblem::Changed { .. })));
+        assert_eq!(keep(&blobs, b"abc"), (sha256.clone(), false));
+        blobs.verify(&sha256).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_hash_leads_nowhere() {
+        let (_library, blobs) = library();
+        let upper = "BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD";
+        for text in ["", "ab", "../../../etc/passwd", upper, &"é".repeat(32)] {
+            assert_eq!(blobs.path(text), None, "{text}");
+            assert!(matches!(blobs.verify(text), Err(BlobProblem::NotAHash(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_what_dead_runs_left_is_swept() {
+        let (library, blobs) = library();
+        let living = blobs.temporary().unwrap();
+        let second = open(&library);
+        assert!(living.path().exists(), "another run is alive: its file stays");
+        let left_behind = blobs.temporary().unwrap().keep().unwrap().1;
+        drop((living, blobs, second));
+        assert!(left_behind.exists());
+        let third = open(&library);
+        assert!(!left_behind.exists(), "nobody is alive: it goes");
+        assert_eq!(temporary_files(&third), 0);
+    }
+}

@@ -1,0 +1,152 @@
+//! The `[content]` section: what counts as a file.
+//!
+//! Must never hold limits that contradict each other: both ways in, serde and `new`, check them.
+
+use gleaner_model::units::ByteSize;
+use serde::{Deserialize, Serialize};
+
+use crate::ContentError;
+
+/// A kind of file that can count as a full text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FileKind {
+    /// Portable Document Format (ISO 32000).
+    Pdf,
+}
+
+impl FileKind {
+    /// Media type of what is stored.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Pdf => "application/pdf",
+        }
+    }
+
+    /// Ending of readable names, without the dot.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Pdf => "pdf",
+        }
+    }
+}
+
+/// The `[content]` section.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Section", into = "Section")]
+pub struct ContentConfig(Section);
+
+/// As written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+struct Section {
+    max_size: ByteSize,
+    min_size: ByteSize,
+    accept: Vec<FileKind>,
+}
+
+impl Default for Section {
+    fn default() -> Self {
+        Self { max_size: ByteSize(512 << 20), min_size: ByteSize(1 << 10), accept: vec![FileKind::Pdf] }
+    }
+}
+
+impl ContentConfig {
+    /// Files of `min_size` to `max_size` bytes, both included, of one of the kinds `accept`.
+    ///
+    /// # Errors
+    /// [`ContentError::Config`] when no file could fit.
+    pub fn new(min_size: ByteSize, max_size: ByteSize, accept: Vec<FileKind>) -> Result<Self, ContentError> {
+        Section { max_size, min_size, accept }.try_into()
+    }
+
+    /// Largest file, in bytes.
+    pub fn max_size(&self) -> u64 {
+        self.0.max_size.0
+    }
+
+    /// Smallest file, in bytes.
+    pub fn min_size(&self) -> u64 {
+        self.0.min_size.0
+    }
+
+    /// Whether files of that kind count.
+    pub fn accepts(&self, kind: FileKind) -> bool {
+        self.0.accept.contains(&kind)
+    }
+}
+
+impl Default for ContentConfig {
+    /// PDFs of 1 KiB to 512 MiB.
+    fn default() -> Self {
+        Self(Section::default())
+    }
+}
+
+impl TryFrom<Section> for ContentConfig {
+    type Error = ContentError;
+
+    fn try_from(section: Section) -> Result<Self, ContentError> {
+        if section.accept.is_empty() {
+            return Err(ContentError::Config(
+                "accept is empty, so no file would count: write [\"pdf\"]".into(),
+            ));
+        }
+        if section.min_size > section.max_size {
+            return Err(ContentError::Config(format!(
+                "min-size {} is above max-size {}, so no file would fit",
+                section.min_size, section.max_size
+            )));
+        }
+        Ok(Self(section))
+    }
+}
+
+impl From<ContentConfig> for Section {
+    fn from(config: ContentConfig) -> Self {
+        config.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_what_an_empty_section_says() {
+        assert_eq!(toml::from_str::<ContentConfig>("").unwrap(), ContentConfig::default());
+        let written = toml::to_string(&ContentConfig::default()).unwrap();
+        assert_eq!(written, "max-size = \"512MiB\"\nmin-size = \"1KiB\"\naccept = [\"pdf\"]\n");
+    }
+
+    #[test]
+    fn the_built_in_defaults_are_those_of_the_configuration() {
+        #[derive(Deserialize)]
+        struct Library {
+            #[serde(rename = "name-template")]
+            name_template: crate::NameTemplate,
+        }
+        #[derive(Deserialize)]
+        struct File {
+            content: ContentConfig,
+            library: Library,
+        }
+        let file: File = toml::from_str(include_str!("../../../config/default.toml")).unwrap();
+        assert_eq!(file.content, ContentConfig::default());
+        assert_eq!(file.library.name_template, crate::NameTemplate::default());
+    }
+
+    #[test]
+    fn sections_that_fit_no_file_are_refused() {
+        for (section, part) in [
+            ("accept = []", "accept is empty"),
+            ("accept = [\"docx\"]", "unknown variant `docx`"),
+            ("max-size = \"1KiB\"\nmin-size = \"2KiB\"", "min-size 2KiB is above max-size 1KiB"),
+            ("max-size = 5", "expected a string"),
+            ("maximum = \"5MiB\"", "unknown field `maximum`, expected one of `max-size`"),
+        ] {
+            let message = toml::from_str::<ContentConfig>(section).unwrap_err().to_string();
+            assert!(message.contains(part), "{section}: {message}");
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The files of one library: download, check, store, name, in this order.
+//!
+//! Must never give a name to what was not checked, or say that a file is stored before it is on the disk.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gleaner_egress::{Egress, Request, Scope};
+use gleaner_model::artifact::Artifact;
+use gleaner_model::reason::Failure;
+use http::header::{self, HeaderValue};
+use tokio::time::Instant;
+use url::Url;
+
+use crate::blobs::{BlobProblem, Blobs};
+use crate::config::{ContentConfig, FileKind};
+use crate::download::{self, ByteSource, Received};
+use crate::names::{self, Names};
+use crate::template::NameTemplate;
+use crate::validate::{self, Sample};
+use crate::{ContentError, ErrorContext, FetchFacts, Fetched, StoredBlob, blocking, pdf, sniff};
+
+/// The files of one library. Clones are the same library.
+#[derive(Debug, Clone)]
+pub struct Content(Arc<Library>);
+
+#[derive(Debug)]
+struct Library {
+    config: ContentConfig,
+    template: NameTemplate,
+    blobs: Blobs,
+    names: Names,
+}
+
+/// An answer whose body is still to come.
+#[derive(Debug)]
+pub(crate) struct Answer<S> {
+    pub(crate) status: u16,
+    pub(crate) media_type: Option<String>,
+    /// Bytes announced.
+    pub(crate) length: Option<u64>,
+    pub(crate) body: S,
+}
+
+/// Where readable names are, as seen from the library.
+const NAMES: &str = "files";
+
+/// Asks for the file where a server has a page about it under the same URL.
+const ACCEPT: HeaderValue = HeaderValue::from_static("application/pdf, */*;q=0.5");
+
+impl Content {
+    /// Opens the files of the library in `library_dir`: makes `blobs/`, `files/` and `tmp/` where they are
+    /// missing, and removes what runs that died left in `tmp/`. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`ContentError::Storage`] when the disk refuses.
+    pub fn open(
+        library_dir: &Path,
+        config: ContentConfig,
+        template: NameTemplate,
+    ) -> Result<Self, ContentError> {
+        let [blobs, files, tmp] = ["blobs", NAMES, "tmp"].map(|name| library_dir.join(name));
+        for dir in [&blobs, &files, &tmp] {
+            std::fs::create_dir_all(dir).context("create", dir)?;
+        }
+        let (blobs, names) = (Blobs::open(blobs, tmp)?, Names::open(files)?);
+        Ok(Self(Arc::new(Library { config, template, blobs, names })))
+    }
+
+    /// Downloads `url`, checks the bytes, and files them under their hash and under a readable name.
+    /// Dropping the future stops the download and leaves nothing behind. Its deadline is the scope's.
+    pub async fn fetch(&self, egress: &Egress, scope: &Scope, url: &Url, artifact: &Artifact) -> Fetched {
+        let started = Instant::now();
+        let mut facts = FetchFacts::default();
+        let outcome = match self.ask(egress, scope, url, &mut facts).await {
+            Ok(answer) => self.receive(answer, artifact, &mut facts).await,
+            Err(failure) => Err(failure),
+        };
+        facts.total = started.elapsed();
+        Fetched { facts, outcome }
+    }
+
+    /// Where the blob of that hash is or would be; `None` when `sha256` is not 64 lower-case hex digits.
+    pub fn blob_path(&self, sha256: &str) -> Option<PathBuf> {
+        self.0.blobs.path(sha256)
+    }
+
+    /// Reads the blob again and compares its hash. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`BlobProblem`]: what is wrong with it, and what to do.
+    pub fn verify_blob(&self, sha256: &str) -> Result<(), BlobProblem> {
+        self.0.blobs.verify(sha256)
+    }
+
+    /// Sends the request, and writes down what the headers say.
+    async fn ask(
+        &self,
+        egress: &Egress,
+        scope: &Scope,
+        url: &Url,
+        facts: &mut FetchFacts,
+    ) -> Result<Answer<gleaner_egress::Body>, Failure> {
+        facts.chain = vec![url.clone()];
+        // The cap of size is kept here, not by egress, so that an answer over it is still described.
+        let mut request = Request::get(url.clone(), u64::MAX);
+        request.headers.insert(header::ACCEPT, ACCEPT);
+        let response = egress.send(request, scope).await.map_err(|error| error.failure())?;
+        let text = |name| response.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        facts.etag = text(header::ETAG);
+        facts.last_modified = text(header::LAST_MODIFIED);
+        facts.waited = Some(response.waited);
+        facts.first_byte = Some(response.first_byte);
+        let (status, media_type) = (response.status.as_u16(), text(header::CONTENT_TYPE));
+        facts.chain = response.chain;
+        let (length, body) = (response.body.declared(), response.body);
+        Ok(Answer { status, media_type, length, body })
+    }
+
+    /// What follows the headers; egress is out of the game but for the body's bytes.
+    pub(crate) async fn receive<S: ByteSource>(
+        &self,
+        mut answer: Answer<S>,
+        artifact: &Artifact,
+        facts: &mut FetchFacts,
+    ) -> Result<StoredBlob, Failure> {
+        facts.status = Some(answer.status);
+        facts.media_type_declared.clone_from(&answer.media_type);
+        if answer.status != 200 {
+            let head = download::peek(&mut answer.body).await;
+            return Err(validate::status_failure(answer.status, &head));
+        }
+        let library = self.0.clone();
+        let file = blocking(move || library.blobs.temporary()).await?;
+        let bytes = facts.bytes.insert(0);
+        let received =
+            download::receive(&mut answer.body, answer.length, file, &self.0.config, bytes).await?;
+        // The connection's permit comes back here, before the file is parsed and synced.
+        drop(answer.body);
+        if received.size > 0 {
+            facts.media_type_found = Some(sniff::sniff(&received.head).media_type().to_owned());
+        }
+        let sample = Sample {
+            head: &received.head,
+            tail: &received.tail,
+            size: received.size,
+            media_type_declared: answer.media_type.as_deref(),
+            length_declared: answer.length.is_some(),
+        };
+        let kind = validate::check(sample, &self.0.config)?;
+        pdf::check(received.file.path().to_owned(), received.size).await?;
+        self.store(received, kind, artifact).await
+    }
+
+    /// Blob first, then its name: a name always leads to a whole file.
+    async fn store(
+        &self,
+        received: Received,
+        kind: FileKind,
+        artifact: &Artifact,
+    ) -> Result<StoredBlob, Failure> {
+        let library = self.0.clone();
+        let Received { file, sha256, size, .. } = received;
+        let stem = names::stem(&library.template, artifact, &sha256);
+        blocking(move || {
+            let path = library.blobs.path_of(&sha256);
+            let known = library.blobs.keep(file, &path, size)?;
+            let name = library.names.assign(&path, &sha256, &stem, kind.extension())?;
+            let media_type = kind.media_type().to_owned();
+            Ok(StoredBlob { sha256, size, media_type, name: format!("{NAMES}/{name}"), known })
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! A response's body, chunk by chunk, under caps of time and size.
+//!
+//! Holds the permit of its request until the last byte. Must never end like a whole body when it is not one.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use gleaner_limits::Permit;
+use tokio::time::Instant;
+
+use crate::connect::root_cause;
+use crate::error::{EgressError, Stage};
+use crate::scope::Scope;
+
+/// What a body must keep to.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    pub(crate) host: String,
+    pub(crate) scope: Scope,
+    pub(crate) cap: u64,
+    pub(crate) idle: Duration,
+    pub(crate) started: Instant,
+    pub(crate) end: Instant,
+}
+
+/// A body that is still coming. Dropping it ends the request and gives the permit back.
+#[derive(Debug)]
+pub struct Body {
+    state: State,
+    terms: Terms,
+    declared: Option<u64>,
+    received: u64,
+}
+
+#[derive(Debug)]
+enum State {
+    Open { response: reqwest::Response, _permit: Permit },
+    Ended,
+    Failed,
+}
+
+impl Body {
+    pub(crate) fn new(response: reqwest::Response, permit: Permit, terms: Terms) -> Self {
+        let declared = response.content_length();
+        Self { state: State::Open { response, _permit: permit }, terms, declared, received: 0 }
+    }
+
+    /// How many bytes were announced; none when nobody said, or when they come compressed.
+    pub fn declared(&self) -> Option<u64> {
+        self.declared
+    }
+
+    /// The next bytes, decompressed; none after the last. The permit goes back with that answer.
+    ///
+    /// # Errors
+    /// When the body breaks off, is too slow or too large; and after any such error.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, EgressError> {
+        let chunk = self.next().await;
+        match chunk {
+            Ok(None) => self.state = State::Ended,
+            Err(_) => self.state = State::Failed,
+            Ok(Some(_)) => {}
+        }
+        chunk
+    }
+
+    /// All bytes that are left, in one piece; at most as many as the request's cap.
+    ///
+    /// # Errors
+    /// As [`Body::chunk`].
+    pub async fn collect(mut self) -> Result<Bytes, EgressError> {
+        let mut all = BytesMut::new();
+        while let Some(chunk) = self.chunk().await? {
+            all.extend_from_slice(&chunk);
+        }
+        Ok(all.freeze())
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, EgressError> {
+        let response = match &mut self.state {
+            State::Open { response, .. } => response,
+            State::Ended => return Ok(None),
+            State::Failed => return Err(self.broken_off()),
+        };
+        let idle_until = Instant::now() + self.terms.idle;
+        let until = idle_until.min(self.terms.end);
+        match tokio::time::timeout_at(until, response.chunk()).await {
+            Ok(Ok(Some(chunk))) => self.count(chunk).map(Some),
+            Ok(Ok(None)) if self.declared.is_none_or(|declared| declared == self.received) => Ok(None),
+            Ok(Ok(None)) => Err(self.broken_off()),
+            Ok(Err(error)) if is_garbage(&error) => Err(EgressError::Connection {
+                host: self.terms.host.clone(),
+                detail: format!("the body cannot be decompressed: {}", root_cause(&error)),
+            }),
+            Ok(Err(_)) => Err(self.broken_off()),
+            Err(_) if until == idle_until => Err(self.too_slow(Stage::Idle, self.terms.idle)),
+            Err(_) => Err(self.too_slow(Stage::Whole, self.terms.started.elapsed())),
+        }
+    }
+
+    fn count(&mut self, chunk: Bytes) -> Result<Bytes, EgressError> {
+        self.received += chunk.len() as u64;
+        if self.received > self.terms.cap {
+            return Err(EgressError::TooLarge { host: self.terms.host.clone(), cap: self.terms.cap });
+        }
+        self.terms.scope.count_bytes(chunk.len())?;
+        Ok(chunk)
+    }
+
+    fn broken_off(&self) -> EgressError {
+        let (received, declared) = (self.received, self.declared);
+        EgressError::Truncated { host: self.terms.host.clone(), received, declared }
+    }
+
+    fn too_slow(&self, stage: Stage, after: Duration) -> EgressError {
+        EgressError::Timeout { host: self.terms.host.clone(), stage, after }
+    }
+}
+
+/// Whether the bytes came but cannot be decompressed. reqwest says "decode" of every error of a body; only what
+/// a decompressor finds is invalid data.
+fn is_garbage(error: &reqwest::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(this) = cause {
+        let kind = this.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        if matches!(kind, Some(std::io::ErrorKind::InvalidData | std::io::ErrorKind::InvalidInput)) {
+            return true;
+        }
+        cause = this.source();
+    }
+    false
+}

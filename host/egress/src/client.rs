@@ -1,0 +1,306 @@
+//! Sending: every hop checked, limited, sent and judged.
+//!
+//! Must never send a hop before its checks, or ask for a permit while it holds another.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gleaner_limits::{KeyedLimiter, Permit};
+use gleaner_model::clock::SharedClock;
+use gleaner_model::key::{HostKey, Key};
+use gleaner_model::retry_after;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, StatusCode};
+use tokio::time::Instant;
+use url::Url;
+
+use crate::body::{Body, Terms};
+use crate::config::EgressConfig;
+use crate::connect::{self, Clients, Lookup, RouteError, SystemLookup, root_cause};
+use crate::error::{EgressError, Stage};
+use crate::guard;
+use crate::redirect::{self, Hop};
+use crate::scope::{Injection, Scope};
+
+/// Headers that are egress's to set.
+const NOT_FOR_CALLERS: [&str; 13] = [
+    "connection",
+    "content-length",
+    "cookie",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+];
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The method of the first hop; redirects may change it.
+    pub method: Method,
+    /// http or https. A fragment is dropped.
+    pub url: Url,
+    /// Headers beyond those that egress sets. For downloads, `Accept-Encoding: identity` is added.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Option<Bytes>,
+    /// From now to the last byte, waits and redirects included; none: `egress.timeout` for plugins, the
+    /// scope's deadline for downloads. The scope's deadline holds in any case.
+    pub timeout: Option<Duration>,
+    /// The most bytes the body may have, counted after decompression.
+    pub max_bytes: u64,
+}
+
+impl Request {
+    /// A GET without further headers.
+    pub fn get(url: Url, max_bytes: u64) -> Self {
+        Self { method: Method::GET, url, headers: HeaderMap::new(), body: None, timeout: None, max_bytes }
+    }
+}
+
+/// What came back: any status but a followed redirect, 429, and 503 with `Retry-After`.
+#[derive(Debug)]
+pub struct Response {
+    /// The status of the last hop.
+    pub status: StatusCode,
+    /// Every URL that was asked, the one that answered last. Without injected secrets.
+    pub chain: Vec<Url>,
+    /// The headers of the last hop.
+    pub headers: HeaderMap,
+    /// The body of the last hop.
+    pub body: Body,
+    /// Time spent waiting for limits, over all hops.
+    pub waited: Duration,
+    /// From sending the last hop to its headers.
+    pub first_byte: Duration,
+}
+
+/// The one way out. Clones share connections and limits.
+#[derive(Debug, Clone)]
+pub struct Egress(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: EgressConfig,
+    has_contact: bool,
+    limiter: KeyedLimiter,
+    clock: SharedClock,
+    clients: Clients,
+}
+
+impl Egress {
+    /// Prepares clients, certificates included. `contact` is an e-mail address for the `User-Agent`; without
+    /// it only hosts of `connect-to` can be asked.
+    ///
+    /// # Errors
+    /// When a file of certificates cannot be read, there are no certificates at all, or the contact cannot
+    /// stand in a header.
+    pub fn new(
+        config: &EgressConfig,
+        contact: Option<&str>,
+        limiter: KeyedLimiter,
+        clock: SharedClock,
+    ) -> Result<Self, EgressError> {
+        Self::with_lookup(config, contact, limiter, clock, &(Arc::new(SystemLookup) as Arc<dyn Lookup>))
+    }
+
+    pub(crate) fn with_lookup(
+        config: &EgressConfig,
+        contact: Option<&str>,
+        limiter: KeyedLimiter,
+        clock: SharedClock,
+        lookup: &Arc<dyn Lookup>,
+    ) -> Result<Self, EgressError> {
+        let contact = contact.map(str::trim).filter(|contact| !contact.is_empty());
+        let to = contact.map(|contact| format!(" (+mailto:{contact})")).unwrap_or_default();
+        let user_agent = HeaderValue::try_from(format!("gleaner/{}{to}", env!("CARGO_PKG_VERSION")))
+            .map_err(|_| EgressError::Config(format!("contact {contact:?} cannot stand in a header")))?;
+        let clients = Clients::new(config, &user_agent, lookup)?;
+        let (config, has_contact) = (config.clone(), contact.is_some());
+        Ok(Self(Arc::new(Inner { config, has_contact, limiter, clock, clients })))
+    }
+
+    /// Sends a request and follows its redirects. Every hop is checked against the scope and the address
+    /// guard, and has a permit of its host, which the last one's body keeps.
+    ///
+    /// # Errors
+    /// When policy, a limit, the network or the host stands against it; see [`EgressError::failure`].
+    pub async fn send(&self, request: Request, scope: &Scope) -> Result<Response, EgressError> {
+        let started = Instant::now();
+        let timeout = request.timeout.or((!scope.is_download()).then_some(self.0.config.timeout.0));
+        let end = timeout.map_or(scope.deadline(), |timeout| scope.deadline().min(started + timeout));
+        let cap = request.max_bytes;
+        let mut hop = first_hop(request, scope)?;
+        let mut asked: Vec<(Method, Url)> = Vec::new();
+        let mut waited = Duration::ZERO;
+        loop {
+            let host = self.check(&hop.url, asked.last().map(|(_, url)| url), scope)?;
+            asked.push((hop.method.clone(), hop.url.clone()));
+            let since = Instant::now();
+            scope.count_request()?;
+            let permit = self.permit(&host, scope, end).await?;
+            waited += since.elapsed();
+            permit.spend();
+
+            let sent = Instant::now();
+            let answer = self.ask(&hop, &host, scope, sent, end).await?;
+            let (status, headers, first_byte) = (answer.status(), answer.headers().clone(), sent.elapsed());
+            tracing::debug!(%host, status = status.as_u16(), ?waited, ?first_byte, "http.request");
+            self.heed(permit.key(), status, &headers)?;
+
+            let Some(mut next) = redirect::next(&hop, status, &headers) else {
+                let idle = self.0.config.idle_timeout.0;
+                let terms = Terms { host: host.to_string(), scope: scope.clone(), cap, idle, started, end };
+                let body = Body::new(answer, permit, terms);
+                if body.declared().is_some_and(|declared| declared > cap) {
+                    return Err(EgressError::TooLarge { host: host.to_string(), cap });
+                }
+                let chain = asked.into_iter().map(|(_, url)| url).collect();
+                return Ok(Response { status, chain, headers, body, waited, first_byte });
+            };
+            drop(answer);
+            // Before the next one is asked for: two chains that cross must not wait for each other.
+            permit.release();
+            scope.scrub(&mut next.url);
+            if asked.iter().any(|(method, url)| *method == next.method && *url == next.url) {
+                return Err(EgressError::RedirectLoop { host: host.to_string() });
+            }
+            let max = self.0.config.max_redirects;
+            if asked.len() > max as usize {
+                let host = next.url.host_str().unwrap_or_default().to_owned();
+                return Err(EgressError::TooManyRedirects { max, host });
+            }
+            hop = next;
+        }
+    }
+
+    /// Every check that can be made before a connection is.
+    fn check(&self, url: &Url, from: Option<&Url>, scope: &Scope) -> Result<HostKey, EgressError> {
+        let mapped = connect::target(&self.0.config.connect_to, url).is_some();
+        scope.check(url, from, mapped)?;
+        guard::check_literal(url)?;
+        let host = HostKey::of(url);
+        let host = host.ok_or_else(|| EgressError::Denied { rule: "a URL without a host".to_owned() })?;
+        if !mapped && !self.0.has_contact {
+            return Err(EgressError::NoContact { host: host.to_string() });
+        }
+        Ok(host)
+    }
+
+    async fn permit(&self, host: &HostKey, scope: &Scope, end: Instant) -> Result<Permit, EgressError> {
+        let limiter = &self.0.limiter;
+        let key = limiter.canonical(&Key::Host(host.clone()));
+        if let Some(permit) = scope.take_reserved(&key) {
+            return Ok(permit);
+        }
+        let most = self.0.config.max_wait.0.min(end.saturating_duration_since(Instant::now()));
+        limiter.try_acquire(&key, most).await.map_err(EgressError::Blocked)
+    }
+
+    /// Sends one hop and waits for its headers, at most `egress.timeout`.
+    async fn ask(
+        &self,
+        hop: &Hop,
+        host: &HostKey,
+        scope: &Scope,
+        sent: Instant,
+        end: Instant,
+    ) -> Result<reqwest::Response, EgressError> {
+        let mut request = reqwest::Request::new(hop.method.clone(), hop.url.clone());
+        *request.headers_mut() = hop.headers.clone();
+        *request.body_mut() = hop.body.clone().map(reqwest::Body::from);
+        for injection in scope.injections(&hop.url) {
+            inject(injection, &mut request)?;
+        }
+        let client = self.0.clients.client(&hop.url);
+        self.0.clients.address_request(&mut request)?;
+        let until = end.min(sent + self.0.config.timeout.0);
+        match tokio::time::timeout_at(until, client.execute(request)).await {
+            Ok(answer) => answer.map_err(|error| self.explain(&error, host)),
+            Err(_) => {
+                let (stage, after) = (Stage::Headers, sent.elapsed());
+                Err(EgressError::Timeout { host: host.to_string(), stage, after })
+            }
+        }
+    }
+
+    /// Begins a cooldown when the host asks to slow down: 429, or 503 that says for how long.
+    fn heed(&self, key: &Key, status: StatusCode, headers: &HeaderMap) -> Result<(), EgressError> {
+        let asked = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let asked = asked.and_then(|value| retry_after::parse(value, self.0.clock.now()));
+        match status {
+            StatusCode::TOO_MANY_REQUESTS => {}
+            StatusCode::SERVICE_UNAVAILABLE if asked.is_some() => {}
+            _ => return Ok(()),
+        }
+        let retry_after = self.0.limiter.throttled(key, asked);
+        Err(EgressError::Throttled { key: key.clone(), status, retry_after })
+    }
+
+    /// Finds the cause of a failed request.
+    fn explain(&self, error: &reqwest::Error, host: &HostKey) -> EgressError {
+        let host = host.to_string();
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+        while let Some(this) = cause {
+            match this.downcast_ref::<RouteError>() {
+                Some(RouteError::Private(address)) => {
+                    return EgressError::PrivateAddress { host, address: *address };
+                }
+                Some(RouteError::NoAddress(detail)) => {
+                    return EgressError::Dns { host, detail: detail.clone() };
+                }
+                None => {}
+            }
+            if let Some(tls) = this.downcast_ref::<rustls::Error>() {
+                return EgressError::Tls { host, detail: tls.to_string() };
+            }
+            // What an io::Error carries is not its `source` but stands in its place.
+            let io = this.downcast_ref::<std::io::Error>();
+            cause = match io.and_then(std::io::Error::get_ref) {
+                Some(carried) => Some(carried),
+                None => this.source(),
+            };
+        }
+        if error.is_connect() && error.is_timeout() {
+            let (stage, after) = (Stage::Connect, self.0.config.connect_timeout.0);
+            return EgressError::Timeout { host, stage, after };
+        }
+        EgressError::Connection { host, detail: root_cause(error) }
+    }
+}
+
+/// The request as its first hop, if its headers are the caller's to set.
+fn first_hop(request: Request, scope: &Scope) -> Result<Hop, EgressError> {
+    let Request { method, mut url, mut headers, body, .. } = request;
+    if let Some(name) = headers.keys().find(|name| NOT_FOR_CALLERS.contains(&name.as_str())) {
+        return Err(EgressError::Denied { rule: format!("the header {name} is not the caller's to set") });
+    }
+    if scope.is_download() {
+        // The hash is to be the file's, and the announced length too.
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    }
+    url.set_fragment(None);
+    Ok(Hop { method, url, headers, body })
+}
+
+fn inject(injection: &Injection, request: &mut reqwest::Request) -> Result<(), EgressError> {
+    if let Some(name) = &injection.header {
+        let unfit = |what| EgressError::Config(format!("inject for {}: {what}", injection.host));
+        let name = HeaderName::try_from(name).map_err(|_| unfit(format!("{name:?} is no header name")))?;
+        let value = HeaderValue::try_from(&injection.secret);
+        let mut value = value.map_err(|_| unfit("the secret cannot stand in a header".to_owned()))?;
+        value.set_sensitive(true);
+        request.headers_mut().insert(name, value);
+    }
+    if let Some(name) = &injection.query {
+        request.url_mut().query_pairs_mut().append_pair(name, &injection.secret);
+    }
+    Ok(())
+}

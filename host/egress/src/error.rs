@@ -1,0 +1,189 @@
+//! What can go wrong on the way out, and what the queue does about each.
+//!
+//! Must never carry a URL with its query, a header or a secret: these texts end in logs and in the manifest.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gleaner_limits::Blocked;
+use gleaner_model::key::Key;
+use gleaner_model::reason::{Failure, FailureClass, Reason};
+
+/// How far a request came before its time was up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Connecting, TLS included.
+    Connect,
+    /// Waiting for the status and headers.
+    Headers,
+    /// Between two chunks of the body.
+    Idle,
+    /// Anywhere: the whole request took too long.
+    Whole,
+}
+
+/// Why there is no answer, or no whole one. `host` is a host key.
+#[derive(Debug, thiserror::Error)]
+pub enum EgressError {
+    /// The configuration cannot be used.
+    #[error("[egress] {0}")]
+    Config(String),
+    /// A file of certificate authorities cannot be used.
+    #[error("egress.extra-ca-certs: {}: {source}", path.display())]
+    CaCerts {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Policy does not allow the request.
+    #[error("not allowed: {rule}")]
+    Denied {
+        /// Which rule, and what would allow it.
+        rule: String,
+    },
+    /// No address of the host is a public one.
+    #[error("{host} is at a private, local or reserved address ({address}), which is never contacted")]
+    PrivateAddress {
+        /// The host as asked for.
+        host: String,
+        /// The first such address.
+        address: std::net::IpAddr,
+    },
+    /// The host's name has no address.
+    #[error("{host} has no address: {detail}")]
+    Dns {
+        /// The host as asked for.
+        host: String,
+        /// What the lookup said.
+        detail: String,
+    },
+    /// The connection could not be made, or broke.
+    #[error("connection to {host}: {detail}")]
+    Connection {
+        /// The host.
+        host: String,
+        /// What happened.
+        detail: String,
+    },
+    /// The host could not prove who it is.
+    #[error("TLS with {host}: {detail}")]
+    Tls {
+        /// The host.
+        host: String,
+        /// What happened.
+        detail: String,
+    },
+    /// Too slow.
+    #[error("{host} took too long ({stage:?}, after {after:?})")]
+    Timeout {
+        /// The host.
+        host: String,
+        /// What took too long.
+        stage: Stage,
+        /// The limit it met, or the time that had passed.
+        after: Duration,
+    },
+    /// Larger than the request or its scope allows.
+    #[error("more than {cap} bytes from {host}")]
+    TooLarge {
+        /// The host.
+        host: String,
+        /// The cap in bytes, counted after decompression.
+        cap: u64,
+    },
+    /// The body ended early.
+    #[error("{host} sent {received} bytes{}", match declared {
+        Some(declared) => format!(" of {declared}"),
+        None => " and then broke off".to_owned(),
+    })]
+    Truncated {
+        /// The host.
+        host: String,
+        /// Bytes that came.
+        received: u64,
+        /// Bytes that were announced, if any were.
+        declared: Option<u64>,
+    },
+    /// A redirect leads back to a URL of its own chain.
+    #[error("{host} redirects in a circle")]
+    RedirectLoop {
+        /// The host.
+        host: String,
+    },
+    /// The chain of redirects is too long.
+    #[error("more than {max} redirects; the last was to {host}")]
+    TooManyRedirects {
+        /// The cap.
+        max: u32,
+        /// The host of the redirect that was not followed.
+        host: String,
+    },
+    /// A limit or cooldown of ours does not allow the request in time.
+    #[error("{} {}", .0.key, match (.0.cooldown, .0.retry_in) {
+        (true, Some(left)) => format!("is cooling down for {left:?}"),
+        (_, Some(wait)) => format!("may be asked again in {wait:?}"),
+        (_, None) => "has all its requests in flight".to_owned(),
+    })]
+    Blocked(Blocked),
+    /// The host asked to slow down; its cooldown has begun.
+    #[error("{key} asked to slow down ({status}); asked again in {retry_after:?}")]
+    Throttled {
+        /// The key that cools down.
+        key: Key,
+        /// 429 or 503.
+        status: http::StatusCode,
+        /// How long.
+        retry_after: Duration,
+    },
+    /// Public services want to know whom to write to.
+    #[error("{host} is a public service and no contact is configured; set contact = \"you@example.org\"")]
+    NoContact {
+        /// The host.
+        host: String,
+    },
+    /// The scope's number of requests or bytes is used up.
+    #[error("{who} used up its {what}")]
+    Budget {
+        /// Whose.
+        who: String,
+        /// Which, with the number.
+        what: String,
+    },
+}
+
+impl EgressError {
+    /// The reason for the manifest, and what the queue does.
+    pub fn failure(&self) -> Failure {
+        let (reason, class) = match self {
+            Self::Config(_) | Self::CaCerts { .. } | Self::NoContact { .. } | Self::Denied { .. } => {
+                (Reason::Denied, FailureClass::Denied)
+            }
+            Self::PrivateAddress { .. } => (Reason::PrivateAddress, FailureClass::Denied),
+            Self::Dns { .. } => (Reason::Dns, TRANSIENT),
+            Self::Connection { .. } => (Reason::Connection, TRANSIENT),
+            Self::Tls { .. } => (Reason::Tls, FailureClass::Permanent),
+            Self::Timeout { .. } => (Reason::Timeout, TRANSIENT),
+            Self::TooLarge { .. } => (Reason::TooLarge, FailureClass::Permanent),
+            Self::Truncated { declared: Some(_), .. } => (Reason::LengthMismatch, TRANSIENT),
+            Self::Truncated { declared: None, .. } => (Reason::Truncated, TRANSIENT),
+            Self::RedirectLoop { .. } => (Reason::RedirectLoop, FailureClass::Permanent),
+            Self::TooManyRedirects { .. } => (Reason::TooManyRedirects, FailureClass::Permanent),
+            Self::Blocked(blocked) => (
+                if blocked.cooldown { Reason::Cooldown } else { Reason::RateLimited },
+                FailureClass::Throttled { retry_after: blocked.retry_in.unwrap_or(WHEN_RELEASED) },
+            ),
+            Self::Throttled { retry_after, .. } => {
+                (Reason::RateLimited, FailureClass::Throttled { retry_after: *retry_after })
+            }
+            Self::Budget { .. } => (Reason::BudgetExhausted, FailureClass::PluginFault),
+        };
+        Failure { reason, detail: self.to_string(), class }
+    }
+}
+
+const TRANSIENT: FailureClass = FailureClass::Transient { retry_after: None };
+
+/// When nobody knows when a permit comes back.
+const WHEN_RELEASED: Duration = Duration::from_secs(1);

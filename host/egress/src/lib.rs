@@ -1,0 +1,23 @@
+//! The one way out: every request to the outside, whoever makes it, goes through [`Egress::send`].
+//!
+//! What holds for all of them stands here and nowhere else: which hosts and ports, which addresses, how often,
+//! how long, how much, what a redirect may do, and which secrets go where. This crate is the only one that
+//! knows reqwest. It must never follow a redirect unchecked, connect to an address that was not checked,
+//! or show a secret in a URL, an error or a log line.
+
+mod body;
+mod client;
+mod config;
+mod connect;
+mod error;
+mod guard;
+mod redirect;
+mod scope;
+#[cfg(test)]
+mod tests;
+
+pub use body::Body;
+pub use client::{Egress, Request, Response};
+pub use config::{ConnectTo, EgressConfig};
+pub use error::{EgressError, Stage};
+pub use scope::{Injection, PluginPolicy, Scope};

@@ -1,0 +1,110 @@
+//! Cooldowns: how long a key pauses because its upstream asked for it.
+//!
+//! Must never shorten a pause that was asked for, nor charge a host twice for answers that were under way
+//! together.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The first pause when the upstream names none; doubles.
+const FIRST: Duration = Duration::from_secs(60);
+/// The shortest pause: "try again after 0 seconds" still means that this was too much.
+const SHORTEST: Duration = Duration::from_secs(1);
+/// The longest pause, whoever asks for it.
+pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// After so long without being asked to pause, the next pause is a first one again.
+const FORGIVEN_AFTER: Duration = Duration::from_secs(30 * 60);
+
+/// The pauses of one key.
+#[derive(Debug, Default)]
+pub(crate) struct Cooldown {
+    until: Option<Instant>,
+    /// Pauses in a row.
+    strikes: u32,
+}
+
+impl Cooldown {
+    /// The upstream asked to slow down; returns the pause from now on. `Retry-After` wins, else 60 s doubling
+    /// with every pause in a row, and up to a tenth more.
+    pub(crate) fn throttled(&mut self, retry_after: Option<Duration>, now: Instant) -> Duration {
+        // An answer that arrives during a pause belongs to a request from before it: no new strike.
+        if self.left(now).is_none() {
+            self.strikes = if self.forgiven(now) { 1 } else { self.strikes.saturating_add(1) };
+        }
+        let pause = retry_after.unwrap_or_else(|| {
+            let doubled = FIRST.saturating_mul(1 << (self.strikes.saturating_sub(1)).min(16));
+            doubled.min(LONGEST).mul_f64(1.0 + 0.1 * fastrand::f64())
+        });
+        self.extend(pause.clamp(SHORTEST, LONGEST), now)
+    }
+
+    /// Pauses at least so long from now on; returns how long.
+    pub(crate) fn extend(&mut self, pause: Duration, now: Instant) -> Duration {
+        let until = self.until.map_or(now + pause, |until| until.max(now + pause));
+        self.until = Some(until);
+        until.duration_since(now)
+    }
+
+    /// What is left of the pause.
+    pub(crate) fn left(&self, now: Instant) -> Option<Duration> {
+        self.until.map(|until| until.saturating_duration_since(now)).filter(|left| !left.is_zero())
+    }
+
+    /// Nothing is left to remember.
+    pub(crate) fn forgiven(&self, now: Instant) -> bool {
+        self.until.is_none_or(|until| now >= until + FORGIVEN_AFTER)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    #[test]
+    fn pauses_double_and_are_forgiven() {
+        let (mut cooldown, mut now) = (Cooldown::default(), Instant::now());
+        for expected in [60, 120, 240, 480] {
+            let pause = cooldown.throttled(None, now);
+            assert!(pause >= seconds(expected) && pause <= seconds(expected).mul_f64(1.1), "{pause:?}");
+            now += pause;
+        }
+        assert!(!cooldown.forgiven(now + seconds(29 * 60)));
+        now += seconds(30 * 60);
+        assert!(cooldown.forgiven(now));
+        assert!(cooldown.throttled(None, now) <= seconds(66));
+    }
+
+    #[test]
+    fn pauses_end_at_a_day() {
+        let (mut cooldown, mut now) = (Cooldown::default(), Instant::now());
+        for _ in 0..40 {
+            now += cooldown.throttled(None, now);
+        }
+        assert_eq!(cooldown.throttled(None, now), LONGEST);
+        assert_eq!(Cooldown::default().throttled(Some(Duration::MAX), now), LONGEST);
+    }
+
+    /// Known mistake 14: `Retry-After` was capped at 4 s.
+    #[test]
+    fn what_the_upstream_asks_for_wins() {
+        let now = Instant::now();
+        assert_eq!(Cooldown::default().throttled(Some(seconds(3600)), now), seconds(3600));
+        assert_eq!(Cooldown::default().throttled(Some(seconds(5)), now), seconds(5));
+        assert_eq!(Cooldown::default().throttled(Some(Duration::ZERO), now), SHORTEST);
+    }
+
+    #[test]
+    fn answers_under_way_together_count_once() {
+        let (mut cooldown, now) = (Cooldown::default(), Instant::now());
+        for _ in 0..4 {
+            assert!(cooldown.throttled(None, now) <= seconds(66));
+        }
+        assert_eq!(cooldown.throttled(Some(seconds(600)), now), seconds(600));
+        assert_eq!(cooldown.throttled(Some(seconds(5)), now), seconds(600), "a pause is never shortened");
+    }
+}

@@ -1,0 +1,319 @@
+//! The `[limits]` section: what each key may do, and which hosts share one limit.
+//!
+//! Must never read a limit that limits nothing: zero, a negative number and a bare number as a rate are
+//! refused when the configuration is read.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+use gleaner_model::key::{HostKey, Key, ResolverName};
+use gleaner_model::units::Rate;
+use serde::{Deserialize, Deserializer};
+
+/// What one key may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// How many at once.
+    pub concurrency: NonZeroU32,
+    /// How often; none: as often as `concurrency` allows.
+    pub rate: Option<Rate>,
+    /// How many tokens of the rate may pile up.
+    pub burst: NonZeroU32,
+}
+
+/// The `[limits]` section.
+///
+/// A limit that is given in part takes the rest from the default of its kind, with one exception: a rate that
+/// is given without a burst has a burst of 1, so that "1/3s" means what it says. Hosts are exact names
+/// (`arxiv.org`, `example.com:8080`) or patterns (`*.elsevier.com`, every host below that name, on any port);
+/// an exact name wins over patterns, a longer pattern over a shorter one. `shared` names hosts (exact or
+/// patterns) that use the limit of an exact host together with it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Section")]
+pub struct LimitRules {
+    default_host: Limit,
+    default_resolver: Limit,
+    resolvers: BTreeMap<ResolverName, Limit>,
+    hosts: BTreeMap<Pattern, Limit>,
+    shared: BTreeMap<Pattern, HostKey>,
+}
+
+impl LimitRules {
+    /// The limit of a key. [`Key::Plan`] has none.
+    pub fn limit(&self, key: &Key) -> Option<Limit> {
+        match self.canonical(key) {
+            Key::Plan => None,
+            Key::Resolver(name) => Some(self.resolvers.get(&name).copied().unwrap_or(self.default_resolver)),
+            Key::Host(host) => Some(best(&self.hosts, &host).copied().unwrap_or(self.default_host)),
+        }
+    }
+
+    /// The key whose limit counts: hosts of a shared group have the key of the group, all others their own.
+    pub fn canonical(&self, key: &Key) -> Key {
+        match key {
+            Key::Host(host) => Key::Host(best(&self.shared, host).unwrap_or(host).clone()),
+            other => other.clone(),
+        }
+    }
+}
+
+impl Default for LimitRules {
+    /// The defaults of `config/default.toml`, without its named hosts and resolvers.
+    fn default() -> Self {
+        Self {
+            default_host: DEFAULT_HOST,
+            default_resolver: DEFAULT_RESOLVER,
+            resolvers: BTreeMap::new(),
+            hosts: BTreeMap::new(),
+            shared: BTreeMap::new(),
+        }
+    }
+}
+
+const fn count(n: u32) -> NonZeroU32 {
+    NonZeroU32::MIN.saturating_add(n - 1)
+}
+
+const DEFAULT_HOST: Limit = Limit {
+    concurrency: count(4),
+    rate: Some(Rate { count: count(5), per: std::time::Duration::from_secs(1) }),
+    burst: count(5),
+};
+const DEFAULT_RESOLVER: Limit = Limit { concurrency: count(8), rate: None, burst: count(1) };
+
+/// A host, or every host below a name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Pattern {
+    Exact(HostKey),
+    /// Starts with the dot.
+    Below(Box<str>),
+}
+
+impl Pattern {
+    /// None when the text is neither.
+    fn read(text: &str) -> Option<Self> {
+        let (below, name) = match text.strip_prefix("*.") {
+            Some(name) => (true, name),
+            None => (false, text),
+        };
+        let url = url::Url::parse(&format!("https://{name}/")).ok()?;
+        let host = HostKey::of(&url)?;
+        if name.contains(['/', '@', '?', '#', '*']) || below && url.port().is_some() {
+            return None;
+        }
+        Some(if below { Self::Below(format!(".{host}").into()) } else { Self::Exact(host) })
+    }
+}
+
+/// The value of the exact name, else of the longest pattern that fits.
+fn best<'a, V>(rules: &'a BTreeMap<Pattern, V>, host: &HostKey) -> Option<&'a V> {
+    if let Some(exact) = rules.get(&Pattern::Exact(host.clone())) {
+        return Some(exact);
+    }
+    let text = host.as_str();
+    let name = match text.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => text,
+    };
+    rules
+        .iter()
+        .filter_map(|(pattern, value)| match pattern {
+            Pattern::Below(end) if name.ends_with(&**end) => Some((end.len(), value)),
+            _ => None,
+        })
+        .max_by_key(|(length, _)| *length)
+        .map(|(_, value)| value)
+}
+
+/// The section as written.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+struct Section {
+    default_host: Given,
+    default_resolver: Given,
+    resolvers: BTreeMap<ResolverName, Given>,
+    hosts: BTreeMap<String, GivenHost>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+struct Given {
+    #[serde(deserialize_with = "at_least_one")]
+    concurrency: Option<NonZeroU32>,
+    rate: Option<Rate>,
+    #[serde(deserialize_with = "at_least_one")]
+    burst: Option<NonZeroU32>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+struct GivenHost {
+    shared: Vec<String>,
+    #[serde(deserialize_with = "at_least_one")]
+    concurrency: Option<NonZeroU32>,
+    rate: Option<Rate>,
+    #[serde(deserialize_with = "at_least_one")]
+    burst: Option<NonZeroU32>,
+}
+
+impl Given {
+    fn over(&self, default: Limit) -> Limit {
+        Limit {
+            concurrency: self.concurrency.unwrap_or(default.concurrency),
+            rate: self.rate.or(default.rate),
+            burst: match (self.burst, self.rate) {
+                (Some(burst), _) => burst,
+                (None, Some(_)) => NonZeroU32::MIN,
+                (None, None) => default.burst,
+            },
+        }
+    }
+}
+
+fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NonZeroU32>, D::Error> {
+    let given = i64::deserialize(deserializer)?;
+    u32::try_from(given).ok().and_then(NonZeroU32::new).map(Some).ok_or_else(|| {
+        serde::de::Error::custom(format!("{given} is not a limit: it must be a whole number from 1 on"))
+    })
+}
+
+/// Why a `[limits]` section makes no sense.
+#[derive(Debug, thiserror::Error)]
+enum RuleError {
+    #[error(
+        "limits.hosts.{0:?}: not a host; write a name like arxiv.org, example.com:8080 or *.elsevier.com"
+    )]
+    Host(String),
+    #[error("limits.hosts.{0:?}: hosts can share only the limit of one exact host, not of a pattern")]
+    SharedPattern(String),
+    #[error("limits.hosts.{group:?}.shared: {member:?} already shares the limit of {other}")]
+    TwoGroups { group: String, member: String, other: HostKey },
+}
+
+impl TryFrom<Section> for LimitRules {
+    type Error = RuleError;
+
+    fn try_from(section: Section) -> Result<Self, RuleError> {
+        let default_host = section.default_host.over(DEFAULT_HOST);
+        let default_resolver = section.default_resolver.over(DEFAULT_RESOLVER);
+        let resolvers =
+            section.resolvers.into_iter().map(|(name, given)| (name, given.over(default_resolver))).collect();
+        let (mut hosts, mut shared) = (BTreeMap::new(), BTreeMap::new());
+        for (text, GivenHost { shared: members, concurrency, rate, burst }) in section.hosts {
+            let pattern = Pattern::read(&text).ok_or_else(|| RuleError::Host(text.clone()))?;
+            for member in members {
+                let Pattern::Exact(group) = &pattern else { return Err(RuleError::SharedPattern(text)) };
+                let read = Pattern::read(&member).ok_or_else(|| RuleError::Host(member.clone()))?;
+                if let Some(other) = shared.insert(read, group.clone()).filter(|other| other != group) {
+                    return Err(RuleError::TwoGroups { group: text, member, other });
+                }
+            }
+            hosts.insert(pattern, Given { concurrency, rate, burst }.over(default_host));
+        }
+        // A group's own host belongs to it even where a pattern of another group would fit.
+        let groups: Vec<HostKey> = shared.values().cloned().collect();
+        for group in groups {
+            let own = shared.insert(Pattern::Exact(group.clone()), group.clone());
+            if let Some(other) = own.filter(|other| *other != group) {
+                let member = group.to_string();
+                return Err(RuleError::TwoGroups { group: member.clone(), member, other });
+            }
+        }
+        Ok(Self { default_host, default_resolver, resolvers, hosts, shared })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(text: &str) -> Result<LimitRules, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    fn host(url: &str) -> Key {
+        Key::Host(crate::host_key(url).unwrap())
+    }
+
+    fn text_of(limit: Option<Limit>) -> String {
+        limit.map_or_else(String::new, |limit| {
+            let rate = limit.rate.map_or_else(|| "any".to_owned(), |rate| rate.to_string());
+            format!("{} {rate} {}", limit.concurrency, limit.burst)
+        })
+    }
+
+    #[test]
+    fn the_nearest_rule_wins_and_inherits() {
+        let rules = rules(
+            r#"
+            default-host = { concurrency = 6 }
+            resolvers.unpaywall = { concurrency = 1 }
+            [hosts]
+            "ArXiv.org" = { shared = ["export.arxiv.org"], concurrency = 1, rate = "1/3s" }
+            "*.elsevier.com" = { concurrency = 2 }
+            "*.api.elsevier.com" = { rate = "10/s", burst = 3 }
+            "www.elsevier.com:8080" = { burst = 9 }
+            "#,
+        )
+        .unwrap();
+        for (url, limit) in [
+            ("https://example.org/", "6 5/s 5"),
+            ("https://arxiv.org/", "1 1/3s 1"),
+            ("https://export.arxiv.org/", "1 1/3s 1"),
+            ("https://elsevier.com/", "6 5/s 5"),
+            ("https://www.elsevier.com/", "2 5/s 5"),
+            ("https://www.elsevier.com:8443/", "2 5/s 5"),
+            ("https://www.elsevier.com:8080/", "6 5/s 9"),
+            ("https://a.api.elsevier.com/", "6 10/s 3"),
+        ] {
+            assert_eq!(text_of(rules.limit(&host(url))), limit, "{url}");
+        }
+        let resolver = |name| Key::Resolver(ResolverName::new(name).unwrap());
+        assert_eq!(text_of(rules.limit(&resolver("unpaywall"))), "1 any 1");
+        assert_eq!(text_of(rules.limit(&resolver("arxiv"))), "8 any 1");
+        assert_eq!(rules.limit(&Key::Plan), None);
+        assert_eq!(rules.canonical(&host("https://export.arxiv.org/api")), host("https://arxiv.org"));
+        assert_eq!(rules.canonical(&host("https://www.elsevier.com")), host("https://www.elsevier.com"));
+    }
+
+    /// Known mistakes 5 and 16: a cap of the wrong type limited nothing, negative limits were accepted.
+    #[test]
+    fn limits_that_limit_nothing_are_refused() {
+        for (text, says) in [
+            ("default-host = { concurrency = 0 }", "0 is not a limit"),
+            ("default-host = { concurrency = -1 }", "-1 is not a limit"),
+            ("resolvers.arxiv = { burst = 0 }", "0 is not a limit"),
+            ("default-host = { concurrency = \"1\" }", "invalid type: string"),
+            ("default-host = { concurrency = 1.5 }", "invalid type: floating point"),
+            ("default-host = { rate = 5 }", "invalid type: integer"),
+            ("default-host = { rate = \"1 per 3 seconds\" }", "is not a rate"),
+            ("default-host = { concurency = 1 }", "unknown field"),
+            ("hosts.\"https://arxiv.org/\" = { concurrency = 1 }", "not a host"),
+            ("hosts.\"a*.arxiv.org\" = { concurrency = 1 }", "not a host"),
+            ("hosts.\"*.x.org\" = { shared = [\"y.org\"] }", "not of a pattern"),
+            (
+                "hosts.\"a.org\" = { shared = [\"c.org\"] }\nhosts.\"b.org\" = { shared = [\"c.org\"] }",
+                "already shares",
+            ),
+            (
+                "hosts.\"a.org\" = { shared = [\"b.org\"] }\nhosts.\"b.org\" = { shared = [\"c.org\"] }",
+                "already shares",
+            ),
+        ] {
+            let error = rules(text).unwrap_err().to_string();
+            assert!(error.contains(says), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_built_in_defaults_are_those_of_the_configuration() {
+        #[derive(Deserialize)]
+        struct File {
+            limits: LimitRules,
+        }
+        let file: File = toml::from_str(include_str!("../../../config/default.toml")).unwrap();
+        assert_eq!(file.limits.default_host, DEFAULT_HOST);
+        assert_eq!(file.limits.default_resolver, DEFAULT_RESOLVER);
+        assert_eq!(text_of(file.limits.limit(&host("https://export.arxiv.org"))), "1 1/3s 1");
+    }
+}

@@ -1,0 +1,147 @@
+//! One key's state, as pure functions of the time: slots, tokens, cooldown and the queue.
+//!
+//! Must never wait or wake anybody: that is the limiter's part.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::bucket::Bucket;
+use crate::cooldown::Cooldown;
+use crate::limiter::Room;
+use crate::rules::Limit;
+
+/// What keeps a request from starting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    /// All slots are taken, or others were first.
+    Slots,
+    /// No token before that time has passed.
+    Tokens(Duration),
+    /// Cooling down for so long.
+    Cooldown(Duration),
+}
+
+#[derive(Debug)]
+pub(crate) struct KeyState {
+    limit: Limit,
+    bucket: Option<Bucket>,
+    in_flight: u32,
+    /// Who waits, first come first.
+    queue: VecDeque<Arc<Notify>>,
+    pub(crate) cooldown: Cooldown,
+}
+
+impl KeyState {
+    /// A key nobody has used since `start`, so that what its bucket would hold by now is there.
+    pub(crate) fn new(limit: Limit, start: Instant) -> Self {
+        let bucket = limit.rate.map(|rate| Bucket::empty_at(rate, limit.burst, start));
+        Self { limit, bucket, in_flight: 0, queue: VecDeque::new(), cooldown: Cooldown::default() }
+    }
+
+    pub(crate) fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
+    /// Another limit from now on. Permits that are out stay out.
+    pub(crate) fn change(&mut self, limit: Limit, now: Instant) {
+        self.bucket = match (self.bucket.take(), limit.rate) {
+            (Some(mut bucket), Some(rate)) => {
+                bucket.change(rate, limit.burst, now);
+                Some(bucket)
+            }
+            (None, Some(rate)) => Some(Bucket::empty_at(rate, limit.burst, now)),
+            (_, None) => None,
+        };
+        self.limit = limit;
+    }
+
+    /// What keeps somebody from starting who has `ahead` others before them.
+    pub(crate) fn obstacle(&self, ahead: u32, now: Instant) -> Option<Obstacle> {
+        if let Some(left) = self.cooldown.left(now) {
+            return Some(Obstacle::Cooldown(left));
+        }
+        let tokens = self.bucket.as_ref().map(|bucket| bucket.queue_wait(ahead.saturating_add(1), now));
+        match tokens {
+            Some(wait) if !wait.is_zero() => Some(Obstacle::Tokens(wait)),
+            _ if self.free() > ahead => None,
+            _ => Some(Obstacle::Slots),
+        }
+    }
+
+    /// How many may start now, behind those who wait.
+    pub(crate) fn room(&self, now: Instant) -> Room {
+        let waiting = self.waiting();
+        match self.obstacle(waiting, now) {
+            Some(Obstacle::Slots) => Room::WhenReleased,
+            Some(Obstacle::Tokens(wait) | Obstacle::Cooldown(wait)) => Room::In(wait),
+            None => {
+                let tokens = self.bucket.as_ref().map_or(u32::MAX, |bucket| bucket.level(now));
+                Room::Now(self.free().min(tokens) - waiting)
+            }
+        }
+    }
+
+    /// Takes a slot and a token; `Ok(true)` when a token was taken.
+    pub(crate) fn take(&mut self, ahead: u32, now: Instant) -> Result<bool, Obstacle> {
+        if let Some(obstacle) = self.obstacle(ahead, now) {
+            return Err(obstacle);
+        }
+        if let Some(bucket) = &mut self.bucket {
+            bucket.consume(1, now).map_err(Obstacle::Tokens)?;
+        }
+        self.in_flight += 1;
+        Ok(self.bucket.is_some())
+    }
+
+    /// A permit came back; `refund` when its token was not used.
+    pub(crate) fn release(&mut self, refund: bool) {
+        self.in_flight -= 1;
+        if let Some(bucket) = self.bucket.as_mut().filter(|_| refund) {
+            bucket.refund(1);
+        }
+    }
+
+    /// Stands in line at the end.
+    pub(crate) fn line_up(&mut self, ticket: Arc<Notify>) {
+        self.queue.push_back(ticket);
+    }
+
+    /// How many stand before that ticket.
+    pub(crate) fn ahead_of(&self, ticket: &Arc<Notify>) -> u32 {
+        count(self.queue.iter().take_while(|other| !Arc::ptr_eq(other, ticket)).count())
+    }
+
+    /// Leaves the line, from wherever in it.
+    pub(crate) fn leave(&mut self, ticket: &Arc<Notify>) {
+        self.queue.retain(|other| !Arc::ptr_eq(other, ticket));
+    }
+
+    /// Lets the first in line look again. The notification is kept until it looks, so none is lost.
+    pub(crate) fn wake_first(&self) {
+        if let Some(first) = self.queue.front() {
+            first.notify_one();
+        }
+    }
+
+    pub(crate) fn waiting(&self) -> u32 {
+        count(self.queue.len())
+    }
+
+    /// A new state would behave the same, so this one can be forgotten.
+    pub(crate) fn is_idle(&self, now: Instant) -> bool {
+        let full = self.bucket.as_ref().is_none_or(|bucket| bucket.level(now) >= self.limit.burst.get());
+        self.in_flight == 0 && self.queue.is_empty() && full && self.cooldown.forgiven(now)
+    }
+
+    fn free(&self) -> u32 {
+        self.limit.concurrency.get().saturating_sub(self.in_flight)
+    }
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,296 @@
+//! What the limiter promises, in paused time.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use gleaner_model::clock::{Clock, FakeClock, UnixMillis};
+use gleaner_model::key::{Key, ResolverName};
+use tokio::time::{Instant, advance, timeout};
+
+use crate::{KeyedLimiter, Limit, LimitRules, Room, host_key};
+
+const ONE: Duration = Duration::from_secs(1);
+
+fn limiter(rules: &str) -> KeyedLimiter {
+    KeyedLimiter::new(toml::from_str::<LimitRules>(rules).unwrap(), FakeClock::at(UnixMillis(1_000_000)))
+}
+
+fn host(name: &str) -> Key {
+    Key::Host(host_key(&format!("https://{name}/")).unwrap())
+}
+
+fn resolver(name: &str) -> Key {
+    Key::Resolver(ResolverName::new(name).unwrap())
+}
+
+fn cap(n: u32) -> Limit {
+    Limit { concurrency: NonZeroU32::new(n).unwrap(), rate: None, burst: NonZeroU32::MIN }
+}
+
+/// Starts `tasks` that each hold a permit for a while; returns the most that held one at once.
+async fn most_at_once(limiter: &KeyedLimiter, key: &Key, tasks: usize) -> u32 {
+    let (now, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let mut set = tokio::task::JoinSet::new();
+    for _ in 0..tasks {
+        let (limiter, key, now, most) = (limiter.clone(), key.clone(), Arc::clone(&now), Arc::clone(&most));
+        set.spawn(async move {
+            let permit = limiter.acquire(&key).await;
+            most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(fastrand::u64(1..20))).await;
+            now.fetch_sub(1, Ordering::SeqCst);
+            permit.release();
+        });
+    }
+    set.join_all().await;
+    most.load(Ordering::SeqCst)
+}
+
+/// Known mistake 5: a cap of 1 let 4 in.
+#[tokio::test(start_paused = true)]
+async fn caps_hold_and_are_used() {
+    let limiter = limiter("resolvers.unpaywall = { concurrency = 1 }");
+    assert_eq!(most_at_once(&limiter, &resolver("unpaywall"), 40).await, 1);
+    assert_eq!(most_at_once(&limiter, &resolver("arxiv"), 40).await, 8);
+    assert_eq!(most_at_once(&limiter, &Key::Plan, 40).await, 40);
+    limiter.set_limit(&host("example.org"), cap(3));
+    assert_eq!(most_at_once(&limiter, &host("example.org"), 40).await, 3);
+}
+
+#[tokio::test]
+async fn caps_hold_over_threads() {
+    let limiter = limiter("default-resolver = { concurrency = 3 }");
+    let key = resolver("arxiv");
+    let (now, most, done) = (AtomicU32::new(0), AtomicU32::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(async {
+                    for _ in 0..200 {
+                        let _permit = limiter.acquire(&key).await;
+                        most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                        tokio::task::yield_now().await;
+                        now.fetch_sub(1, Ordering::SeqCst);
+                        done.fetch_add(1, Ordering::SeqCst);
+                    }
+                });
+            });
+        }
+    });
+    assert!(most.load(Ordering::SeqCst) <= 3);
+    assert_eq!((done.load(Ordering::SeqCst), limiter.in_flight(&key)), (800, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn first_come_first_served() {
+    let limiter = limiter("default-resolver = { concurrency = 1 }");
+    let key = resolver("arxiv");
+    let held = limiter.acquire(&key).await;
+    let order = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let mut set = tokio::task::JoinSet::new();
+    for n in 0..20 {
+        let (limiter, key, order) = (limiter.clone(), key.clone(), Arc::clone(&order));
+        set.spawn(async move {
+            let _permit = limiter.acquire(&key).await;
+            order.lock().unwrap().push(n);
+        });
+    }
+    tokio::task::yield_now().await;
+    assert!(limiter.try_now(&key).is_err(), "nobody passes the line");
+    drop(held);
+    set.join_all().await;
+    assert_eq!(*order.lock().unwrap(), (0..20).collect::<Vec<_>>());
+}
+
+/// Waiters that give up, wherever they stand, take nothing from the others: no wake-up is lost.
+#[tokio::test(start_paused = true)]
+async fn who_gives_up_takes_nothing_along() {
+    let limiter = limiter("default-resolver = { concurrency = 2, rate = \"1000/s\", burst = 2 }");
+    let key = resolver("arxiv");
+    let mut set = tokio::task::JoinSet::new();
+    for n in 0..300_u64 {
+        let (limiter, key) = (limiter.clone(), key.clone());
+        set.spawn(async move {
+            let permit = match n % 3 {
+                0 => limiter.acquire(&key).await,
+                1 => match limiter.try_acquire(&key, Duration::from_millis(n)).await {
+                    Ok(permit) => permit,
+                    Err(_) => return false,
+                },
+                _ => match timeout(Duration::from_millis(n / 2), limiter.acquire(&key)).await {
+                    Ok(permit) => permit,
+                    Err(_) => return false,
+                },
+            };
+            tokio::time::sleep(Duration::from_millis(n % 7)).await;
+            drop(permit);
+            true
+        });
+    }
+    let served =
+        timeout(Duration::from_secs(60), set.join_all()).await.expect("everybody is served or gave up");
+    assert!(served.iter().filter(|served| **served).count() >= 100);
+    assert!(served.contains(&false), "some gave up");
+    assert_eq!(limiter.in_flight(&key), 0);
+    assert!(matches!(limiter.room(&key), Room::Now(_) | Room::In(_)));
+}
+
+/// Known mistake 12: `set_limit` was ignored on live keys, a double release made 3 permits of a cap of 1.
+#[tokio::test(start_paused = true)]
+async fn limits_change_while_in_use() {
+    let limiter = limiter("default-resolver = { concurrency = 3 }");
+    let key = resolver("arxiv");
+    let mut held: Vec<_> = (0..3).map(|_| limiter.try_now(&key).unwrap()).collect();
+    limiter.set_limit(&key, cap(1));
+    assert_eq!(limiter.get_limit(&key), Some(cap(1)));
+    assert_eq!(limiter.in_flight(&key), 3, "what is out stays out");
+    for left in [2, 1] {
+        held.pop().unwrap().release();
+        assert_eq!(limiter.in_flight(&key), left);
+        assert_eq!(limiter.try_now(&key).unwrap_err().retry_in, None);
+    }
+    held.clear();
+    let only = limiter.try_now(&key).unwrap();
+    assert!(limiter.try_now(&key).is_err());
+
+    let waiter = tokio::spawn({
+        let (limiter, key) = (limiter.clone(), key.clone());
+        async move { limiter.acquire(&key).await }
+    });
+    tokio::task::yield_now().await;
+    limiter.set_limit(&key, cap(2));
+    let second = timeout(ONE, waiter).await.expect("a raised limit wakes who waits").unwrap();
+    assert_eq!(limiter.in_flight(&key), 2);
+    drop((only, second));
+    assert_eq!(limiter.in_flight(&key), 0);
+}
+
+/// Known mistake 14, and the arXiv rule: one request every three seconds over all its hosts together.
+#[tokio::test(start_paused = true)]
+async fn hosts_that_share_a_limit_have_one() {
+    let limiter =
+        limiter(r#"hosts."arxiv.org" = { shared = ["export.arxiv.org"], concurrency = 1, rate = "1/3s" }"#);
+    let (start, mut times) = (Instant::now(), Vec::new());
+    for name in ["arxiv.org", "export.arxiv.org", "arxiv.org"] {
+        let permit = limiter.acquire(&host(name)).await;
+        assert_eq!(permit.key(), &host("arxiv.org"));
+        permit.spend();
+        times.push(start.elapsed().as_secs());
+        if times.len() == 1 {
+            assert_eq!(limiter.in_flight(&host("export.arxiv.org")), 1);
+        }
+    }
+    assert_eq!(times, [3, 6, 9], "the bucket starts empty");
+}
+
+#[tokio::test(start_paused = true)]
+async fn unspent_tokens_come_back() {
+    let limiter = limiter(r#"default-host = { concurrency = 9, rate = "1/10s", burst = 2 }"#);
+    let key = host("example.org");
+    advance(Duration::from_secs(20)).await;
+    assert_eq!(limiter.room(&key), Room::Now(2));
+    drop(limiter.try_now(&key).unwrap());
+    assert_eq!(limiter.room(&key), Room::Now(2), "reserved and not used");
+    let used = limiter.try_now(&key).unwrap();
+    used.spend();
+    drop(used);
+    assert_eq!(limiter.room(&key), Room::Now(1));
+    let used = limiter.try_now(&key).unwrap();
+    used.spend();
+    assert_eq!(limiter.room(&key), Room::In(Duration::from_secs(10)));
+    assert_eq!(limiter.try_now(&key).unwrap_err().retry_in, Some(Duration::from_secs(10)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_that_cannot_succeed_end_at_once() {
+    let limiter = limiter(r#"default-host = { concurrency = 9, rate = "1/10s" }"#);
+    let (key, start) = (host("example.org"), Instant::now());
+    let blocked = limiter.try_acquire(&key, ONE * 5).await.unwrap_err();
+    assert_eq!((blocked.retry_in, blocked.cooldown), (Some(ONE * 10), false));
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    let _permit = limiter.try_acquire(&key, ONE * 10).await.unwrap();
+    assert_eq!(start.elapsed(), ONE * 10);
+
+    let limiter = crate::tests::limiter("default-resolver = { concurrency = 1 }");
+    let (key, start) = (resolver("arxiv"), Instant::now());
+    let _held = limiter.try_now(&key).unwrap();
+    let blocked = limiter.try_acquire(&key, ONE * 5).await.unwrap_err();
+    assert_eq!((blocked.key, blocked.retry_in), (key, None));
+    assert_eq!(start.elapsed(), ONE * 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cooldown_stops_everybody_and_survives_a_restart() {
+    let clock = FakeClock::at(UnixMillis(1_000_000));
+    let limiter = KeyedLimiter::new(LimitRules::default(), clock.clone());
+    let key = host("example.org");
+    advance(ONE * 10).await;
+    assert_eq!(limiter.throttled(&key, Some(ONE * 100)), ONE * 100);
+    assert_eq!(limiter.room(&key), Room::In(ONE * 100));
+    let blocked = limiter.try_acquire(&key, ONE * 5).await.unwrap_err();
+    assert_eq!((blocked.retry_in, blocked.cooldown), (Some(ONE * 100), true));
+    assert_eq!(limiter.room(&host("example.net")), Room::Now(4), "others go on");
+
+    let kept = limiter.cooldowns();
+    assert_eq!(kept, [(key.clone(), UnixMillis(1_100_000))]);
+    clock.advance(ONE * 40);
+    let restarted = KeyedLimiter::new(LimitRules::default(), clock.clone());
+    restarted.cool_down_until(&key, kept[0].1);
+    assert_eq!(restarted.room(&key), Room::In(ONE * 60));
+    restarted.cool_down_until(&host("example.net"), clock.now());
+    assert_eq!(restarted.cooldowns().len(), 1, "what has passed is nothing");
+
+    let start = Instant::now();
+    let _permit = restarted.acquire(&key).await;
+    assert_eq!(start.elapsed(), ONE * 60);
+    assert!(restarted.cooldowns().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cooldown_begins_for_those_who_wait_already() {
+    let limiter = limiter("default-resolver = { concurrency = 1 }");
+    let key = resolver("arxiv");
+    let held = limiter.try_now(&key).unwrap();
+    let waiter = tokio::spawn({
+        let (limiter, key) = (limiter.clone(), key.clone());
+        async move { limiter.try_acquire(&key, ONE * 5).await.map(drop) }
+    });
+    tokio::task::yield_now().await;
+    limiter.throttled(&key, Some(ONE * 600));
+    drop(held);
+    assert!(waiter.await.unwrap().unwrap_err().cooldown);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_dispatcher_is_told_of_changes() {
+    let limiter = limiter("default-resolver = { concurrency = 1 }");
+    let (key, changes) = (resolver("arxiv"), limiter.changes());
+    assert_eq!(limiter.room(&key), Room::Now(1));
+    let permit = limiter.try_now(&key).unwrap();
+    assert_eq!(limiter.room(&key), Room::WhenReleased);
+    assert!(timeout(ONE, changes.notified()).await.is_err());
+    drop(permit);
+    timeout(ONE, changes.notified()).await.expect("a permit came back");
+    limiter.set_limit(&key, cap(2));
+    timeout(ONE, changes.notified()).await.expect("a limit changed");
+    assert_eq!(limiter.room(&key), Room::Now(2));
+    limiter.throttled(&key, None);
+    timeout(ONE, changes.notified()).await.expect("a cooldown began");
+}
+
+/// A crawl over many hosts leaves nothing behind, and what is forgotten is no second burst.
+#[tokio::test(start_paused = true)]
+async fn idle_keys_are_forgotten() {
+    let limiter = limiter(r#"default-host = { concurrency = 1, rate = "1/s", burst = 2 }"#);
+    advance(ONE * 2).await;
+    for n in 0..100_000 {
+        let permit = limiter.try_now(&host(&format!("h{n}.example.org"))).unwrap();
+        permit.spend();
+        advance(Duration::from_millis(1)).await;
+    }
+    assert!(limiter.known() <= 4096, "{}", limiter.known());
+    let recent = host("h99999.example.org");
+    assert!(matches!(limiter.room(&recent), Room::Now(1)), "a key in use is remembered");
+}

@@ -1,0 +1,25 @@
+//! One download of a candidate, under the scope of a download.
+//!
+//! Must never judge the bytes: that is content's, and where they may come from is egress's.
+
+use gleaner_content::Fetched;
+use gleaner_egress::Scope;
+use gleaner_limits::Permit;
+use gleaner_model::artifact::Artifact;
+use gleaner_model::candidate::Candidate;
+
+use crate::pieces::Pieces;
+
+impl Pieces {
+    /// Fetches, checks and stores a candidate's file.
+    pub(crate) async fn download(
+        &self,
+        artifact: &Artifact,
+        candidate: &Candidate,
+        permit: Permit,
+    ) -> Fetched {
+        let scope = Scope::download(tokio::time::Instant::now() + self.config.fetch_deadline.0);
+        scope.reserve(permit);
+        self.content.fetch(&self.sources.egress, &scope, candidate.url.as_url(), artifact).await
+    }
+}

@@ -1,0 +1,25 @@
+//! The run: jobs are leased when their key may run, one step is carried out, its facts are recorded.
+//!
+//! The dispatcher decides what starts, workers carry steps out, the heartbeat keeps their leases. Must never
+//! wait for a limit with a lease in hand longer than egress does, nor sleep through a back-off.
+
+mod ask;
+pub mod config;
+mod dispatcher;
+mod fetch;
+mod guest_host;
+mod heartbeat;
+mod manifest;
+mod pieces;
+mod reserve;
+mod resolve;
+mod resolvers;
+mod running;
+mod sources;
+mod worker;
+
+pub use ask::{Answer, AskReport, ask};
+pub use dispatcher::{Drain, Finish, RunReport, Stop};
+pub use pieces::{Pieces, RunError};
+pub use resolvers::{Refused, Resolvers};
+pub use sources::Sources;

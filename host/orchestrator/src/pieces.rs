@@ -1,0 +1,102 @@
+//! Everything that a run is made of, in one place that its tasks share.
+//!
+//! Holds no logic: who does what stands in the modules that use it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use gleaner_content::Content;
+use gleaner_model::backoff::Backoff;
+use gleaner_model::clock::UnixMillis;
+use gleaner_model::job::JobId;
+use gleaner_model::key::Key;
+use gleaner_model::manifest::RunIdentity;
+use gleaner_store::{Library, StoreError, WorkQueue};
+use gleaner_telemetry::{Event, Observer};
+use tokio::sync::Semaphore;
+
+use crate::config::OrchestratorConfig;
+use crate::running::Running;
+use crate::sources::Sources;
+
+/// The parts of a run.
+pub struct Pieces {
+    pub(crate) queue: Arc<dyn WorkQueue>,
+    pub(crate) library: Library,
+    pub(crate) sources: Sources,
+    pub(crate) content: Content,
+    pub(crate) config: OrchestratorConfig,
+    pub(crate) backoff: Backoff,
+    pub(crate) identity: RunIdentity,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) running: Running,
+    /// Plugin calls that may still start.
+    pub(crate) workers: Arc<Semaphore>,
+    /// Downloads that may still start.
+    pub(crate) fetches: Arc<Semaphore>,
+    /// Keys that had jobs waiting when the dispatcher last looked.
+    pub(crate) backlogged: Mutex<HashSet<Key>>,
+    /// Jobs whose end somebody waits for.
+    pub(crate) awaited: Mutex<HashSet<JobId>>,
+    /// Pauses that are written down already.
+    pub(crate) saved_cooldowns: Mutex<HashMap<Key, UnixMillis>>,
+}
+
+/// What the mutex holds, also after a panic elsewhere: none of these can be half changed.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Pieces {
+    /// Puts a run together.
+    pub fn new(
+        sources: Sources,
+        library: Library,
+        content: Content,
+        config: OrchestratorConfig,
+        identity: RunIdentity,
+        observer: Arc<dyn Observer>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            sources,
+            queue: Arc::new(library.clone()),
+            library,
+            content,
+            backoff: Backoff::from_base(config.backoff.0),
+            workers: Arc::new(Semaphore::new(config.workers.get().into())),
+            fetches: Arc::new(Semaphore::new(config.max_fetches.get().into())),
+            config,
+            identity,
+            observer,
+            running: Running::default(),
+            backlogged: Mutex::default(),
+            awaited: Mutex::default(),
+            saved_cooldowns: Mutex::default(),
+        })
+    }
+
+    /// Logs the event and tells who listens. Only after the commit that made it true.
+    pub(crate) fn tell(&self, event: &Event) {
+        if let Event::Job(ended) = event {
+            lock(&self.awaited).remove(&ended.job);
+        }
+        event.trace();
+        self.observer.on(event);
+    }
+
+    /// Whether jobs wait under that key already.
+    pub(crate) fn has_backlog(&self, key: &Key) -> bool {
+        lock(&self.backlogged).contains(key)
+    }
+}
+
+/// Why a run broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The library could not be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The task that keeps leases alive died: a bug, and no lease can be trusted any more.
+    #[error("the heartbeat task panicked; the run stops, and its leases are free at the next start")]
+    Heartbeat,
+}

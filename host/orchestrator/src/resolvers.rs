@@ -1,0 +1,170 @@
+//! The resolvers of a run: loaded plugins with what the operator set for them and allows them.
+//!
+//! A request for rights is never a right: what a plugin may reach is computed here, from the operator's
+//! configuration, and nowhere else.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gleaner_egress::{Injection, PluginPolicy};
+use gleaner_model::key::{HostKey, Key, ResolverName};
+use gleaner_model::next::Takes;
+use gleaner_runtime::{Catalogue, Plugin, Sandbox};
+
+use crate::config::{InjectConfig, ResolverConfig};
+
+/// A plugin that was found and is not used.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    /// Its file.
+    pub path: PathBuf,
+    /// Why, and what to do.
+    pub problem: String,
+}
+
+/// One resolver, ready to be asked.
+pub(crate) struct Installed {
+    pub(crate) plugin: Arc<Plugin>,
+    pub(crate) settings: Arc<BTreeMap<String, String>>,
+    /// What egress allows it.
+    pub(crate) policy: Arc<PluginPolicy>,
+    pub(crate) sandbox: Sandbox,
+    host_keys: Vec<Key>,
+}
+
+/// All resolvers of a run.
+#[derive(Default)]
+pub struct Resolvers {
+    installed: BTreeMap<ResolverName, Installed>,
+    refused: Vec<Refused>,
+}
+
+impl Resolvers {
+    /// Puts plugins and configuration together. Plugins under `bundled` may reach the hosts they ask for,
+    /// others only those granted. `secret` looks a secret up by name.
+    pub fn assemble(
+        catalogue: Catalogue,
+        bundled: Option<&Path>,
+        configs: &BTreeMap<ResolverName, ResolverConfig>,
+        contact: Option<&str>,
+        secret: &dyn Fn(&str) -> Option<String>,
+    ) -> Self {
+        let mut resolvers = Self::default();
+        for broken in catalogue.broken {
+            resolvers.refused.push(Refused { path: broken.path, problem: broken.problem.to_string() });
+        }
+        let none = ResolverConfig::default();
+        for (name, plugin) in catalogue.plugins {
+            let config = configs.get(&name).unwrap_or(&none);
+            if config.enabled == Some(false) {
+                continue;
+            }
+            let path = plugin.info.path.clone();
+            let trusted = bundled.is_some_and(|dir| path.starts_with(dir));
+            match install(plugin, config, trusted, contact, secret) {
+                Ok(installed) => drop(resolvers.installed.insert(name, installed)),
+                Err(problem) => resolvers.refused.push(Refused { path, problem }),
+            }
+        }
+        resolvers
+    }
+
+    /// What each takes, for the planner.
+    pub fn takes(&self) -> BTreeMap<ResolverName, Vec<Takes>> {
+        self.installed.iter().map(|(name, one)| (name.clone(), one.plugin.info.takes.clone())).collect()
+    }
+
+    /// Every plugin in use, with the hosts it may reach.
+    pub fn list(&self) -> impl Iterator<Item = (&Arc<Plugin>, &[String])> {
+        self.installed.values().map(|one| (&one.plugin, one.policy.hosts.as_slice()))
+    }
+
+    /// Every file that is not in use, and why.
+    pub fn refused(&self) -> &[Refused] {
+        &self.refused
+    }
+
+    pub(crate) fn get(&self, name: &ResolverName) -> Option<&Installed> {
+        self.installed.get(name)
+    }
+
+    /// The keys of the hosts that it asks, the usual one first.
+    pub(crate) fn host_keys(&self, name: &ResolverName) -> &[Key] {
+        self.installed.get(name).map_or(&[], |one| &one.host_keys)
+    }
+}
+
+fn install(
+    plugin: Arc<Plugin>,
+    config: &ResolverConfig,
+    trusted: bool,
+    contact: Option<&str>,
+    secret: &dyn Fn(&str) -> Option<String>,
+) -> Result<Installed, String> {
+    let info = &plugin.info;
+    if let Some(pin) = &config.sha256
+        && !pin.eq_ignore_ascii_case(&info.sha256)
+    {
+        return Err(format!(
+            "the component's SHA-256 is {}, and resolvers.{}.sha256 asks for {pin}; if the new file is meant, change the pin",
+            info.sha256, info.name
+        ));
+    }
+    let granted = config.grants.as_ref().map(|grants| grants.hosts.clone());
+    let own_base = config.base_url.as_ref().and_then(HostKey::of).map(|host| host.to_string());
+    let mut hosts = match granted {
+        Some(granted) => granted,
+        None if trusted => info.hosts.clone(),
+        None => Vec::new(),
+    };
+    // The usual host first: it is the one a permit is reserved for.
+    if let Some(base) = own_base {
+        hosts.retain(|host| *host != base);
+        hosts.insert(0, base);
+    }
+    if hosts.is_empty() && !info.hosts.is_empty() {
+        tracing::warn!(
+            plugin = %info.name,
+            "may reach no host; to allow what it asks for, write [resolvers.{}] grants = {{ hosts = {:?} }}",
+            info.name, info.hosts
+        );
+    }
+    let mut settings = config.settings.clone();
+    if let Some(url) = &config.base_url {
+        settings.insert("base-url".into(), url.as_str().trim_end_matches('/').to_owned());
+    }
+    if let Some(contact) = contact {
+        settings.entry("contact".into()).or_insert_with(|| contact.to_owned());
+    }
+    let injections =
+        config.inject.iter().map(|inject| injection(inject, secret)).collect::<Result<_, _>>()?;
+    // A pattern names no host, so there is nothing to reserve for it.
+    let exact = hosts.iter().filter(|host| !host.contains('*'));
+    let host_keys = exact.map(|host| Key::Host(HostKey::from_normalised(&host.to_ascii_lowercase()))).collect();
+    let sandbox = config.sandbox.unwrap_or_default();
+    let policy = PluginPolicy {
+        name: info.name.clone(),
+        hosts,
+        injections,
+        max_requests: Some(sandbox.requests),
+        max_bytes: Some(sandbox.bytes.0),
+    };
+    Ok(Installed { settings: Arc::new(settings), policy: Arc::new(policy), sandbox, host_keys, plugin })
+}
+
+fn injection(config: &InjectConfig, secret: &dyn Fn(&str) -> Option<String>) -> Result<Injection, String> {
+    let value = secret(&config.secret).ok_or_else(|| {
+        let variable = config.secret.to_ascii_uppercase().replace('-', "_");
+        format!(
+            "the secret {:?} is not set; set the environment variable GLEANER_SECRET_{variable}",
+            config.secret
+        )
+    })?;
+    Ok(Injection {
+        host: config.host.clone(),
+        header: config.header.clone(),
+        query: config.query.clone(),
+        secret: value,
+    })
+}

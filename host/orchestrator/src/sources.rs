@@ -1,0 +1,24 @@
+//! What it takes to ask resolvers: the plugins, the plan's rules, the limits and the way out.
+//!
+//! Knows no job and no library, so that a work can be asked about without either.
+
+use gleaner_egress::Egress;
+use gleaner_limits::KeyedLimiter;
+use gleaner_model::clock::SharedClock;
+use gleaner_model::next::Planner;
+
+use crate::resolvers::Resolvers;
+
+/// The parts that answer "where can this be had?".
+pub struct Sources {
+    /// Who can be asked.
+    pub resolvers: Resolvers,
+    /// In which order.
+    pub planner: Planner,
+    /// How often.
+    pub limiter: KeyedLimiter,
+    /// Through what.
+    pub egress: Egress,
+    /// The time of day.
+    pub clock: SharedClock,
+}

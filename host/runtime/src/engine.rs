@@ -1,0 +1,154 @@
+//! The engine: one for the process, with its pool of instances and its ticking epoch.
+//!
+//! Must never tick from an async thread, nor give out more instances than the pool has: an exhausted pool
+//! fails, it does not wait.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use wasmtime::component::Linker;
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
+
+use crate::cache::CacheDir;
+use crate::error::RuntimeError;
+use crate::guest::Guest;
+use crate::track_0_1;
+
+/// Between two ticks of the epoch: how finely computing time is counted, and how long a guest holds an async
+/// thread at most.
+pub(crate) const TICK: Duration = Duration::from_millis(10);
+/// What one component may have. Guests that carry a JavaScript or Python engine need about this much.
+pub(crate) const MOST_CORE_INSTANCES: u32 = 200;
+pub(crate) const MOST_TABLES: u32 = 64;
+pub(crate) const MOST_MEMORIES: u32 = 8;
+const MOST_TABLE_ELEMENTS: usize = 100_000;
+const MOST_INSTANCE_BYTES: usize = 10 << 20;
+/// Of a guest's own stack; the rest of the fiber is for the host's functions that the guest calls.
+const WASM_STACK: usize = 1 << 20;
+const FIBER_STACK: usize = 3 << 20;
+
+/// How the engine is set up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuntimeConfig {
+    /// Where compiled components are kept; created with mode 0700. It must be writable by nobody else:
+    /// what lies there is run as native code. None compiles anew at every start.
+    pub cache_dir: Option<PathBuf>,
+    /// Most calls at a time; sizes the pool of instances. At least 1 is taken.
+    pub workers: usize,
+    /// Largest plugin file, in bytes.
+    pub max_file: u64,
+}
+
+impl Default for RuntimeConfig {
+    /// No cache, 8 workers, files up to 64 MiB.
+    fn default() -> Self {
+        Self { cache_dir: None, workers: 8, max_file: 64 << 20 }
+    }
+}
+
+/// Loads plugins and runs their calls. Cheap to clone.
+#[derive(Clone)]
+pub struct Runtime {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What all plugins have in common. When the last owner is gone, the ticking stops.
+pub(crate) struct Shared {
+    pub(crate) engine: Engine,
+    pub(crate) linker: Linker<Guest>,
+    pub(crate) cache: Option<CacheDir>,
+    pub(crate) max_file: u64,
+    /// One permit for each call that the pool has room for.
+    pub(crate) calls: Semaphore,
+    /// Compiling takes all processors and much memory, so one file at a time; its `describe` has an
+    /// instance of its own in the pool.
+    pub(crate) loading: Semaphore,
+    _ticking: Sender<()>,
+}
+
+impl Runtime {
+    /// Sets up engine and linker, and starts the thread that ticks every 10 ms.
+    ///
+    /// # Errors
+    /// When the cache directory cannot be used or wasmtime refuses this machine.
+    pub fn new(config: RuntimeConfig) -> Result<Self, RuntimeError> {
+        let wrong = |error: wasmtime::Error| RuntimeError::Engine(format!("{error:#}"));
+        let workers = config.workers.max(1);
+        let cache = config.cache_dir.as_deref().map(CacheDir::open).transpose()?;
+        let mut common = common_config();
+        common.cache(cache.as_ref().map(CacheDir::compiled).transpose()?);
+        let engine = pooled(&common, workers).or_else(|error| {
+            tracing::warn!(%error, "no pool of instances on this machine; memory is mapped for each call");
+            Engine::new(&common).map_err(wrong)
+        })?;
+        let mut linker = Linker::new(&engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(wrong)?;
+        track_0_1::add_to_linker(&mut linker).map_err(wrong)?;
+        let shared = Shared {
+            linker,
+            cache,
+            max_file: config.max_file,
+            calls: Semaphore::new(workers),
+            loading: Semaphore::new(1),
+            _ticking: tick(&engine)?,
+            engine,
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime").finish_non_exhaustive()
+    }
+}
+
+fn common_config() -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .max_wasm_stack(WASM_STACK)
+        .async_stack_size(FIBER_STACK)
+        .wasm_backtrace_details(WasmBacktraceDetails::Enable);
+    config
+}
+
+/// An engine with room for `workers` calls and one plugin that is being loaded. The room is address space;
+/// memory is used only as far as guests touch it.
+fn pooled(common: &Config, workers: usize) -> wasmtime::Result<Engine> {
+    let instances = u32::try_from(workers)?.saturating_add(1);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(instances)
+        .total_stacks(instances)
+        .total_core_instances(instances.saturating_mul(MOST_CORE_INSTANCES))
+        .total_memories(instances.saturating_mul(MOST_MEMORIES))
+        .total_tables(instances.saturating_mul(MOST_TABLES))
+        .max_core_instances_per_component(MOST_CORE_INSTANCES)
+        .max_memories_per_component(MOST_MEMORIES)
+        .max_tables_per_component(MOST_TABLES)
+        .max_component_instance_size(MOST_INSTANCE_BYTES)
+        .max_core_instance_size(MOST_INSTANCE_BYTES)
+        .table_elements(MOST_TABLE_ELEMENTS);
+    let mut config = common.clone();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    Engine::new(&config)
+}
+
+/// Ticks until the returned sender is dropped.
+fn tick(engine: &Engine) -> Result<Sender<()>, RuntimeError> {
+    let (alive, stopped) = channel::<()>();
+    let engine = engine.weak();
+    let ticking = move || {
+        while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+            let Some(engine) = engine.upgrade() else { return };
+            engine.increment_epoch();
+        }
+    };
+    let thread = std::thread::Builder::new().name("plugin-epoch".into()).spawn(ticking);
+    thread.map_err(|error| RuntimeError::Engine(format!("its clock thread does not start: {error}")))?;
+    Ok(alive)
+}

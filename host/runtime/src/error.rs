@@ -1,0 +1,109 @@
+//! What can go wrong before a plugin is called: the engine, and files that are no plugin for this host.
+//!
+//! Every message says what the file is and what to do about it. What goes wrong in a call is a
+//! `gleaner_model::reason::Failure`, never one of these.
+
+use std::path::PathBuf;
+
+use gleaner_model::reason::Failure;
+
+/// The runtime cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    /// The compile cache cannot be used.
+    #[error("the compile cache {} cannot be used: {cause}; make it a directory that only you can write, or configure another", path.display())]
+    Cache {
+        /// The directory.
+        path: PathBuf,
+        /// What the system or wasmtime said.
+        cause: String,
+    },
+    /// wasmtime refuses this machine or this configuration.
+    #[error("the wasm engine does not start: {0}")]
+    Engine(String),
+}
+
+/// A file that is not a plugin for this host.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// It cannot be read.
+    #[error("cannot be read: {0}")]
+    Read(#[from] std::io::Error),
+    /// A directory or a device, not a file.
+    #[error("is not a regular file; a plugin is one .wasm file")]
+    NotAFile,
+    /// Over the size cap.
+    #[error(
+        "has {size} bytes, and the largest plugin has {most}; strip it (`wasm-tools strip`), or build it for size"
+    )]
+    TooLarge {
+        /// Of the file, in bytes.
+        size: u64,
+        /// The cap, in bytes.
+        most: u64,
+    },
+    /// Not a component, whatever else it is.
+    #[error("is {what}; {todo}")]
+    NotAComponent {
+        /// What it is.
+        what: String,
+        /// What to do.
+        todo: &'static str,
+    },
+    /// A component of another world.
+    #[error(
+        "is a component, but no resolver: it does not export gleaner:resolver/resolver (it exports {exports}); build it against the world gleaner:resolver/resolver-plugin"
+    )]
+    OtherWorld {
+        /// What it exports instead.
+        exports: String,
+    },
+    /// A resolver for another version of the interface.
+    #[error("built for gleaner:resolver {theirs}, this host speaks {ours}; {todo}")]
+    OtherVersion {
+        /// What it was built for.
+        theirs: String,
+        /// What this host has.
+        ours: &'static str,
+        /// Whether to update the plugin or the host.
+        todo: &'static str,
+    },
+    /// Imports that nobody provides.
+    #[error("imports what this host does not provide: {imports}; a resolver may import gleaner:resolver@{ours} and WASI 0.2", imports = imports.join(", "))]
+    UnknownImports {
+        /// Their names.
+        imports: Vec<String>,
+        /// What this host has.
+        ours: &'static str,
+    },
+    /// The parts do not fit, though their names do.
+    #[error(
+        "does not fit the interface gleaner:resolver@{ours}: {cause}; rebuild it against the released package"
+    )]
+    Mismatch {
+        /// What this host has.
+        ours: &'static str,
+        /// What wasmtime said.
+        cause: String,
+    },
+    /// It is not valid, or needs more tables, memories or instances than one call has.
+    #[error("does not compile: {0}; build it again, with fewer wasm features if it is about one of them")]
+    Compile(String),
+    /// It did not describe itself.
+    #[error("failed to describe itself ({}): {}", .0.reason, .0.detail)]
+    Describe(Failure),
+    /// It described itself with something that cannot be.
+    #[error("describes itself wrongly: {0}")]
+    Info(String),
+    /// Two files with one name; the other one counts.
+    #[error("is named {name:?} like {}, which comes first; remove one of them", other.display())]
+    Duplicate {
+        /// The resolver's name in both.
+        name: String,
+        /// The file that is used.
+        other: PathBuf,
+    },
+    /// The host's own doing: cancelled, or out of threads.
+    #[error("was not loaded: {0}")]
+    Host(String),
+}

@@ -1,0 +1,189 @@
+//! A loaded plugin, what is asked of it, and what a call comes back with.
+//!
+//! One call is one fresh instance. Must never reuse a store, least of all after a trap or a timeout.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gleaner_model::identifier::Identifier;
+use gleaner_model::key::ResolverName;
+use gleaner_model::next::Takes;
+use gleaner_model::plan::Resolution;
+use gleaner_model::reason::Failure;
+use serde::Serialize;
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
+use wasmtime::Store;
+
+use crate::engine::Shared;
+use crate::failure;
+use crate::guest::Guest;
+use crate::host::GuestHost;
+use crate::sandbox::Sandbox;
+use crate::track_0_1::Track;
+
+/// One generation of a plugin: a compiled component that was linked and has described itself.
+pub struct Plugin {
+    /// Who it is and what it asks for.
+    pub info: PluginInfo,
+    pub(crate) track: Track,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What a plugin says of itself, checked, and what its file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginInfo {
+    /// The name in configuration, messages and limits.
+    pub name: ResolverName,
+    /// Of the plugin, as it says; semantic versioning.
+    pub version: String,
+    /// One line.
+    pub summary: String,
+    /// What a query must have for it to be asked; one match is enough.
+    pub takes: Vec<Takes>,
+    /// Hosts it asks to send requests to. Asking grants nothing.
+    pub hosts: Vec<String>,
+    /// Settings it reads: name and meaning. A name that ends in `!` is required.
+    pub settings: Vec<(String, String)>,
+    /// The file.
+    pub path: PathBuf,
+    /// Of the file, lower-case hex.
+    pub sha256: String,
+    /// Of the file, in bytes.
+    pub size: u64,
+    /// The interface it was built for: `gleaner:resolver@0.1.0`.
+    pub wit: String,
+    /// Time to compile it, or to read it from the cache.
+    pub compile: Duration,
+    /// Interfaces it imports.
+    pub imports: Vec<String>,
+    /// Interfaces and functions it exports.
+    pub exports: Vec<String>,
+}
+
+/// One question to a plugin.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Query {
+    /// The job, as the guest's log lines name it.
+    pub job: String,
+    /// 1 for the first try of this resolver at this job.
+    pub attempt: u32,
+    /// Wall time for the call; the sandbox's `wall` holds too, and the smaller counts.
+    pub deadline: Duration,
+    /// Every identifier known of the work.
+    pub identifiers: Vec<Identifier>,
+    /// As the user gave it.
+    pub title: Option<String>,
+    /// As the user gave them; the first 64 are passed on.
+    pub authors: Vec<String>,
+    /// As the user gave it.
+    pub year: Option<u16>,
+    /// URLs that the user gave.
+    pub urls: Vec<String>,
+    /// Landing pages that resolvers proposed, best first.
+    pub landing_pages: Vec<String>,
+    /// URLs that were fetched in vain.
+    pub failed_urls: Vec<String>,
+    /// A JSON object.
+    pub metadata: Option<String>,
+}
+
+/// What came of a call. Complete whatever the guest did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallReport {
+    /// The checked answer, or why there is none.
+    pub outcome: Result<Resolution, Failure>,
+    /// The last lines that the guest logged, at most 50, oldest first.
+    pub log: Vec<LogLine>,
+    /// Time the guest computed, to 10 ms.
+    pub cpu: Duration,
+    /// Time from call to answer.
+    pub wall: Duration,
+    /// Most bytes of linear memory at a time.
+    pub peak_memory: u64,
+    /// Requests passed on to [`GuestHost::send`].
+    pub requests: u32,
+    /// Set when a request was answered with [`crate::GuestHttpError::RateLimited`], whatever the guest made of it: the
+    /// longest wait asked for, or [`CallReport::UNSAID_WAIT`] where none said how long.
+    pub rate_limited: Option<Duration>,
+}
+
+impl CallReport {
+    /// The wait for a source that asks to slow down and does not say how long.
+    pub const UNSAID_WAIT: Duration = Duration::from_secs(60);
+}
+
+/// A message of a guest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LogLine {
+    /// How grave.
+    pub level: LogLevel,
+    /// Cut at 4 KiB, fields included.
+    pub message: String,
+    /// Names and values.
+    pub fields: Vec<(String, String)>,
+}
+
+/// How grave a guest thinks a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// For its author.
+    Debug,
+    /// For the curious.
+    Info,
+    /// For the operator.
+    Warn,
+    /// Something failed.
+    Error,
+}
+
+impl fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plugin").field("info", &self.info).finish_non_exhaustive()
+    }
+}
+
+impl Plugin {
+    /// Asks the plugin in a fresh instance, within the sandbox's limits. Waits for a free instance when all
+    /// of `workers` are in use. Dropping the future ends the call and frees its instance.
+    pub async fn resolve(&self, query: &Query, host: Arc<dyn GuestHost>, sandbox: &Sandbox) -> CallReport {
+        // Held until the store is gone, which is declared later and so dropped before. Never closed, so
+        // never an error.
+        let _permit = self.shared.calls.acquire().await;
+        let wall = sandbox.wall.0.min(query.deadline);
+        let guest = Guest::new((self.info.name.as_str(), &query.job), host, *sandbox, wall);
+        let mut store = guest.into_store(&self.shared);
+        let result = timeout(wall, self.track.resolve(&mut store, query)).await;
+        let (answer, guest) = ended(result, store);
+        let outcome = answer.and_then(|answer| match answer {
+            Ok(answer) => Ok(answer.check(&self.info.name)),
+            Err(refusal) => Err(refusal.check()),
+        });
+        CallReport {
+            outcome,
+            cpu: guest.cpu(),
+            wall: guest.began.elapsed(),
+            peak_memory: guest.memory.peak as u64,
+            requests: guest.outbound.sent,
+            rate_limited: guest.outbound.rate_limited,
+            log: guest.log.finish(),
+        }
+    }
+}
+
+/// What came of a call that ran in this store, and its accounts. The store ends here.
+pub(crate) fn ended<T>(
+    result: Result<wasmtime::Result<T>, Elapsed>,
+    store: Store<Guest>,
+) -> (Result<T, Failure>, Guest) {
+    let guest = store.into_data();
+    let outcome = match result {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(failure::of_error(&error, &guest)),
+        Err(_) => Err(failure::out_of_wall(&guest)),
+    };
+    (outcome, guest)
+}

@@ -1,0 +1,44 @@
+//! `library.db`: the work queue, the manifest, and what limits remember over a restart.
+//!
+//! One thread writes and commits groups; readers have connections of their own. The queue is a trait,
+//! [`WorkQueue`], and [`conformance`] says what an implementation has to keep. Must remain the only crate
+//! that knows which database it is: no type of the driver leaves it.
+
+pub mod conformance;
+mod connection;
+mod decode;
+mod error;
+mod library;
+mod lock;
+mod options;
+mod queue;
+mod read;
+mod readers;
+mod sql;
+mod sqlite_queue;
+mod view;
+mod write;
+mod writer;
+
+pub use error::StoreError;
+pub use library::Library;
+pub use lock::RunLock;
+pub use options::{Durability, StoreOptions};
+pub use queue::{
+    AfterRecord, Backlog, Enqueued, Expired, Fenced, Lease, Leased, NewJob, QueueStats, RetryFilter,
+    StoredFile, WorkQueue,
+};
+pub use view::{FileRow, JobRow, JobView, Scope, Summary};
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use gleaner_model::units::Span;
+
+    use crate::{Durability, StoreOptions};
+
+    pub(crate) fn options() -> StoreOptions {
+        StoreOptions { durability: Durability::Normal, busy_timeout: Span(Duration::from_secs(10)) }
+    }
+}

@@ -1,0 +1,250 @@
+//! A library's database, opened: one writer, any number of readers.
+//!
+//! Must never hold what is in the database: every call asks it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gleaner_model::clock::{SharedClock, UnixMillis};
+use gleaner_model::job::{JobId, JobState};
+use gleaner_model::key::Key;
+use gleaner_model::manifest::{ManifestRecord, RunIdentity};
+use rusqlite::Connection;
+
+use crate::connection::{Mode, open};
+use crate::error::{StoreError, Trouble};
+use crate::lock::RunLock;
+use crate::options::StoreOptions;
+use crate::queue::{Expired, QueueStats};
+use crate::readers::Readers;
+use crate::view::{FileRow, JobRow, JobView, Scope, Summary};
+use crate::write::Holder;
+use crate::writer::Writer;
+use crate::{read, write};
+
+/// A handle; clones share it.
+#[derive(Debug, Clone)]
+pub struct Library {
+    dir: Arc<Path>,
+    writer: Option<Arc<Writer>>,
+    readers: Readers,
+    clock: SharedClock,
+    holder: Holder,
+}
+
+impl Library {
+    /// Name of the database in its library.
+    pub const DATABASE: &str = "library.db";
+
+    /// Opens the library in `dir`; makes the directory and `library.db` if they are missing, and brings the
+    /// database up to date. Does I/O: call it before the work begins.
+    ///
+    /// # Errors
+    /// When the directory or the database cannot be made, is of another kind, or of a later version.
+    pub fn open(dir: &Path, options: &StoreOptions, clock: SharedClock) -> Result<Self, StoreError> {
+        std::fs::create_dir_all(dir).map_err(|error| StoreError::io("make the directory", dir, &error))?;
+        let path = dir.join(Self::DATABASE);
+        let connections = (open(&path, Mode::Write, options)?, open(&path, Mode::Write, options)?);
+        let readers = Readers::open(path.clone(), *options)?;
+        let writer = Writer::start(connections.0, connections.1, path, options.busy_timeout.0)?;
+        Ok(Self::assemble(dir, Some(writer), readers, clock))
+    }
+
+    /// Opens a library that is there, for reading: every write fails with [`StoreError::ReadOnly`].
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when there is none, and as for [`Library::open`].
+    pub fn open_read_only(
+        dir: &Path,
+        options: &StoreOptions,
+        clock: SharedClock,
+    ) -> Result<Self, StoreError> {
+        let path = dir.join(Self::DATABASE);
+        if !path.exists() {
+            return Err(StoreError::Missing { path: dir.to_owned() });
+        }
+        Ok(Self::assemble(dir, None, Readers::open(path, *options)?, clock))
+    }
+
+    fn assemble(dir: &Path, writer: Option<Writer>, readers: Readers, clock: SharedClock) -> Self {
+        let holder = Holder { id: fastrand::i64(..), pid: std::process::id() };
+        Self { dir: dir.into(), writer: writer.map(Arc::new), readers, clock, holder }
+    }
+
+    /// Waits for the writes under way, merges the log and ends the threads. Other clones get
+    /// [`StoreError::Closed`] when they write. A library that is dropped instead loses nothing.
+    pub async fn close(self) {
+        self.readers.close();
+        if let Some(writer) = &self.writer {
+            writer.close().await;
+        }
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Makes this process the one that works on the queue. Leases that another process left behind go back
+    /// at once, as [`crate::WorkQueue::expire`] does it: whoever held them is dead.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] while another process holds the lock.
+    pub async fn take_run_lock(&self, max_attempts: u32) -> Result<(RunLock, Expired), StoreError> {
+        let dir = self.dir.clone();
+        let taken = tokio::task::spawn_blocking(move || RunLock::take(&dir)).await;
+        let lock = taken.map_err(|_| StoreError::Closed { path: self.path() })??;
+        let holder = self.holder;
+        let expired = self.write(move |c, now| write::take_over(c, holder, max_attempts, now)).await?;
+        Ok((lock, expired))
+    }
+
+    /// Notes that a run begins; its manifest records carry its id.
+    ///
+    /// # Errors
+    /// When the write fails, as it does for an id that was used before.
+    pub async fn begin_run(&self, run: RunIdentity) -> Result<(), StoreError> {
+        self.write(move |c, now| write::begin_run(c, &run, now)).await
+    }
+
+    /// Remembers that a key is not to be used before then, over restarts.
+    ///
+    /// # Errors
+    /// When the write fails.
+    pub async fn save_cooldown(&self, key: Key, until: UnixMillis) -> Result<(), StoreError> {
+        self.write(move |c, _| write::save_cooldown(c, &key, until)).await
+    }
+
+    /// Keys that are not to be used for a while yet.
+    ///
+    /// # Errors
+    /// When the read fails.
+    pub async fn cooldowns(&self) -> Result<Vec<(Key, UnixMillis)>, StoreError> {
+        let now = self.clock.now();
+        self.read(move |c| read::cooldowns(c, now)).await
+    }
+
+    /// The job that a user means by an `artifact_id`, any identifier in any notation, or a job's number.
+    ///
+    /// # Errors
+    /// When the read fails.
+    pub async fn find(&self, text: &str) -> Result<Option<JobView>, StoreError> {
+        let text = text.to_owned();
+        self.read(move |c| read::find(c, &text)).await
+    }
+
+    /// Everything about a job.
+    ///
+    /// # Errors
+    /// When the read fails.
+    pub async fn show(&self, job: JobId) -> Result<Option<JobView>, StoreError> {
+        self.read(move |c| read::job(c, job)).await
+    }
+
+    /// At most `limit` jobs, of one state or all, behind `after`, in the order of their numbers.
+    ///
+    /// # Errors
+    /// When the read fails.
+    pub async fn list(
+        &self,
+        state: Option<JobState>,
+        after: Option<JobId>,
+        limit: u32,
+    ) -> Result<Vec<JobRow>, StoreError> {
+        self.read(move |c| read::jobs(c, state, after.unwrap_or(JobId(0)), limit)).await
+    }
+
+    /// At most `limit` files, behind that of the job `after`, in the order of the jobs' numbers.
+    ///
+    /// # Errors
+    /// When the read fails.
+    pub async fn files(&self, after: Option<JobId>, limit: u32) -> Result<Vec<FileRow>, StoreError> {
+        self.read(move |c| read::files(c, after.unwrap_or(JobId(0)), limit)).await
+    }
+
+    /// At most `limit` manifest records in the order of writing, each with its row: the last one's is the
+    /// next call's `after`; 0 at first.
+    ///
+    /// # Errors
+    /// When the read fails.
+    pub async fn export_manifest(
+        &self,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<(i64, ManifestRecord)>, StoreError> {
+        self.read(move |c| read::manifest(c, after, limit)).await
+    }
+
+    /// How jobs stand, counted.
+    ///
+    /// # Errors
+    /// When the read fails.
+    pub async fn summary(&self, scope: Scope) -> Result<Summary, StoreError> {
+        self.read(move |c| read::summary(c, &scope)).await
+    }
+
+    /// Those jobs per state; ended when [`QueueStats::unfinished`] is 0.
+    ///
+    /// # Errors
+    /// When the read fails.
+    pub async fn job_states(&self, jobs: Vec<JobId>) -> Result<QueueStats, StoreError> {
+        self.read(move |c| read::job_states(c, &jobs)).await
+    }
+
+    /// Those of these jobs that have not ended.
+    ///
+    /// # Errors
+    /// When the read fails.
+    pub async fn unfinished(&self, jobs: Vec<JobId>) -> Result<Vec<JobId>, StoreError> {
+        self.read(move |c| read::unfinished(c, &jobs)).await
+    }
+
+    /// Whether the library has that file: SHA-256 in lower-case hex.
+    ///
+    /// # Errors
+    /// When the read fails.
+    pub async fn file_known(&self, sha256: &str) -> Result<bool, StoreError> {
+        let sha256 = sha256.to_owned();
+        self.read(move |c| read::file_known(c, &sha256)).await
+    }
+
+    /// What is wrong with the database itself, at most some dozens of lines; empty when nothing is. Reads
+    /// all of it.
+    ///
+    /// # Errors
+    /// When the read fails.
+    pub async fn problems(&self) -> Result<Vec<String>, StoreError> {
+        self.read(read::problems).await
+    }
+
+    pub(crate) fn holder(&self) -> Holder {
+        self.holder
+    }
+
+    pub(crate) fn now(&self) -> UnixMillis {
+        self.clock.now()
+    }
+
+    /// Writes, at the time of the call.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection, UnixMillis) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let now = self.clock.now();
+        match &self.writer {
+            Some(writer) => writer.call(move |connection| work(connection, now)).await,
+            None => Err(StoreError::ReadOnly { path: self.path(), detail: "opened for reading".into() }),
+        }
+    }
+
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.readers.call(work).await
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir.join(Self::DATABASE)
+    }
+}

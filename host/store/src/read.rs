@@ -1,0 +1,241 @@
+//! What reads do, as functions of a read-only connection.
+//!
+//! Must be short: a long reader keeps the log from being merged. Lists come in pages.
+
+use gleaner_model::artifact::ArtifactId;
+use gleaner_model::clock::UnixMillis;
+use gleaner_model::identifier::Identifier;
+use gleaner_model::job::{JobId, JobState};
+use gleaner_model::key::Key;
+use gleaner_model::manifest::ManifestRecord;
+use gleaner_model::plan::Plan;
+use gleaner_model::reason::Reason;
+use rusqlite::{Connection, OptionalExtension, Params, Row};
+
+use crate::decode::{self, Column};
+use crate::error::Trouble;
+use crate::queue::{Backlog, QueueStats, RetryFilter};
+use crate::sql;
+use crate::view::{FileRow, JobRow, JobView, Scope, Summary};
+
+/// Jobs per state.
+pub(crate) fn stats(connection: &Connection) -> Result<QueueStats, Trouble> {
+    Ok(connection.prepare_cached(sql::STATS)?.query_row([], |row| {
+        let [queued, in_progress, done, skipped, error] =
+            [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?];
+        let total = queued + in_progress + done + skipped + error;
+        Ok(QueueStats { queued, in_progress, done, skipped, error, total })
+    })?)
+}
+
+/// What waits.
+pub(crate) fn backlog(connection: &Connection) -> Result<Backlog, Trouble> {
+    let ready = list(connection, sql::BACKLOG_READY, [Backlog::COUNTED], |row| {
+        Ok((Key::read(0, row.get_ref(0)?.as_str()?)?, row.get(1)?))
+    })?;
+    Ok(connection.prepare_cached(sql::BACKLOG_WAITING)?.query_row([], |row| {
+        Ok(Backlog {
+            ready,
+            delayed: row.get(0)?,
+            next_due: row.get::<_, Option<i64>>(1)?.map(UnixMillis),
+            leased: row.get(2)?,
+            next_expiry: row.get::<_, Option<i64>>(3)?.map(UnixMillis),
+        })
+    })?)
+}
+
+/// The job that a user means: by its work's id, by any identifier of it, or by its number.
+pub(crate) fn find(connection: &Connection, text: &str) -> Result<Option<JobView>, Trouble> {
+    let text = text.trim();
+    let mut id = number(connection, sql::JOB_BY_ARTIFACT_ID, [text])?;
+    if id.is_none()
+        && let Ok(identifier) = Identifier::parse(text)
+    {
+        let spelt = (identifier.scheme().as_str(), identifier.value());
+        id = number(connection, sql::JOB_BY_IDENTIFIER, spelt)?;
+    }
+    match id.or_else(|| text.parse().ok()) {
+        Some(id) => job(connection, JobId(id)),
+        None => Ok(None),
+    }
+}
+
+fn number(connection: &Connection, statement: &str, values: impl Params) -> rusqlite::Result<Option<i64>> {
+    connection.prepare_cached(statement)?.query_row(values, |row| row.get(0)).optional()
+}
+
+/// Everything about a job.
+pub(crate) fn job(connection: &Connection, id: JobId) -> Result<Option<JobView>, Trouble> {
+    let mut select = connection.prepare_cached(sql::JOB_VIEW)?;
+    let mut rows = select.query([id.0])?;
+    let Some(found) = rows.next()? else { return Ok(None) };
+    let row = job_row(found)?;
+    Ok(Some(JobView {
+        artifact: decode::artifact(id.0, row.artifact_id.as_str(), found.get_ref(8)?.as_str()?)?,
+        plan: Plan::read(id.0, found.get_ref(9)?.as_str()?)?,
+        file: list(connection, sql::FILE_OF_JOB, [id.0], file_row)?.pop(),
+        records: list(connection, sql::ATTEMPTS_OF_JOB, [id.0], |row| {
+            Ok(ManifestRecord::read(id.0, row.get_ref(0)?.as_str()?)?)
+        })?,
+        row,
+    }))
+}
+
+/// Jobs behind `after`, in the order of their numbers.
+pub(crate) fn jobs(
+    connection: &Connection,
+    state: Option<JobState>,
+    after: JobId,
+    limit: u32,
+) -> Result<Vec<JobRow>, Trouble> {
+    list(connection, sql::JOB_ROWS, (state.map(JobState::as_str), after.0, limit), job_row)
+}
+
+/// Files behind that of the job `after`, in the order of the jobs' numbers.
+pub(crate) fn files(connection: &Connection, after: JobId, limit: u32) -> Result<Vec<FileRow>, Trouble> {
+    list(connection, sql::FILES_AFTER, (after.0, limit), file_row)
+}
+
+/// Manifest records behind the row `after`, with their rows.
+pub(crate) fn manifest(
+    connection: &Connection,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<(i64, ManifestRecord)>, Trouble> {
+    list(connection, sql::ATTEMPTS_AFTER, (after, limit), |row| {
+        Ok((row.get(0)?, ManifestRecord::read(row.get(1)?, row.get_ref(2)?.as_str()?)?))
+    })
+}
+
+/// How jobs stand, counted.
+pub(crate) fn summary(connection: &Connection, scope: &Scope) -> Result<Summary, Trouble> {
+    let ids: Option<Vec<i64>> = match scope {
+        Scope::Library => None,
+        Scope::Jobs(jobs) => Some(jobs.iter().map(|job| job.0).collect()),
+        Scope::Run(run) => Some(list(connection, sql::JOBS_OF_RUN, [run], |row| Ok(row.get(0)?))?),
+    };
+    let ids = ids.map(|ids| format!("{ids:?}"));
+    let (files, bytes) = connection
+        .prepare_cached(sql::SUMMARY_FILES)?
+        .query_row([&ids], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(Summary {
+        states: states(connection, ids.as_deref())?,
+        resolvers: list(connection, sql::SUMMARY_RESOLVERS, [&ids], |row| Ok((row.get(0)?, row.get(1)?)))?,
+        files,
+        bytes,
+    })
+}
+
+/// Those jobs per state. Numbers that no job has are not counted.
+pub(crate) fn job_states(connection: &Connection, jobs: &[JobId]) -> Result<QueueStats, Trouble> {
+    let ids = format!("{:?}", jobs.iter().map(|job| job.0).collect::<Vec<_>>());
+    let mut stats = QueueStats::default();
+    for (state, _, count) in states(connection, Some(&ids))? {
+        stats.total += count;
+        *match state {
+            JobState::Queued => &mut stats.queued,
+            JobState::InProgress => &mut stats.in_progress,
+            JobState::Done => &mut stats.done,
+            JobState::Skipped => &mut stats.skipped,
+            JobState::Error => &mut stats.error,
+        } += count;
+    }
+    Ok(stats)
+}
+
+/// Those of these jobs that have not ended.
+pub(crate) fn unfinished(connection: &Connection, jobs: &[JobId]) -> Result<Vec<JobId>, Trouble> {
+    let ids = format!("{:?}", jobs.iter().map(|job| job.0).collect::<Vec<_>>());
+    list(connection, sql::JOBS_UNFINISHED, [ids], |row| Ok(JobId(row.get(0)?)))
+}
+
+type StateCount = (JobState, Option<Reason>, u64);
+
+fn states(connection: &Connection, ids: Option<&str>) -> Result<Vec<StateCount>, Trouble> {
+    list(connection, sql::SUMMARY_STATES, [ids], |row| {
+        let reason = row.get_ref(1)?.as_str_or_null()?.map(|text| Reason::read(0, text)).transpose()?;
+        Ok((JobState::read(0, row.get_ref(0)?.as_str()?)?, reason, row.get(2)?))
+    })
+}
+
+/// Ended jobs behind `after` that the filter lets through, with their priorities.
+pub(crate) fn ended(
+    connection: &Connection,
+    filter: &RetryFilter,
+    after: i64,
+    limit: u32,
+    now: UnixMillis,
+) -> Result<Vec<(i64, i32)>, Trouble> {
+    let age = filter.older_than.map_or(0, |age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
+    let errors = filter.states.is_empty() || filter.states.contains(&JobState::Error);
+    let values = (
+        after,
+        now.0.saturating_sub(age),
+        errors,
+        filter.states.contains(&JobState::Skipped),
+        filter.reason.map(Reason::as_str),
+        filter.resolver.as_ref().map(|name| name.as_str()),
+        filter.host.as_ref().map(|host| host.as_str()),
+        limit,
+    );
+    list(connection, sql::FINISHED_PICK, values, |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// Keys that are not to be used for a while yet.
+pub(crate) fn cooldowns(connection: &Connection, now: UnixMillis) -> Result<Vec<(Key, UnixMillis)>, Trouble> {
+    list(connection, sql::COOLDOWNS, [now.0], |row| {
+        Ok((Key::read(0, row.get_ref(0)?.as_str()?)?, UnixMillis(row.get(1)?)))
+    })
+}
+
+/// Whether the library has that file.
+pub(crate) fn file_known(connection: &Connection, sha256: &str) -> Result<bool, Trouble> {
+    Ok(connection.prepare_cached(sql::FILE_KNOWN)?.exists([sha256])?)
+}
+
+/// What is wrong with the database; empty when nothing is.
+pub(crate) fn problems(connection: &Connection) -> Result<Vec<String>, Trouble> {
+    let mut problems = list(connection, sql::QUICK_CHECK, [], |row| Ok(row.get::<_, String>(0)?))?;
+    problems.retain(|line| line != "ok");
+    problems.extend(list(connection, sql::MISPLACED_JOBS, [], |row| {
+        let (id, places, state): (i64, u32, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(format!("job {id} stands in {places} places as {state}, or its file does not fit that"))
+    })?);
+    Ok(problems)
+}
+
+fn job_row(row: &Row<'_>) -> Result<JobRow, Trouble> {
+    let id: i64 = row.get(0)?;
+    Ok(JobRow {
+        id: JobId(id),
+        artifact_id: ArtifactId::read(id, row.get_ref(1)?.as_str()?)?,
+        state: JobState::read(id, row.get_ref(2)?.as_str()?)?,
+        key: row.get_ref(3)?.as_str_or_null()?.map(|text| Key::read(id, text)).transpose()?,
+        reason: row.get_ref(4)?.as_str_or_null()?.map(|text| Reason::read(id, text)).transpose()?,
+        detail: row.get(5)?,
+        attempts: row.get(6)?,
+        at: row.get::<_, Option<i64>>(7)?.map(UnixMillis),
+    })
+}
+
+fn file_row(row: &Row<'_>) -> Result<FileRow, Trouble> {
+    let job: i64 = row.get(0)?;
+    Ok(FileRow {
+        job: JobId(job),
+        artifact_id: ArtifactId::read(job, row.get_ref(1)?.as_str()?)?,
+        sha256: row.get(2)?,
+        size: row.get(3)?,
+        media_type: row.get(4)?,
+        name: row.get(5)?,
+        stored_at: UnixMillis(row.get(6)?),
+    })
+}
+
+fn list<T>(
+    connection: &Connection,
+    statement: &str,
+    values: impl Params,
+    read: impl FnMut(&Row<'_>) -> Result<T, Trouble>,
+) -> Result<Vec<T>, Trouble> {
+    connection.prepare_cached(statement)?.query_and_then(values, read)?.collect()
+}

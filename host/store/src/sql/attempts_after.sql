@@ -1,0 +1,1 @@
+SELECT id, job, record FROM attempt WHERE id > ?1 ORDER BY id LIMIT ?2

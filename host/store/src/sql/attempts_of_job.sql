@@ -1,0 +1,1 @@
+SELECT record FROM attempt WHERE job = ?1 ORDER BY id

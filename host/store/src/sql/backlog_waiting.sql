@@ -1,0 +1,2 @@
+SELECT (SELECT count(*) FROM delayed), (SELECT min(due_ms) FROM delayed),
+       (SELECT count(*) FROM lease), (SELECT min(until_ms) FROM lease)

@@ -1,0 +1,1 @@
+SELECT artifact_id, artifact FROM job WHERE id = ?1

@@ -1,0 +1,1 @@
+UPDATE job SET artifact = ?2 WHERE id = ?1

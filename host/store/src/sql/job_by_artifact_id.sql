@@ -1,0 +1,1 @@
+SELECT id FROM job WHERE artifact_id = ?1

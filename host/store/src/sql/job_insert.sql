@@ -1,0 +1,1 @@
+INSERT INTO job (artifact_id, artifact) VALUES (?1, ?2)

@@ -1,0 +1,128 @@
+//! Every write after a lease: it names the lease's token, and without it changes nothing.
+//!
+//! Must never find a job by its number alone.
+
+use gleaner_model::clock::UnixMillis;
+use gleaner_model::job::JobResult;
+use gleaner_model::key::Key;
+use gleaner_model::manifest::{AttemptOutcome, ManifestRecord};
+use gleaner_model::plan::Plan;
+use rusqlite::{Connection, OptionalExtension};
+
+use super::Moving;
+use crate::error::Trouble;
+use crate::queue::{AfterRecord, Fenced, Lease, StoredFile};
+use crate::sql;
+
+/// Sets when leases expire; returns those that are not held.
+pub(crate) fn heartbeat(
+    connection: &Connection,
+    extend: &[(Lease, UnixMillis)],
+) -> Result<Vec<Lease>, Trouble> {
+    let mut update = connection.prepare_cached(sql::LEASE_EXTEND)?;
+    let mut lost = Vec::new();
+    for (lease, until) in extend {
+        if update.execute((lease.job.0, lease.token.0, until.0))? == 0 {
+            lost.push(*lease);
+        }
+    }
+    Ok(lost)
+}
+
+/// Writes a step's result; the job stays leased or goes to wait, with no attempt charged for the past.
+pub(crate) fn record(
+    connection: &Connection,
+    lease: Lease,
+    plan: &Plan,
+    records: &[ManifestRecord],
+    next: AfterRecord,
+    now: UnixMillis,
+) -> Result<Fenced, Trouble> {
+    let (key, until) = match next {
+        AfterRecord::Keep { key } => return keep(connection, lease, plan, records, &key),
+        AfterRecord::Queue { key } => (key, None),
+        AfterRecord::Wait { key, until } => (key, Some(until)),
+    };
+    let Some((job, step)) = take(connection, lease)? else { return Ok(Fenced::Lost) };
+    write_manifest(connection, lease, step, records)?;
+    Moving { key: key.to_string(), attempts: 0, plan: plan.to_json(), ..job }.wait(connection, until, now)?;
+    Ok(Fenced::Held(()))
+}
+
+fn keep(
+    connection: &Connection,
+    lease: Lease,
+    plan: &Plan,
+    records: &[ManifestRecord],
+    key: &Key,
+) -> Result<Fenced, Trouble> {
+    let mut update = connection.prepare_cached(sql::LEASE_KEEP)?;
+    let values = (lease.job.0, lease.token.0, key.to_string(), plan.to_json(), records.len() as i64);
+    let Some(step) = update.query_row(values, |row| row.get(0)).optional()? else { return Ok(Fenced::Lost) };
+    write_manifest(connection, lease, step, records)?;
+    Ok(Fenced::Held(()))
+}
+
+/// Gives the job back, its attempt with it.
+pub(crate) fn snooze(
+    connection: &Connection,
+    lease: Lease,
+    key: &Key,
+    until: Option<UnixMillis>,
+    now: UnixMillis,
+) -> Result<Fenced, Trouble> {
+    let Some((job, _)) = take(connection, lease)? else { return Ok(Fenced::Lost) };
+    let attempts = job.attempts.saturating_sub(1);
+    Moving { key: key.to_string(), attempts, ..job }.wait(connection, until, now)?;
+    Ok(Fenced::Held(()))
+}
+
+/// Ends the job. That `file` is there exactly for `Done` has been checked.
+pub(crate) fn ack(
+    connection: &Connection,
+    lease: Lease,
+    plan: &Plan,
+    records: &[ManifestRecord],
+    result: &JobResult,
+    file: Option<&StoredFile>,
+    now: UnixMillis,
+) -> Result<Fenced, Trouble> {
+    let Some((job, step)) = take(connection, lease)? else { return Ok(Fenced::Lost) };
+    write_manifest(connection, lease, step, records)?;
+    if let Some(StoredFile { sha256, size, media_type, name }) = file {
+        connection.prepare_cached(sql::FILE_INSERT)?.execute((sha256, size, media_type, now.0))?;
+        connection.prepare_cached(sql::HOLDING_INSERT)?.execute((job.id, sha256, name))?;
+    }
+    let end = (result.state().as_str(), result.reason().as_str(), result.detail());
+    Moving { plan: plan.to_json(), ..job }.finish(connection, end, now)?;
+    Ok(Fenced::Held(()))
+}
+
+/// Takes the job out of its lease, if it is held: the job, and how many records its lease has written.
+fn take(connection: &Connection, lease: Lease) -> rusqlite::Result<Option<(Moving, i64)>> {
+    let mut delete = connection.prepare_cached(sql::LEASE_TAKE)?;
+    delete.query_row((lease.job.0, lease.token.0), |row| Ok((Moving::from_row(row)?, row.get(5)?))).optional()
+}
+
+/// Adds the records, numbered on from `step`.
+fn write_manifest(
+    connection: &Connection,
+    lease: Lease,
+    step: i64,
+    records: &[ManifestRecord],
+) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare_cached(sql::ATTEMPT_INSERT)?;
+    for (step, record) in (step..).zip(records) {
+        let outcome = match record.outcome {
+            AttemptOutcome::Answered => "answered",
+            AttemptOutcome::Accepted => "accepted",
+            AttemptOutcome::Rejected => "rejected",
+            AttemptOutcome::Failed => "failed",
+        };
+        // Plain data: cannot fail, and an empty text would be refused by the schema.
+        let json = serde_json::to_string(record).unwrap_or_default();
+        let ManifestRecord { run_id, resolver, host, .. } = record;
+        insert.execute((lease.job.0, lease.token.0, step, run_id, resolver, host, outcome, json))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! Leasing: takes jobs of a key out of `ready`, and tells exactly which.
+//!
+//! Must never cost more for a longer backlog.
+
+use gleaner_model::clock::UnixMillis;
+use gleaner_model::job::{JobId, LeaseToken, Priority};
+use gleaner_model::key::Key;
+use gleaner_model::plan::Plan;
+use rusqlite::Connection;
+
+use crate::decode::{self, Column};
+use crate::error::Trouble;
+use crate::queue::Leased;
+use crate::sql;
+
+/// The process that leases.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Holder {
+    /// Its number in this library, drawn at random.
+    pub(crate) id: i64,
+    /// Its number in the system, for messages.
+    pub(crate) pid: u32,
+}
+
+/// Leases at most so many jobs of each key until `until`.
+pub(crate) fn lease(
+    connection: &Connection,
+    wanted: &[(Key, u32)],
+    holder: Holder,
+    until: UnixMillis,
+    now: UnixMillis,
+) -> Result<Vec<Leased>, Trouble> {
+    connection.prepare_cached(sql::PROCESS_INSERT)?.execute((holder.id, holder.pid, now.0))?;
+    let mut pick = connection.prepare_cached(sql::READY_PICK)?;
+    let mut leave = connection.prepare_cached(sql::READY_DELETE)?;
+    let mut enter = connection.prepare_cached(sql::LEASE_INSERT)?;
+    let mut leased = Vec::new();
+    for (key, most) in wanted {
+        let name = key.to_string();
+        let first = leased.len();
+        let mut rows = pick.query((&name, most))?;
+        while let Some(row) = rows.next()? {
+            let (id, prio, attempts): (i64, i32, u32) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            leased.push(Leased {
+                job: JobId(id),
+                token: LeaseToken(fastrand::i64(..)),
+                key: key.clone(),
+                priority: Priority(prio),
+                attempts: attempts.saturating_add(1),
+                until,
+                artifact: decode::artifact(id, row.get_ref(4)?.as_str()?, row.get_ref(5)?.as_str()?)?,
+                plan: Plan::read(id, row.get_ref(3)?.as_str()?)?,
+            });
+        }
+        // Only now, so that no row moves under the query.
+        for one in &leased[first..] {
+            let Leased { job, token, priority, attempts, plan, .. } = one;
+            leave.execute((&name, priority.0, job.0))?;
+            enter.execute((
+                job.0,
+                token.0,
+                &name,
+                priority.0,
+                attempts,
+                until.0,
+                holder.id,
+                plan.to_json(),
+            ))?;
+        }
+    }
+    Ok(leased)
+}

@@ -1,0 +1,278 @@
+//! The one thread that writes: it owns the connection, and commits what waits as a group.
+//!
+//! A command that fails undoes itself and nothing else. A caller is answered after the commit, never before;
+//! a caller that went away is no reason not to commit.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::error::{StoreError, Trouble};
+
+/// Commands that may wait; then callers do.
+const WAITING: usize = 1024;
+/// Most commands in one commit.
+const GROUP: usize = 256;
+/// No further command joins a group that has run for so long.
+const GROUP_TIME: Duration = Duration::from_millis(2);
+/// Pages in the log that make a checkpoint worth while.
+const CHECKPOINT_PAGES: i64 = 8000;
+/// Pages at which the writer is made to wait for the checkpoint: under an endless stream of writes the log
+/// would never be reused, and grow.
+const RESTART_PAGES: i64 = 16 * CHECKPOINT_PAGES;
+
+/// Work on the connection, answered after the commit.
+trait Command: Send {
+    fn run(&mut self, connection: &Connection) -> Result<(), Trouble>;
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+struct Call<F, T> {
+    work: Option<F>,
+    outcome: Option<T>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<F, T> Command for Call<F, T>
+where
+    F: FnOnce(&Connection) -> Result<T, Trouble> + Send,
+    T: Send,
+{
+    fn run(&mut self, connection: &Connection) -> Result<(), Trouble> {
+        if let Some(work) = self.work.take() {
+            self.outcome = Some(work(connection)?);
+        }
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        let answer = match (committed, self.outcome) {
+            (Ok(()), Some(outcome)) => Ok(outcome),
+            (Err(error), _) => Err(error),
+            (Ok(()), None) => return,
+        };
+        // An error means that the caller does not wait any more.
+        let _ = self.reply.send(answer);
+    }
+}
+
+enum Message {
+    Run(Box<dyn Command>),
+    Close,
+}
+
+/// The handle of the writing thread.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    path: PathBuf,
+    messages: mpsc::Sender<Message>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    /// Starts the thread. `checkpointer` is a second connection to the same database.
+    pub(crate) fn start(
+        connection: Connection,
+        checkpointer: Connection,
+        path: PathBuf,
+        busy_timeout: Duration,
+    ) -> Result<Self, StoreError> {
+        let (messages, inbox) = mpsc::channel(WAITING);
+        let (written, signals) = sync_channel(1);
+        let refused = |error| StoreError::io("start a thread for", &path, &error);
+        let checkpoints = Builder::new()
+            .name("library-checkpoint".into())
+            .spawn(move || checkpoint_on(&signals, &checkpointer))
+            .map_err(refused)?;
+        let work = Work { connection, path: path.clone(), busy_timeout, inbox, written };
+        let thread = Builder::new()
+            .name("library-writer".into())
+            .spawn(move || {
+                work.run();
+                // Its sender is gone, so it ends too; a panic there has been reported by the panic hook.
+                let _ = checkpoints.join();
+            })
+            .map_err(refused)?;
+        Ok(Self { path, messages, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Runs `work` in a transaction and answers when it is durable. Runs to its end even if the caller
+    /// stops waiting.
+    pub(crate) async fn call<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let call = Message::Run(Box::new(Call { work: Some(work), outcome: None, reply }));
+        self.messages.send(call).await.map_err(|_| self.closed())?;
+        answer.await.map_err(|_| self.closed())?
+    }
+
+    /// Commits what waits and ends the thread.
+    pub(crate) async fn close(&self) {
+        // An error means that it has ended already.
+        let _ = self.messages.send(Message::Close).await;
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+
+    fn closed(&self) -> StoreError {
+        StoreError::Closed { path: self.path.clone() }
+    }
+}
+
+/// What the thread owns.
+struct Work {
+    connection: Connection,
+    path: PathBuf,
+    busy_timeout: Duration,
+    inbox: mpsc::Receiver<Message>,
+    written: SyncSender<()>,
+}
+
+impl Work {
+    fn run(mut self) {
+        while let Some(Message::Run(first)) = self.inbox.blocking_recv() {
+            let goes_on = self.group(first);
+            // Full means that the signal is given already.
+            let _ = self.written.try_send(());
+            if !goes_on {
+                break;
+            }
+        }
+        if let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
+            tracing::debug!(%error, "the log of the library is left to be merged at the next start");
+        }
+    }
+
+    /// Runs `first` and what waits behind it in one transaction; false when the thread shall end.
+    fn group(&mut self, first: Box<dyn Command>) -> bool {
+        if let Err(error) = self.statement("BEGIN IMMEDIATE") {
+            first.answer(Err(error));
+            return true;
+        }
+        let begun = Instant::now();
+        let (mut ran, mut next, mut goes_on) = (Vec::new(), Some(first), true);
+        while let Some(mut command) = next.take() {
+            match self.undoable(command.as_mut()) {
+                Ok(()) => ran.push(command),
+                Err(error) => {
+                    command.answer(Err(error.clone()));
+                    // Some failures, a full disk among them, make the database undo the whole transaction.
+                    if self.connection.is_autocommit() {
+                        answer_all(ran, &Err(error));
+                        return true;
+                    }
+                }
+            }
+            if ran.len() < GROUP && begun.elapsed() < GROUP_TIME {
+                match self.inbox.try_recv() {
+                    Ok(Message::Run(command)) => next = Some(command),
+                    Ok(Message::Close) => goes_on = false,
+                    Err(_) => {}
+                }
+            }
+        }
+        let committed = self.statement("COMMIT");
+        if committed.is_err() && !self.connection.is_autocommit() {
+            let _ = self.statement("ROLLBACK");
+        }
+        answer_all(ran, &committed);
+        goes_on
+    }
+
+    /// Runs a command so that its failure undoes what it did and nothing else.
+    fn undoable(&self, command: &mut dyn Command) -> Result<(), StoreError> {
+        self.statement("SAVEPOINT command")?;
+        match command.run(&self.connection) {
+            Ok(()) => self.statement("RELEASE command"),
+            Err(trouble) => {
+                if !self.connection.is_autocommit() {
+                    self.statement("ROLLBACK TO command")?;
+                    self.statement("RELEASE command")?;
+                }
+                Err(trouble.at(&self.path, self.busy_timeout))
+            }
+        }
+    }
+
+    fn statement(&self, text: &str) -> Result<(), StoreError> {
+        let done = self.connection.prepare_cached(text).and_then(|mut statement| statement.execute([]));
+        done.map(drop).map_err(|error| StoreError::of(error, &self.path, self.busy_timeout))
+    }
+}
+
+fn answer_all(ran: Vec<Box<dyn Command>>, committed: &Result<(), StoreError>) {
+    for command in ran {
+        command.answer(committed.clone());
+    }
+}
+
+/// Merges the log into the database beside the writer, so that no commit waits for it.
+fn checkpoint_on(signals: &Receiver<()>, connection: &Connection) {
+    let frames = |mode: &str| {
+        connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
+            Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+        })
+    };
+    while signals.recv().is_ok() {
+        let done = frames("NOOP").and_then(|(log, merged)| match log {
+            log if log - merged < CHECKPOINT_PAGES => Ok((0, 0)),
+            log if log < RESTART_PAGES => frames("PASSIVE"),
+            _ => frames("PASSIVE").and_then(|_| frames("RESTART")),
+        });
+        if let Err(error) = done {
+            tracing::warn!(%error, "the log of the library could not be merged; it grows until the next try");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::{Mode, open};
+    use crate::sql;
+    use crate::tests::options;
+
+    /// A full disk makes the database undo the transaction: every command in it has to hear of it.
+    #[tokio::test]
+    async fn a_full_disk_undoes_the_group_and_the_writer_lives_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("library.db");
+        let connection = open(&path, Mode::Write, &options()).unwrap();
+        let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        let allow = move |connection: &Connection, more: i64| {
+            connection.query_row(&format!("PRAGMA max_page_count = {}", pages + more), [], |_| Ok(()))
+        };
+        allow(&connection, 2).unwrap();
+        let checkpointer = open(&path, Mode::Write, &options()).unwrap();
+        let writer = Writer::start(connection, checkpointer, path.clone(), options().busy_timeout.0).unwrap();
+        let add = |name: &'static str, bytes: usize| {
+            writer.call(move |connection| {
+                let artifact = format!("\"{}\"", "x".repeat(bytes));
+                Ok(connection.prepare_cached(sql::JOB_INSERT)?.execute((name, artifact))?)
+            })
+        };
+        let (small, large) = tokio::join!(add("small", 10), add("large", 1 << 20));
+        let full = StoreError::Full { path };
+        assert_eq!(large, Err(full.clone()));
+        // Whether both came into one group is a matter of time.
+        assert!(small == Ok(1) || small == Err(full), "{small:?}");
+        writer.call(move |connection| Ok(allow(connection, 1000)?)).await.unwrap();
+        assert_eq!(add("large", 1 << 20).await, Ok(1));
+        let count = "SELECT count(*) FROM job";
+        let jobs: i64 = writer
+            .call(move |connection| Ok(connection.query_row(count, [], |row| row.get(0))?))
+            .await
+            .unwrap();
+        assert_eq!(jobs, 1 + i64::from(small.is_ok()));
+        writer.close().await;
+    }
+}

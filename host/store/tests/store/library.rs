@@ -1,0 +1,175 @@
+//! What a library shows of its jobs, files and manifest.
+
+use std::time::Duration;
+
+use gleaner_model::artifact::Artifact;
+use gleaner_model::clock::Clock;
+use gleaner_model::identifier::Identifier;
+use gleaner_model::job::{JobId, JobResult, JobState};
+use gleaner_model::key::{HostKey, Key};
+use gleaner_model::manifest::{AttemptOutcome, ManifestRecord, RunIdentity};
+use gleaner_model::plan::Plan;
+use gleaner_model::reason::Reason;
+use gleaner_store::{AfterRecord, Fenced, Library, NewJob, Scope, StoreError, Summary, WorkQueue};
+
+use crate::scratch::{NOON, Scratch, TTL, done, job, options};
+
+fn record(run: &str, artifact: &Artifact, resolver: &str, outcome: AttemptOutcome) -> ManifestRecord {
+    let run = RunIdentity { run_id: run.into(), config_hash: "c0ffee".into() };
+    ManifestRecord { outcome, ..ManifestRecord::new(&run, artifact, resolver, NOON) }
+}
+
+/// Five works: one done after two steps, one skipped, one error, one leased, one waiting.
+async fn harvested(scratch: &Scratch) -> Library {
+    let library = scratch.open();
+    let run = |id: &str| RunIdentity { run_id: id.into(), config_hash: "c0ffee".into() };
+    library.begin_run(run("first")).await.unwrap();
+    let jobs: Vec<NewJob> = (1..=5).map(|n| job(&format!("10.1000/{n}"))).collect();
+    library.enqueue(jobs, TTL).await.unwrap();
+    let leased = library.lease(vec![(Key::Plan, 4)], TTL).await.unwrap();
+    let answered = record("first", &leased[0].artifact, "asked", AttemptOutcome::Answered);
+    let keep = AfterRecord::Keep { key: Key::Host(HostKey::from_normalised("a.example")) };
+    let kept = library.record(leased[0].lease(), Plan::default(), vec![answered], keep).await;
+    assert_eq!(kept.unwrap(), Fenced::Held(()));
+    let accepted = record("first", &leased[0].artifact, "asked", AttemptOutcome::Accepted);
+    let (result, file) = done('a');
+    let skipped = JobResult::Skipped { reason: Reason::NoCandidate, detail: "2 resolvers asked".into() };
+    let error = JobResult::Error { reason: Reason::Timeout, detail: "asked: 30s".into() };
+    let failed = record("first", &leased[2].artifact, "asked", AttemptOutcome::Failed);
+    for (leased, records, result, file) in [
+        (&leased[0], vec![accepted], result, file),
+        (&leased[1], vec![], skipped, None),
+        (&leased[2], vec![failed], error, None),
+    ] {
+        let acked = library.ack(leased.lease(), Plan::default(), records, result, file).await;
+        assert_eq!(acked.unwrap(), Fenced::Held(()));
+    }
+    library
+}
+
+#[tokio::test]
+async fn a_job_is_found_by_whatever_names_it() {
+    let scratch = Scratch::new();
+    let library = harvested(&scratch).await;
+    let more =
+        ["doi:10.1000/1", "pmid:7", "https://a.example/x"].map(|name| Identifier::parse(name).unwrap());
+    let artifact = Artifact::new(None, more.to_vec()).unwrap();
+    library.enqueue(vec![NewJob { artifact, ..job("pmid:7") }], TTL).await.unwrap();
+    for name in ["doi:10.1000/1", "https://doi.org/10.1000/1", "PMID: 7", "https://a.example/x", "1"] {
+        let found = library.find(name).await.unwrap().unwrap_or_else(|| panic!("{name}"));
+        assert_eq!(found.row.id, JobId(1), "{name}");
+    }
+    for name in ["10.1000/none", "99", "what", ""] {
+        assert_eq!(library.find(name).await.unwrap(), None, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_job_shows_everything() {
+    let scratch = Scratch::new();
+    let library = harvested(&scratch).await;
+    let view = library.show(JobId(1)).await.unwrap().unwrap();
+    assert_eq!((view.row.state, view.row.reason), (JobState::Done, Some(Reason::Ok)));
+    assert_eq!(view.artifact.id.as_str(), "doi:10.1000/1");
+    let file = view.file.unwrap();
+    assert_eq!((file.name.as_str(), file.size, file.stored_at), ("files/a.pdf", 1000, NOON));
+    let outcomes: Vec<_> = view.records.iter().map(|record| record.outcome).collect();
+    assert_eq!(outcomes, [AttemptOutcome::Answered, AttemptOutcome::Accepted]);
+    let view = library.show(JobId(3)).await.unwrap().unwrap();
+    assert_eq!((view.row.state, view.row.detail.as_str()), (JobState::Error, "asked: 30s"));
+    let view = library.show(JobId(4)).await.unwrap().unwrap();
+    assert_eq!((view.row.state, view.row.key), (JobState::InProgress, Some(Key::Plan)));
+    assert_eq!((view.row.attempts, view.row.at), (1, Some(NOON.after(TTL))));
+    assert_eq!(library.show(JobId(6)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn lists_come_in_pages() {
+    let scratch = Scratch::new();
+    let library = harvested(&scratch).await;
+    let ids = async |state, after: Option<i64>, limit| -> Vec<i64> {
+        let rows = library.list(state, after.map(JobId), limit).await.unwrap();
+        rows.iter().map(|row| row.id.0).collect()
+    };
+    assert_eq!(ids(None, None, 10).await, [1, 2, 3, 4, 5]);
+    assert_eq!(ids(None, Some(2), 2).await, [3, 4]);
+    assert_eq!(ids(Some(JobState::Queued), None, 10).await, [5]);
+    assert_eq!(ids(Some(JobState::Error), Some(2), 10).await, [3]);
+    assert_eq!(library.files(None, 10).await.unwrap().len(), 1);
+    assert_eq!(library.files(Some(JobId(1)), 10).await.unwrap(), []);
+    assert!(library.file_known(&"a".repeat(64)).await.unwrap());
+    assert!(!library.file_known(&"b".repeat(64)).await.unwrap());
+    let first = library.export_manifest(0, 2).await.unwrap();
+    let rest = library.export_manifest(first[1].0, 2).await.unwrap();
+    let works: Vec<_> = first.iter().chain(&rest).map(|(_, record)| record.artifact_id.as_str()).collect();
+    assert_eq!(works, ["doi:10.1000/1", "doi:10.1000/1", "doi:10.1000/3"]);
+}
+
+#[tokio::test]
+async fn a_summary_counts_what_it_is_asked_for() {
+    let scratch = Scratch::new();
+    let library = harvested(&scratch).await;
+    let (ok, none, late) = (Some(Reason::Ok), Some(Reason::NoCandidate), Some(Reason::Timeout));
+    let file = |states| Summary { states, resolvers: vec![("asked".into(), 1)], files: 1, bytes: 1000 };
+    let mut all = library.summary(Scope::Library).await.unwrap();
+    all.states.sort();
+    assert_eq!(
+        all,
+        file(vec![
+            (JobState::Queued, None, 1),
+            (JobState::InProgress, None, 1),
+            (JobState::Done, ok, 1),
+            (JobState::Skipped, none, 1),
+            (JobState::Error, late, 1)
+        ])
+    );
+    let run = library.summary(Scope::Run("first".into())).await.unwrap();
+    assert_eq!(run, file(vec![(JobState::Done, ok, 1), (JobState::Error, late, 1)]));
+    let jobs = library.summary(Scope::Jobs(vec![JobId(2), JobId(99)])).await.unwrap();
+    assert_eq!(jobs, Summary { states: vec![(JobState::Skipped, none, 1)], ..Summary::default() });
+    let stats = library.job_states(vec![JobId(1), JobId(2), JobId(4)]).await.unwrap();
+    assert_eq!((stats.done, stats.skipped, stats.in_progress, stats.total), (1, 1, 1, 3));
+    assert_eq!(stats.unfinished(), 1);
+    assert_eq!(library.problems().await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn cooldowns_outlive_the_process() {
+    let scratch = Scratch::new();
+    let library = scratch.open();
+    let host = Key::Host(HostKey::from_normalised("a.example"));
+    let until = NOON.after(Duration::from_secs(60));
+    library.save_cooldown(host.clone(), NOON).await.unwrap();
+    library.save_cooldown(host.clone(), until).await.unwrap();
+    library.close().await;
+    let library = scratch.open();
+    assert_eq!(library.cooldowns().await.unwrap(), [(host, until)]);
+    scratch.clock.advance(Duration::from_secs(60));
+    assert_eq!((library.cooldowns().await.unwrap(), scratch.clock.now()), (vec![], until));
+}
+
+#[tokio::test]
+async fn a_closed_library_says_so_and_left_no_log() {
+    let scratch = Scratch::new();
+    let library = harvested(&scratch).await;
+    let clone = library.clone();
+    library.close().await;
+    let refused = clone.enqueue(vec![job("10.1000/9")], TTL).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Closed { .. }), "{refused}");
+    let log = std::fs::metadata(scratch.path().join("library.db-wal"));
+    assert_eq!(log.map_or(0, |log| log.len()), 0);
+}
+
+#[tokio::test]
+async fn reading_needs_a_library_and_writes_nothing() {
+    let scratch = Scratch::new();
+    let open = || Library::open_read_only(scratch.path(), &options(), scratch.clock.clone());
+    let missing = open().map(drop).unwrap_err();
+    assert!(matches!(&missing, StoreError::Missing { .. }), "{missing}");
+    harvested(&scratch).await.close().await;
+    let library = open().unwrap();
+    assert_eq!(library.stats().await.unwrap().total, 5);
+    let refused = library.enqueue(vec![job("10.1000/9")], TTL).await.unwrap_err();
+    assert!(matches!(refused, StoreError::ReadOnly { .. }), "{refused}");
+    assert_eq!(library.stats().await.unwrap().total, 5);
+}

@@ -1,0 +1,98 @@
+//! Several writers at once: in one process, and from other ones.
+
+use std::time::Duration;
+
+use gleaner_model::job::{JobId, LeaseToken};
+use gleaner_model::key::Key;
+use gleaner_model::manifest::RunIdentity;
+use gleaner_model::units::Span;
+use gleaner_store::{Lease, Library, StoreError, StoreOptions, WorkQueue};
+
+use crate::scratch::{Scratch, TTL, job, options};
+
+#[tokio::test]
+async fn one_process_works_on_the_queue_and_others_may_enqueue() {
+    let scratch = Scratch::new();
+    let (first, second) = (scratch.open(), scratch.open());
+    let (lock, _) = first.take_run_lock(3).await.unwrap();
+    let refused = second.take_run_lock(3).await.unwrap_err();
+    let pid = Some(std::process::id());
+    assert!(matches!(&refused, StoreError::Locked { pid: named, .. } if *named == pid), "{refused}");
+    second.enqueue(vec![job("10.1000/a")], TTL).await.unwrap();
+    assert_eq!(first.lease(vec![(Key::Plan, 9)], TTL).await.unwrap().len(), 1);
+    // Taking the lock again means that its holder is gone, and what it leased goes back at once.
+    drop(lock);
+    let (_lock, expired) = second.take_run_lock(3).await.unwrap();
+    assert_eq!((expired.requeued, expired.poisoned), (1, vec![]));
+    let leased = second.lease(vec![(Key::Plan, 9)], TTL).await.unwrap();
+    assert_eq!(leased[0].attempts, 2);
+}
+
+#[tokio::test]
+async fn whose_lease_dies_with_its_process_too_often_is_poison() {
+    let scratch = Scratch::new();
+    scratch.open().enqueue(vec![job("10.1000/a")], TTL).await.unwrap();
+    for _ in 0..2 {
+        let library = scratch.open();
+        let (_lock, expired) = library.take_run_lock(2).await.unwrap();
+        assert_eq!(expired.poisoned, []);
+        assert_eq!(library.lease(vec![(Key::Plan, 1)], TTL).await.unwrap().len(), 1);
+    }
+    let (_lock, expired) = scratch.open().take_run_lock(2).await.unwrap();
+    assert_eq!((expired.requeued, expired.poisoned), (0, vec![JobId(1)]));
+}
+
+#[tokio::test]
+async fn a_write_that_cannot_wait_longer_says_so() {
+    let scratch = Scratch::new();
+    let brief = StoreOptions { busy_timeout: Span(Duration::from_millis(20)), ..options() };
+    let library = Library::open(scratch.path(), &brief, scratch.clock.clone()).unwrap();
+    let other = rusqlite::Connection::open(scratch.path().join(Library::DATABASE)).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let refused = library.enqueue(vec![job("10.1000/a")], TTL).await.unwrap_err();
+    assert!(matches!(&refused, StoreError::Busy { .. }), "{refused}");
+    assert!(refused.to_string().contains("busy-timeout"));
+    assert_eq!(library.stats().await.unwrap().total, 0, "reading goes on");
+    other.execute_batch("ROLLBACK").unwrap();
+    library.enqueue(vec![job("10.1000/a")], TTL).await.unwrap();
+}
+
+/// Nothing that another writer waits for stays behind after a call that came to nothing.
+#[tokio::test]
+async fn no_call_leaves_a_transaction_open() {
+    let scratch = Scratch::new();
+    let library = scratch.open();
+    let unknown = Lease { job: JobId(4711), token: LeaseToken(1) };
+    let lost = library.snooze(unknown, Key::Plan, None).await.unwrap();
+    assert_eq!(lost, gleaner_store::Fenced::Lost);
+    let run = || RunIdentity { run_id: "twice".into(), config_hash: String::new() };
+    library.begin_run(run()).await.unwrap();
+    library.begin_run(run()).await.unwrap_err();
+    let other = rusqlite::Connection::open(scratch.path().join(Library::DATABASE)).unwrap();
+    other.busy_timeout(Duration::ZERO).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE; COMMIT").unwrap();
+}
+
+/// Commands that wait are committed together; one that fails undoes itself alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failing_command_takes_no_other_with_it() {
+    let scratch = Scratch::new();
+    let library = scratch.open();
+    let run = RunIdentity { run_id: "twice".into(), config_hash: String::new() };
+    library.begin_run(run.clone()).await.unwrap();
+    let writes: Vec<_> = (0..200)
+        .map(|n| {
+            let (library, run) = (library.clone(), run.clone());
+            tokio::spawn(async move {
+                match n % 4 {
+                    0 => library.begin_run(run).await.is_err(),
+                    _ => library.enqueue(vec![job(&format!("10.1000/{n}"))], TTL).await.is_ok(),
+                }
+            })
+        })
+        .collect();
+    for write in writes {
+        assert!(write.await.unwrap());
+    }
+    assert_eq!(library.stats().await.unwrap().queued, 150);
+}

@@ -1,0 +1,109 @@
+//! The events of a run, one type each, and who listens to them.
+//!
+//! An event tells what has happened and is committed. It must never be used to decide anything.
+
+use std::time::Duration;
+
+use gleaner_model::clock::UnixMillis;
+use gleaner_model::job::{JobId, JobState};
+use gleaner_model::key::Key;
+use gleaner_model::reason::Reason;
+
+/// Which kind of step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepKind {
+    /// A resolver was called.
+    Resolve,
+    /// A candidate was fetched.
+    Fetch,
+}
+
+/// One step was carried out and its result recorded.
+#[derive(Debug, Clone)]
+pub struct StepEnded {
+    /// Of which job.
+    pub job: JobId,
+    /// Its artifact.
+    pub artifact: String,
+    /// What it was.
+    pub kind: StepKind,
+    /// What it was limited by.
+    pub key: Key,
+    /// The resolver that was called, or that proposed the candidate.
+    pub resolver: String,
+    /// What came of it; [`Reason::Ok`] for an answer or an accepted file.
+    pub reason: Reason,
+    /// What more there is to say.
+    pub detail: String,
+    /// Bytes of the file received.
+    pub bytes: u64,
+    /// From start to record.
+    pub took: Duration,
+}
+
+/// One job reached its end.
+#[derive(Debug, Clone)]
+pub struct JobEnded {
+    /// Which.
+    pub job: JobId,
+    /// Its artifact.
+    pub artifact: String,
+    /// In which state.
+    pub state: JobState,
+    /// Why.
+    pub reason: Reason,
+    /// What more there is to say.
+    pub detail: String,
+    /// Size of its file.
+    pub bytes: u64,
+    /// The resolver whose candidate was accepted.
+    pub resolver: Option<String>,
+}
+
+/// Everything a run tells.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A step ended.
+    Step(StepEnded),
+    /// A job ended.
+    Job(JobEnded),
+    /// An upstream asked to slow down: nothing of this key runs before `until`.
+    Cooldown {
+        /// What pauses.
+        key: Key,
+        /// Until when.
+        until: UnixMillis,
+    },
+}
+
+impl Event {
+    /// Writes the event to the log of the process: ended jobs and cooldowns at `info`, steps at `debug`.
+    pub fn trace(&self) {
+        match self {
+            Self::Step(step) => tracing::debug!(
+                job = %step.job, artifact = %step.artifact, key = %step.key, resolver = %step.resolver,
+                reason = %step.reason, detail = %step.detail, bytes = step.bytes,
+                took_ms = u64::try_from(step.took.as_millis()).unwrap_or(u64::MAX), "step ended"
+            ),
+            Self::Job(job) => tracing::info!(
+                job = %job.job, artifact = %job.artifact, state = %job.state, reason = %job.reason,
+                detail = %job.detail, bytes = job.bytes, resolver = job.resolver.as_deref(), "job ended"
+            ),
+            Self::Cooldown { key, until } => tracing::info!(key = %key, until = %until, "cooling down"),
+        }
+    }
+}
+
+/// Somebody who listens: progress on a terminal, a test.
+pub trait Observer: Send + Sync {
+    /// Called for each event, in the order of commits of one job. Must return at once.
+    fn on(&self, event: &Event);
+}
+
+/// Nobody.
+#[derive(Debug, Clone, Copy)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn on(&self, _: &Event) {}
+}

@@ -1,0 +1,116 @@
+//! `tracing` for a process: lines that people read, or JSON objects, on standard error.
+//!
+//! Must never write to standard output: that belongs to results.
+
+use std::io;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Console {
+        /// Whether to colour them.
+        colour: bool,
+    },
+    /// One JSON object a line.
+    Json,
+}
+
+/// How much is said: the balance of `-v` and `-q`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verbosity(pub i8);
+
+impl Verbosity {
+    /// The filter of that verbosity: warnings by default, nothing but errors when quiet.
+    fn directives(self) -> &'static str {
+        match self.0 {
+            ..=-1 => "error",
+            0 => "warn",
+            1 => "warn,gleaner=info",
+            2 => "info,gleaner=debug",
+            _ => "debug,gleaner=trace",
+        }
+    }
+}
+
+/// The logger could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The filter given is not one.
+    #[error("GLEANER_LOG is not a filter like \"warn,gleaner=debug\": {0}")]
+    Filter(#[from] tracing_subscriber::filter::ParseError),
+    /// It was set up before.
+    #[error("the log was set up twice: {0}")]
+    Twice(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Sets the process's logger up, writing to what `writer` makes. `filter`, in the syntax of `tracing`, wins
+/// over the verbosity. Call it once.
+///
+/// # Errors
+/// When the filter is not well-formed, or a logger is there already.
+pub fn init<W>(
+    format: LogFormat,
+    verbosity: Verbosity,
+    filter: Option<&str>,
+    writer: impl Fn() -> W + Send + Sync + 'static,
+) -> Result<(), TelemetryError>
+where
+    W: io::Write + 'static,
+{
+    let filter = EnvFilter::try_new(filter.unwrap_or(verbosity.directives()))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(BoxMakeWriter::new(writer));
+    match format {
+        LogFormat::Console { colour } => builder.with_ansi(colour).with_target(false).compact().try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    }
+    .map_err(TelemetryError::Twice)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use gleaner_model::{clock::UnixMillis, key::Key};
+
+    use super::*;
+    use crate::Event;
+
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn events_are_json_lines_at_the_asked_verbosity() {
+        let written = Shared::default();
+        let sink = written.clone();
+        init(LogFormat::Json, Verbosity(1), None, move || sink.clone()).unwrap();
+        Event::Cooldown { key: Key::parse("host:a.example").unwrap(), until: UnixMillis(0) }.trace();
+        tracing::debug!("not shown at this verbosity");
+        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        let lines: Vec<serde_json::Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        assert_eq!(lines.len(), 1, "{text}");
+        assert_eq!(lines[0]["message"], "cooling down");
+        assert_eq!(lines[0]["key"], "host:a.example");
+        assert!(init(LogFormat::Json, Verbosity(0), None, io::sink).is_err());
+    }
+
+    #[test]
+    fn a_wrong_filter_is_named() {
+        let error = init(LogFormat::Json, Verbosity(0), Some("gleaner=louder"), io::sink).unwrap_err();
+        assert!(error.to_string().contains("GLEANER_LOG"), "{error}");
+    }
+}

@@ -1,0 +1,124 @@
+//! What exists in the simulated web: works that the APIs know, and what URLs and hosts do.
+//!
+//! Must never do I/O: it only picks the answer to a URL.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use super::apis::{self, Eprint, Work};
+use super::behaviour::Behaviour;
+use super::pdf;
+use super::reply::Reply;
+
+/// A description of the web. A URL that nothing is known about answers 404 with an HTML page.
+#[derive(Debug, Default)]
+pub struct World {
+    pages: HashMap<Address, Behaviour>,
+    hosts: HashMap<String, Behaviour>,
+    works: HashMap<String, Work>,
+    eprints: HashMap<String, Eprint>,
+    latency: Duration,
+}
+
+/// A URL without its fragment; the path is decoded, so that every spelling of it meets.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Address {
+    /// `https://host` or `https://host:port`.
+    origin: String,
+    path: String,
+    query: Option<String>,
+}
+
+impl Address {
+    fn of(url: &Url) -> Self {
+        Self {
+            origin: url.origin().ascii_serialization(),
+            path: percent_decode_str(url.path()).decode_utf8_lossy().into_owned(),
+            query: url.query().map(str::to_owned),
+        }
+    }
+
+    fn parse(url: &str) -> Self {
+        Self::of(
+            &Url::parse(url)
+                .unwrap_or_else(|error| panic!("`{url}` is no URL for the simulated web: {error}")),
+        )
+    }
+}
+
+impl World {
+    /// An empty web.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets what a URL does, APIs included; a URL without a query answers for every query that has no entry of its own.
+    pub fn set(&mut self, url: &str, behaviour: impl Into<Behaviour>) -> &mut Self {
+        self.pages.insert(Address::parse(url), behaviour.into());
+        self
+    }
+
+    /// Sets what every URL of a host does first; see [`Behaviour::of_host`]. With a reply of its own it hides them all.
+    pub fn set_host(&mut self, host: &str, behaviour: impl Into<Behaviour>) -> &mut Self {
+        self.hosts.insert(host.to_ascii_lowercase(), behaviour.into());
+        self
+    }
+
+    /// Makes Unpaywall know a work, and puts a sound PDF at each of its locations that has no behaviour yet.
+    pub fn work(&mut self, work: Work) -> &mut Self {
+        for url in work.locations.iter().filter_map(|location| location.pdf.as_deref()) {
+            self.pages.entry(Address::parse(url)).or_insert_with(|| Reply::pdf(pdf::size_for(url)).into());
+        }
+        self.works.insert(work.doi.to_lowercase(), work);
+        self
+    }
+
+    /// Makes arXiv know an e-print and serve the PDF of each of its versions.
+    pub fn eprint(&mut self, eprint: Eprint) -> &mut Self {
+        self.eprints.insert(eprint.id.clone(), eprint);
+        self
+    }
+
+    /// Delays every answer of every host.
+    pub fn latency(&mut self, latency: Duration) -> &mut Self {
+        self.latency = latency;
+        self
+    }
+
+    /// The answer to a request for `url`, and how long it is held back.
+    pub(super) fn answer(&self, url: &Url) -> (Duration, Reply) {
+        let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
+        let gate = self.hosts.get(host);
+        let page = || self.page(url);
+        let (delay, reply) = match gate.and_then(Behaviour::next) {
+            Some(reply) => (Duration::ZERO, reply),
+            None => page().or_else(|| self.api(url)).unwrap_or_else(|| (Duration::ZERO, Reply::error(404))),
+        };
+        (self.latency + gate.map_or(Duration::ZERO, Behaviour::delay) + delay + reply.delay, reply)
+    }
+
+    fn page(&self, url: &Url) -> Option<(Duration, Reply)> {
+        let mut address = Address::of(url);
+        let behaviour = self.pages.get(&address).or_else(|| {
+            address.query = None;
+            self.pages.get(&address)
+        })?;
+        Some((behaviour.delay(), behaviour.next()?))
+    }
+
+    fn api(&self, url: &Url) -> Option<(Duration, Reply)> {
+        let path = percent_decode_str(url.path()).decode_utf8_lossy();
+        let reply = match (url.host_str()?, &*path) {
+            ("api.unpaywall.org", path) => apis::unpaywall(path.strip_prefix("/v2/")?, url, &self.works),
+            ("export.arxiv.org", "/api/query") => apis::arxiv(url, &self.eprints),
+            ("arxiv.org" | "export.arxiv.org", path) => {
+                apis::arxiv_pdf(path.strip_prefix("/pdf/")?, &self.eprints)?
+            }
+            _ => return None,
+        };
+        Some((Duration::ZERO, reply))
+    }
+}
