@@ -128,7 +128,8 @@ impl Context {
         let contact = config.contact.as_ref().map(config::Contact::as_str);
         let egress = Egress::new(&config.egress, contact, limiter.clone(), Arc::clone(&self.clock))?;
         let planner = self.planner(&resolvers);
-        Ok(Sources { resolvers, planner, limiter, egress, clock: Arc::clone(&self.clock) })
+        let max_body = config.egress.max_body.0;
+        Ok(Sources { resolvers, planner, limiter, egress, max_body, clock: Arc::clone(&self.clock) })
     }
 
     /// The parts of a run on this library, with the pauses that upstreams imposed before.

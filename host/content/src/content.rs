@@ -68,7 +68,7 @@ impl Content {
     }
 
     /// Downloads `url`, checks the bytes, and files them under their hash and under a readable name.
-    /// Dropping the future stops the download and leaves nothing behind. Its deadline is the scope's.
+    /// Dropping the future stops the download and leaves no unfinished file. Its deadline is the scope's.
     pub async fn fetch(&self, egress: &Egress, scope: &Scope, url: &Url, artifact: &Artifact) -> Fetched {
         let started = Instant::now();
         let mut facts = FetchFacts::default();

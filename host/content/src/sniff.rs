@@ -109,7 +109,7 @@ const CHALLENGES: [(&str, &str); 23] = [
     ("making sure you're not a bot", "anubis"),
     ("making sure you&#39;re not a bot", "anubis"),
     ("/.within.website/x/cmd/anubis", "anubis"),
-    ("cloudpmc-viewer-pow", "pmc proof of work"),
+    ("cloudpmc-viewer-pow", "proof of work"),
     ("awswafintegration", "aws waf"),
     ("awswafcookiedomainlist", "aws waf"),
     ("window.gokuprops", "aws waf"),
@@ -126,7 +126,7 @@ const CHALLENGES: [(&str, &str); 23] = [
 const CHALLENGE_TITLES: [(&str, &str); 9] = [
     ("just a moment", "cloudflare"),
     ("attention required", "cloudflare"),
-    ("preparing to download", "pmc proof of work"),
+    ("preparing to download", "proof of work"),
     ("human verification", "captcha"),
     ("are you a robot", "captcha"),
     ("captcha", "captcha"),

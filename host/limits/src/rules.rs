@@ -181,7 +181,7 @@ fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Non
 #[derive(Debug, thiserror::Error)]
 enum RuleError {
     #[error(
-        "limits.hosts.{0:?}: not a host; write a name like arxiv.org, example.com:8080 or *.elsevier.com"
+        "limits.hosts.{0:?}: not a host; write a name like example.org, example.org:8080 or *.example.org"
     )]
     Host(String),
     #[error("limits.hosts.{0:?}: hosts can share only the limit of one exact host, not of a pattern")]

@@ -184,6 +184,7 @@ impl Pieces {
             backlog = self.queue.backlog().await?;
         }
         let keys = backlog.ready.iter().map(|(key, _)| key.clone()).collect();
+        *lock(&self.contenders) = self.find_contenders(&backlog.ready);
         *lock(&self.backlogged) = keys;
         Ok(backlog)
     }
@@ -243,15 +244,11 @@ impl Pieces {
 
     /// How long the key, or a host that its resolver asks, will certainly be blocked.
     fn wait_of(&self, key: &Key) -> Option<Duration> {
-        let hosts = match key {
-            Key::Resolver(name) => self.sources.resolvers.host_keys(name),
-            Key::Host(_) | Key::Plan => &[],
-        };
-        let waits =
-            std::iter::once(key).chain(hosts).filter_map(|key| match self.sources.limiter.room(key) {
-                Room::In(wait) => Some(wait),
-                Room::Now(_) | Room::WhenReleased => None,
-            });
+        let limits = std::iter::once(key).chain(self.asked_hosts(key));
+        let waits = limits.filter_map(|key| match self.sources.limiter.room(key) {
+            Room::In(wait) => Some(wait),
+            Room::Now(_) | Room::WhenReleased => None,
+        });
         waits.max()
     }
 
@@ -266,11 +263,9 @@ impl Pieces {
         stop: &mut watch::Receiver<Stop>,
         result: &Result<Finish, RunError>,
     ) -> Result<(), RunError> {
-        let grace = match result {
-            Ok(Finish::Stopped) => self.config.grace.0,
-            Ok(_) => self.config.fetch_deadline.0,
-            Err(_) => return Ok(()),
-        };
+        if result.is_err() {
+            return Ok(());
+        }
         let all_ended = async {
             while let Some(ended) = tasks.join_next().await {
                 note_end(ended)?;
@@ -279,7 +274,7 @@ impl Pieces {
         };
         tokio::select! {
             ended = all_ended => ended?,
-            () = tokio::time::sleep(grace) => {}
+            () = tokio::time::sleep(self.config.grace.0) => {}
             () = told_to(stop, Stop::Now) => return Ok(()),
         }
         let entries = self.running.stop_all();

@@ -17,6 +17,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 pub(crate) struct CallHost {
     pub(crate) egress: Egress,
     pub(crate) scope: Scope,
+    pub(crate) max_body: u64,
     pub(crate) settings: Arc<BTreeMap<String, String>>,
     pub(crate) clock: SharedClock,
 }
@@ -24,7 +25,7 @@ pub(crate) struct CallHost {
 #[async_trait]
 impl GuestHost for CallHost {
     async fn send(&self, request: GuestRequest) -> Result<GuestResponse, GuestHttpError> {
-        let request = lower(request).map_err(GuestHttpError::Denied)?;
+        let request = lower(request, self.max_body).map_err(GuestHttpError::Denied)?;
         let response = self.egress.send(request, &self.scope).await.map_err(|error| refusal(&error))?;
         let status = response.status.as_u16();
         let url = response.chain.last().map(ToString::to_string).unwrap_or_default();
@@ -46,7 +47,7 @@ impl GuestHost for CallHost {
     }
 }
 
-fn lower(request: GuestRequest) -> Result<Request, String> {
+fn lower(request: GuestRequest, max_body: u64) -> Result<Request, String> {
     let method = match request.method {
         GuestMethod::Get => Method::GET,
         GuestMethod::Head => Method::HEAD,
@@ -66,7 +67,7 @@ fn lower(request: GuestRequest) -> Result<Request, String> {
         headers,
         body: request.body.map(Bytes::from),
         timeout: Some(request.timeout),
-        max_bytes: request.max_bytes,
+        max_bytes: request.max_bytes.min(max_body),
     })
 }
 

@@ -36,6 +36,8 @@ pub struct Pieces {
     pub(crate) fetches: Arc<Semaphore>,
     /// Keys that had jobs waiting when the dispatcher last looked.
     pub(crate) backlogged: Mutex<HashSet<Key>>,
+    /// Some of those keys that could run then.
+    pub(crate) contenders: Mutex<Vec<Key>>,
     /// Jobs whose end somebody waits for.
     pub(crate) awaited: Mutex<HashSet<JobId>>,
     /// Pauses that are written down already.
@@ -70,6 +72,7 @@ impl Pieces {
             observer,
             running: Running::default(),
             backlogged: Mutex::default(),
+            contenders: Mutex::default(),
             awaited: Mutex::default(),
             saved_cooldowns: Mutex::default(),
         })

@@ -39,10 +39,14 @@ impl Pieces {
         if self.running.of_key(key) + more >= self.share_of(key, total) {
             return None;
         }
+        // A permit taken and given back would wake the dispatcher for nothing.
+        if !self.has_room(key) {
+            return None;
+        }
         let slot = Arc::<Semaphore>::clone(slots).try_acquire_owned().ok()?;
-        let host = match key {
-            Key::Resolver(name) => self.reserve_host(name)?,
-            Key::Host(_) | Key::Plan => None,
+        let host = match self.asked_hosts(key).first() {
+            Some(host) => Some(self.sources.limiter.try_now(host).ok()?),
+            None => None,
         };
         let permit = self.sources.limiter.try_now(key).ok()?;
         Some(Reservation { key: key.clone(), permit, host, _slot: slot })
@@ -50,39 +54,38 @@ impl Pieces {
 
     /// Whether the step's key, and the hosts that its resolver asks, have room now.
     pub(crate) fn has_room(&self, key: &Key) -> bool {
-        let hosts = match key {
+        let limits = std::iter::once(key).chain(self.asked_hosts(key));
+        limits.into_iter().all(|key| matches!(self.sources.limiter.room(key), Room::Now(_)))
+    }
+
+    /// The hosts that a resolver's call will ask, the usual one first.
+    pub(crate) fn asked_hosts(&self, key: &Key) -> &[Key] {
+        match key {
             Key::Resolver(name) => self.sources.resolvers.host_keys(name),
             Key::Host(_) | Key::Plan => &[],
-        };
-        std::iter::once(key).chain(hosts).all(|key| matches!(self.sources.limiter.room(key), Room::Now(_)))
-    }
-
-    /// The permit of the first host that the resolver asks, when all of its hosts may run; the outer `None`
-    /// when one may not.
-    fn reserve_host(&self, name: &gleaner_model::key::ResolverName) -> Option<Option<Permit>> {
-        let hosts = self.sources.resolvers.host_keys(name);
-        if !hosts.iter().all(|host| matches!(self.sources.limiter.room(host), Room::Now(_))) {
-            return None;
-        }
-        match hosts.first() {
-            Some(host) => self.sources.limiter.try_now(host).ok().map(Some),
-            None => Some(None),
         }
     }
 
-    /// How many of `total` slots this key may hold: a quarter while jobs of other keys wait.
+    /// How many of `total` slots this key may hold: a quarter while jobs of other keys wait that could run.
     fn share_of(&self, key: &Key, total: usize) -> usize {
-        let backlogged = lock(&self.backlogged);
-        let others_wait = backlogged.iter().any(|other| {
-            other != key
-                && std::mem::discriminant(other) == std::mem::discriminant(key)
-                && self.may_run(other)
-        });
-        if others_wait { (total / 4).max(1) } else { total }
+        let contended = lock(&self.contenders).iter().any(|other| other != key && same_kind(other, key));
+        if contended { (total / 4).max(1) } else { total }
     }
 
-    /// Whether the key's own limit has room: cheaper than [`Pieces::has_room`].
-    fn may_run(&self, key: &Key) -> bool {
-        matches!(self.sources.limiter.room(key), Room::Now(_))
+    /// Two keys of each kind that have jobs and could run: enough to tell any key whether others wait.
+    pub(crate) fn find_contenders(&self, keys: &[(Key, u64)]) -> Vec<Key> {
+        let mut found: Vec<Key> = Vec::new();
+        for (key, _) in keys {
+            let enough = found.iter().filter(|other| same_kind(other, key)).count() == 2;
+            if !enough && self.has_room(key) {
+                found.push(key.clone());
+            }
+        }
+        found
     }
+}
+
+/// Whether both are limited by the same slots.
+fn same_kind(one: &Key, other: &Key) -> bool {
+    matches!(one, Key::Host(_)) == matches!(other, Key::Host(_))
 }

@@ -35,6 +35,7 @@ impl Sources {
         let host = CallHost {
             egress: self.egress.clone(),
             scope,
+            max_body: self.max_body,
             settings: Arc::clone(&installed.settings),
             clock: Arc::clone(&self.clock),
         };

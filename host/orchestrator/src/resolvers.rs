@@ -141,7 +141,8 @@ fn install(
         config.inject.iter().map(|inject| injection(inject, secret)).collect::<Result<_, _>>()?;
     // A pattern names no host, so there is nothing to reserve for it.
     let exact = hosts.iter().filter(|host| !host.contains('*'));
-    let host_keys = exact.map(|host| Key::Host(HostKey::from_normalised(&host.to_ascii_lowercase()))).collect();
+    let host_keys =
+        exact.map(|host| Key::Host(HostKey::from_normalised(&host.to_ascii_lowercase()))).collect();
     let sandbox = config.sandbox.unwrap_or_default();
     let policy = PluginPolicy {
         name: info.name.clone(),

@@ -19,6 +19,8 @@ pub struct Sources {
     pub limiter: KeyedLimiter,
     /// Through what.
     pub egress: Egress,
+    /// The largest answer of a service, in bytes.
+    pub max_body: u64,
     /// The time of day.
     pub clock: SharedClock,
 }

@@ -16,6 +16,8 @@ use crate::text::tidy;
 
 const MOST_CANDIDATES: usize = 64;
 const MOST_DISCOVERED: usize = 32;
+const MOST_EXTRA: usize = 16;
+const MOST_EXTRA_BYTES: usize = 4096;
 const MOST_COMPLAINTS: usize = 16;
 const MOST_MESSAGE: usize = 1024;
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
@@ -36,6 +38,7 @@ pub(crate) struct Description {
 pub(crate) struct Answer {
     pub(crate) candidates: Vec<AnswerCandidate>,
     pub(crate) discovered: Vec<(String, String)>,
+    pub(crate) extra: Vec<(String, String)>,
 }
 
 #[derive(Debug, Clone)]
@@ -67,14 +70,17 @@ pub(crate) enum Disposition {
 }
 
 impl Answer {
-    /// The answer in the model's types, best candidate first.
-    pub(crate) fn check(self, resolver: &ResolverName) -> Resolution {
+    /// The answer in the model's types, best candidate first, and its extra fields as far as they are kept.
+    pub(crate) fn check(self, resolver: &ResolverName) -> (Resolution, Vec<(String, String)>) {
         let mut complaints = Vec::new();
         let over = |what: &str, count: usize, most: usize| {
             (count > most).then(|| format!("{count} {what}; those after the first {most} were dropped"))
         };
         complaints.extend(over("candidates", self.candidates.len(), MOST_CANDIDATES));
         complaints.extend(over("discovered identifiers", self.discovered.len(), MOST_DISCOVERED));
+        let given = self.extra.len();
+        let extra = within_limits(self.extra);
+        complaints.extend(over("extra fields", given, extra.len()));
         let mut resolution = Resolution::default();
         for said in self.candidates.into_iter().take(MOST_CANDIDATES) {
             match CandidateUrl::parse(&said.url) {
@@ -94,8 +100,21 @@ impl Answer {
             complaints.truncate(MOST_COMPLAINTS);
             complaints.push(format!("and {more} more"));
         }
-        Resolution { complaints, ..resolution }
+        (Resolution { complaints, ..resolution }, extra)
     }
+}
+
+/// The first fields that keep within 16 and 4 KiB together.
+fn within_limits(mut fields: Vec<(String, String)>) -> Vec<(String, String)> {
+    let mut left = MOST_EXTRA_BYTES;
+    let fits = |(key, value): &(String, String)| {
+        let rest = left.checked_sub(key.len() + value.len());
+        left = rest.unwrap_or(0);
+        rest.is_some()
+    };
+    let kept = fields.iter().take(MOST_EXTRA).map(fits).take_while(|fits| *fits).count();
+    fields.truncate(kept);
+    fields
 }
 
 impl AnswerCandidate {

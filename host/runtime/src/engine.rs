@@ -77,7 +77,7 @@ impl Runtime {
     /// When the cache directory cannot be used or wasmtime refuses this machine.
     pub fn new(config: RuntimeConfig) -> Result<Self, RuntimeError> {
         let wrong = |error: wasmtime::Error| RuntimeError::Engine(format!("{error:#}"));
-        let workers = config.workers.max(1);
+        let workers = config.workers.clamp(1, Semaphore::MAX_PERMITS);
         let cache = config.cache_dir.as_deref().map(CacheDir::open).transpose()?;
         let mut common = common_config();
         common.cache(cache.as_ref().map(CacheDir::compiled).transpose()?);

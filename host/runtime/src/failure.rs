@@ -17,7 +17,7 @@ const MOST_FRAMES: usize = 4;
 /// The call was still running when its wall time had passed.
 pub(crate) fn out_of_wall(guest: &Guest) -> Failure {
     let asked = guest.outbound.sent;
-    let detail = format!("wall: no answer within {}, after {asked} requests", guest.wall_limit());
+    let detail = format!("wall: no answer within {}, after {asked} requests", Span(guest.wall));
     fault(Reason::PluginTimeout, detail, guest)
 }
 
@@ -65,23 +65,23 @@ fn causes(error: &wasmtime::Error) -> String {
     causes.join(": ")
 }
 
-/// ` in a < b < c`: the innermost functions that have a name.
+/// ` in a < b < c`: the innermost functions that have a name; a function that calls itself is named once.
 fn frames(error: &wasmtime::Error) -> String {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return String::new() };
-    let names: Vec<String> = backtrace
-        .frames()
-        .iter()
-        .filter_map(|frame| frame.symbols().first().and_then(|symbol| symbol.name()).or(frame.func_name()))
-        .map(|name| tidy(name, 80))
+    let named = backtrace.frames().iter().filter_map(|frame| frame.func_name());
+    let mut names: Vec<String> = named
+        .map(|name| tidy(&format!("{:#}", rustc_demangle::demangle(name)), 80))
         .filter(|name| !is_noise(name))
-        .take(MOST_FRAMES)
         .collect();
+    names.dedup();
+    names.truncate(MOST_FRAMES);
     if names.is_empty() { String::new() } else { format!(" in {}", names.join(" < ")) }
 }
 
 /// The way from a panic or a failed allocation to the trap says nothing of its cause.
 fn is_noise(name: &str) -> bool {
-    const WAYS: [&str; 6] = ["std::", "core::panicking", "alloc::alloc", "rust_panic", "__rust", "abort"];
+    const WAYS: [&str; 7] =
+        ["std::", "core::panicking", "alloc::alloc", "alloc::raw_vec", "rust_panic", "__rust", "abort"];
     WAYS.iter().any(|way| name.trim_start_matches('<').starts_with(way))
 }
 
@@ -89,4 +89,66 @@ fn end_of(text: &str, most: usize) -> String {
     let from = (text.len().saturating_sub(most)..=text.len()).find(|&at| text.is_char_boundary(at));
     let end = &text[from.unwrap_or(0)..];
     if end.len() < text.len() { format!("...{}", tidy(end, most)) } else { tidy(end, most) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use wasmtime::format_err;
+    use wasmtime_wasi::cli::StdoutStream;
+
+    use super::*;
+    use crate::load::Nothing;
+    use crate::plugin::LogLevel;
+    use crate::sandbox::Sandbox;
+
+    fn guest() -> Guest {
+        Guest::new(("r", "job"), Arc::new(Nothing), Sandbox::default(), Duration::from_secs(60))
+    }
+
+    #[tokio::test]
+    async fn every_cause_has_its_reason() {
+        for (error, reason, part) in [
+            (format_err!(I32Exit(0)), Reason::PluginContract, "exited with code 0 instead of answering"),
+            (format_err!(Trap::StackOverflow), Reason::PluginTrap, "call stack exhausted"),
+            (format_err!("bad utf-8").context("lifting"), Reason::PluginContract, "lifting: bad utf-8"),
+        ] {
+            let failure = of_error(&error, &guest());
+            assert_eq!((failure.reason, failure.class), (reason, FailureClass::PluginFault));
+            assert_eq!(failure.detail, part);
+        }
+    }
+
+    #[tokio::test]
+    async fn last_words_are_of_standard_error_before_the_log() {
+        let mut guest = guest();
+        guest.log.add(LogLevel::Error, "logged", &[]);
+        guest.log.add(LogLevel::Info, "chatter", &[]);
+        let trap = format_err!(Trap::UnreachableCodeReached);
+        assert!(of_error(&trap, &guest).detail.ends_with("; last words: logged"));
+        let text = format!("{}\nTraceback: no such key\n", "x".repeat(3000));
+        guest.stderr.p2_stream().write(text.into()).unwrap();
+        let detail = of_error(&trap, &guest).detail;
+        assert!(detail.ends_with("x Traceback: no such key") && detail.len() < 320, "{detail}");
+    }
+
+    #[tokio::test]
+    async fn a_limit_that_was_reached_counts_before_the_trap_it_caused() {
+        let trap = format_err!(Trap::Interrupt);
+        let mut hungry = guest();
+        hungry.memory.refused = Some(65 << 20);
+        let failure = of_error(&trap, &hungry);
+        assert_eq!(failure.reason, Reason::PluginMemory);
+        assert_eq!(failure.detail, "memory: wanted 65MiB, may have 64MiB");
+        let mut busy = guest();
+        busy.out_of_cpu = true;
+        let failure = of_error(&trap, &busy);
+        assert_eq!(
+            (failure.reason, failure.detail.as_str()),
+            (Reason::PluginTimeout, "cpu: computed longer than 2s")
+        );
+        assert_eq!(out_of_wall(&busy).detail, "wall: no answer within 1m, after 0 requests");
+    }
 }

@@ -5,7 +5,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gleaner_model::units::Span;
 use tokio::time::Instant;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, StoreContextMut, UpdateDeadline};
@@ -20,8 +19,6 @@ use crate::outbound::Outbound;
 use crate::sandbox::Sandbox;
 use crate::stderr::Tail;
 
-/// What a guest may hand over in one call of the host, or in its answer.
-const HANDED_OVER: usize = 20 << 20;
 const MOST_HANDLES: usize = 1024;
 const MOST_RANDOM_BYTES: u64 = 64 << 10;
 
@@ -86,9 +83,11 @@ impl Guest {
     /// A store of its own for this call, with every limit set.
     pub(crate) fn into_store(self, shared: &Shared) -> Store<Self> {
         let ticks = self.sandbox.cpu.0.as_millis().div_ceil(TICK.as_millis());
+        let handed_over = usize::try_from(self.sandbox.memory.0).unwrap_or(usize::MAX);
         let mut store = Store::new(&shared.engine, self);
         store.limiter(|guest| &mut guest.memory);
-        store.set_hostcall_fuel(HANDED_OVER);
+        // What is handed over at a time takes no more of the host than it may take of the guest.
+        store.set_hostcall_fuel(handed_over);
         store.set_max_component_handles(MOST_HANDLES);
         store.set_epoch_deadline(1);
         // Runs when the guest computes across a tick, or first computes again after waiting through some:
@@ -103,11 +102,6 @@ impl Guest {
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
         });
         store
-    }
-
-    /// `"2s"`, as the operator wrote it.
-    pub(crate) fn wall_limit(&self) -> Span {
-        Span(self.wall)
     }
 }
 

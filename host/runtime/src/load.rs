@@ -114,7 +114,7 @@ fn read(path: &Path, most: u64) -> Result<Vec<u8>, LoadError> {
 }
 
 /// What `describe` has of the host: nothing.
-struct Nothing;
+pub(crate) struct Nothing;
 
 #[async_trait]
 impl GuestHost for Nothing {

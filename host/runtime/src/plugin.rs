@@ -95,6 +95,8 @@ pub struct Query {
 pub struct CallReport {
     /// The checked answer, or why there is none.
     pub outcome: Result<Resolution, Failure>,
+    /// Further fields of the answer for the manifest, as the guest gave them: at most 16, 4 KiB together.
+    pub extra: Vec<(String, String)>,
     /// The last lines that the guest logged, at most 50, oldest first.
     pub log: Vec<LogLine>,
     /// Time the guest computed, to 10 ms.
@@ -158,12 +160,17 @@ impl Plugin {
         let mut store = guest.into_store(&self.shared);
         let result = timeout(wall, self.track.resolve(&mut store, query)).await;
         let (answer, guest) = ended(result, store);
-        let outcome = answer.and_then(|answer| match answer {
-            Ok(answer) => Ok(answer.check(&self.info.name)),
-            Err(refusal) => Err(refusal.check()),
-        });
+        let (outcome, extra) = match answer {
+            Ok(Ok(answer)) => {
+                let (resolution, extra) = answer.check(&self.info.name);
+                (Ok(resolution), extra)
+            }
+            Ok(Err(refusal)) => (Err(refusal.check()), Vec::new()),
+            Err(failure) => (Err(failure), Vec::new()),
+        };
         CallReport {
             outcome,
+            extra,
             cpu: guest.cpu(),
             wall: guest.began.elapsed(),
             peak_memory: guest.memory.peak as u64,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Sandbox {
-    /// All linear memories together, at their largest. Default 64 MiB; never more than 256 MiB is given.
+    /// All linear memories together, at their largest. Default 64 MiB.
     pub memory: ByteSize,
     /// Time the guest computes, to 10 ms. Default 2 s.
     pub cpu: Span,
@@ -20,7 +20,8 @@ pub struct Sandbox {
     pub wall: Span,
     /// Requests sent. Default 32.
     pub requests: u32,
-    /// Bodies of all requests and answers together. Default 64 MiB.
+    /// Bodies of all requests and answers together; what is left is shared evenly by requests that are sent
+    /// at once. Default 64 MiB.
     pub bytes: ByteSize,
     /// Lines logged; further ones are counted and dropped. Default 100.
     pub log_lines: u32,

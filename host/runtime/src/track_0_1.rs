@@ -108,6 +108,7 @@ fn answer_of(resolution: types::Resolution) -> Answer {
     Answer {
         candidates: resolution.candidates.into_iter().map(candidate).collect(),
         discovered: resolution.discovered.into_iter().map(identifier).collect(),
+        extra: pairs(resolution.extra),
     }
 }
 

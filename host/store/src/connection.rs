@@ -56,6 +56,8 @@ fn configured(path: &Path, mode: Mode, options: &StoreOptions) -> Result<Connect
             },
         )?;
         connection.query_row("PRAGMA wal_autocheckpoint = 0", [], |_| Ok(()))?;
+        // A log that a burst made long is cut when it is next reused.
+        connection.query_row("PRAGMA journal_size_limit = 67108864", [], |_| Ok(()))?;
         migrate(&mut connection, path)?;
         connection.pragma_update(None, "foreign_keys", true)?;
     }

@@ -196,12 +196,13 @@ impl Backlog {
 }
 
 /// The durable queue of jobs. Every call is atomic, and durable when it returns. Any call may fail with a
-/// [`StoreError`], which leaves nothing half done.
+/// [`StoreError`], which leaves nothing half done. A caller that stops waiting for the answer does not stop
+/// the call: what a dropped `lease` leased comes back when it expires.
 #[async_trait]
 pub trait WorkQueue: Send + Sync {
-    /// Adds jobs, one transaction for all of them; answers in the same order. Idempotent: a work is found by
-    /// its id or any of its identifiers. A job that was skipped at least `recheck_after` ago starts anew
-    /// (zero forces it).
+    /// Adds jobs, one transaction for all of them, so give some thousands a call at most; answers in the same
+    /// order. Idempotent: a work is found by its id or any of its identifiers. A job that was skipped at least
+    /// `recheck_after` ago starts anew (zero forces it).
     async fn enqueue(&self, jobs: Vec<NewJob>, recheck_after: Duration) -> Result<Vec<Enqueued>, StoreError>;
 
     /// Leases at most so many jobs of each key, by priority, then in the order of enqueuing, until `ttl` from

@@ -47,11 +47,8 @@ impl Resolver for Arxiv {
 }
 
 fn arxiv_id(query: &Query) -> Option<&str> {
-    let own_doi =
-        |identifier: &'_ Identifier| identifier.scheme == "doi" && identifier.value.starts_with(OWN_DOI);
-    let from_doi =
-        || query.identifiers.iter().find(|identifier| own_doi(identifier))?.value.get(OWN_DOI.len()..);
-    query.identifier("arxiv").or_else(from_doi)
+    let mut dois = query.identifiers.iter().filter(|identifier| identifier.scheme == "doi");
+    query.identifier("arxiv").or_else(|| dois.find_map(|doi| doi.value.strip_prefix(OWN_DOI)))
 }
 
 /// An entry without a PDF link is an e-print that was withdrawn, or has no PDF.

@@ -187,14 +187,18 @@ fn print(context: &Context, summary: &Summary, report: &RunReport, seconds: f64)
             vec![count.to_string(), state.to_string(), reason]
         })
         .collect();
-    context.output.table(&["WORKS", "STATE", "REASON"], &rows)?;
+    if !rows.is_empty() {
+        context.output.table(&["WORKS", "STATE", "REASON"], &rows)?;
+    }
     if !summary.resolvers.is_empty() {
         let rows: Vec<Vec<String>> =
             summary.resolvers.iter().map(|(name, count)| vec![count.to_string(), name.clone()]).collect();
         context.output.line("")?;
         context.output.table(&["FILES", "FOUND BY"], &rows)?;
     }
-    context.output.line("")?;
+    if !rows.is_empty() {
+        context.output.line("")?;
+    }
     context.output.line(&format!(
         "{} done, {} skipped, {} error, {} queued; {} files, {} in {:.1} s, under {}",
         totals.done,

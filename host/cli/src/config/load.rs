@@ -135,7 +135,12 @@ mod tests {
         let config = read_with("").unwrap();
         assert_eq!(config.orchestrator.workers.get(), 8);
         assert_eq!(
-            config.limits.limit(&gleaner_model::key::Key::parse("host:x.example").unwrap()).concurrency.get(),
+            config
+                .limits
+                .limit(&gleaner_model::key::Key::parse("host:x.example").unwrap())
+                .unwrap()
+                .concurrency
+                .get(),
             4
         );
     }

@@ -37,8 +37,10 @@ fn what_is_wrong_is_dropped_and_the_rest_counts() {
             ("doi".into(), "nonsense".into()),
             ("no scheme!".into(), "x".into()),
         ],
+        extra: vec![("k".into(), "v".into()), ("big".into(), "x".repeat(4096)), ("k".into(), "w".into())],
     };
-    let checked = answer.check(&name());
+    let (checked, extra) = answer.check(&name());
+    assert_eq!(extra, [("k".to_owned(), "v".to_owned())]);
     let urls: Vec<_> = checked.candidates.iter().map(|c| c.url.as_url().as_str()).collect();
     assert_eq!(urls, ["https://a.example/2", "https://a.example/1"]);
     let (first, second) = (&checked.candidates[0], &checked.candidates[1]);
@@ -46,8 +48,8 @@ fn what_is_wrong_is_dropped_and_the_rest_counts() {
     assert!(first.license.as_ref().unwrap().len() < 140 && !first.license.as_ref().unwrap().contains('\x1b'));
     assert_eq!(second.version, None);
     assert_eq!(checked.discovered.iter().map(ToString::to_string).collect::<Vec<_>>(), ["doi:10.1000/x"]);
-    assert_eq!(checked.complaints.len(), 3, "{:?}", checked.complaints);
-    assert!(checked.complaints[0].contains("javascript:alert(1)"));
+    assert_eq!(checked.complaints.len(), 4, "{:?}", checked.complaints);
+    assert!(checked.complaints[1].contains("javascript:alert(1)"));
 }
 
 #[test]
@@ -55,12 +57,14 @@ fn too_much_is_cut_and_the_complaints_too() {
     let answer = Answer {
         candidates: (0..5000).map(|n| candidate(&format!("bad-{n}"))).collect(),
         discovered: (1..5000).map(|n| ("pmid".to_owned(), n.to_string())).collect(),
+        extra: vec![("k".into(), "v".into()); 5000],
     };
-    let checked = answer.check(&name());
+    let (checked, extra) = answer.check(&name());
+    assert_eq!(extra.len(), MOST_EXTRA);
     assert_eq!((checked.candidates.len(), checked.discovered.len()), (0, MOST_DISCOVERED));
     assert_eq!(checked.complaints.len(), MOST_COMPLAINTS + 1);
     assert!(checked.complaints[0].starts_with("5000 candidates"));
-    assert_eq!(checked.complaints[MOST_COMPLAINTS], "and 50 more");
+    assert_eq!(checked.complaints[MOST_COMPLAINTS], "and 51 more");
 }
 
 #[test]
