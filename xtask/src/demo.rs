@@ -21,6 +21,7 @@ pub(crate) fn command() -> Result<String> {
     let first = stages.loud("harvest the reading list", || demo.harvest())?;
     let second = stages.loud("harvest it again", || demo.harvest())?;
 
+    stages.loud("list the files", || demo.list_files())?;
     let files = full_texts(&demo.library)?;
     judge(&files, &first, &second)?;
     say(format_args!("first pass: {} requests, {} files stored", first.requests, files.len()));
@@ -57,6 +58,17 @@ impl Demo {
             library,
             web,
         })
+    }
+
+    /// Prints every file with its size and hash.
+    fn list_files(&self) -> Result<()> {
+        let mut list = Command::new(&self.gleaner);
+        list.arg("--library").arg(&self.library).args(["library", "list"]);
+        let status = list.stdin(Stdio::null()).status().with_context(|| format!("cannot start {list:?}"))?;
+        if !status.success() {
+            bail!("{list:?} ended with {status}; its output is above");
+        }
+        Ok(())
     }
 
     /// One pass over the list, against a simulated web of its own, whose report it returns.

@@ -64,6 +64,9 @@ pub struct Candidate {
     pub host_type: Option<HostType>,
     /// 0.0 to 1.0; 0.5 where the resolver did not say.
     pub confidence: f32,
+    /// Names and values that the resolver wants in the manifest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extra: Vec<(String, String)>,
 }
 
 impl Candidate {
@@ -180,6 +183,7 @@ mod tests {
             license: None,
             host_type: None,
             confidence,
+            extra: Vec::new(),
         }
     }
 

@@ -101,6 +101,9 @@ pub struct ManifestRecord {
     pub attempt: u32,
     /// How many candidates the resolver proposed.
     pub candidates: Option<u32>,
+    /// Names and values that the resolver gave along, with its answer or with the candidate.
+    #[serde(default)]
+    pub extra: Vec<(String, String)>,
     /// How long it took.
     pub durations: Durations,
     /// Hash of the effective configuration.
@@ -144,6 +147,7 @@ impl ManifestRecord {
             detail: String::new(),
             attempt: 1,
             candidates: None,
+            extra: Vec::new(),
             durations: Durations::default(),
             config_hash: run.config_hash.clone(),
         }

@@ -28,6 +28,7 @@ impl Pieces {
         record.resolver_version = Some(info.version.clone());
         record.component_sha256 = Some(info.sha256.clone());
         record.attempt = attempt;
+        record.extra.clone_from(&report.extra);
         record.durations = Durations {
             resolve_ms: Some(millis(report.wall)),
             total_ms: millis(report.wall),
@@ -76,6 +77,7 @@ impl Pieces {
         record.version = candidate.version;
         record.host_type = candidate.host_type;
         record.attempt = attempt;
+        record.extra.clone_from(&candidate.extra);
         record.durations = Durations {
             wait_ms: facts.waited.map(millis),
             first_byte_ms: facts.first_byte.map(millis),

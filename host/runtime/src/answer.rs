@@ -50,6 +50,7 @@ pub(crate) struct AnswerCandidate {
     pub(crate) license: Option<String>,
     pub(crate) host_type: Option<String>,
     pub(crate) confidence: Option<f32>,
+    pub(crate) extra: Vec<(String, String)>,
 }
 
 /// What `resolve` says when it has none.
@@ -138,6 +139,7 @@ impl AnswerCandidate {
                 _ => None,
             }),
             confidence: confidence(self.confidence),
+            extra: within_limits(self.extra),
         }
     }
 }

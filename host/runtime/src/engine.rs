@@ -152,3 +152,14 @@ fn tick(engine: &Engine) -> Result<Sender<()>, RuntimeError> {
     thread.map_err(|error| RuntimeError::Engine(format!("its clock thread does not start: {error}")))?;
     Ok(alive)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pool_has_room_for_the_most_workers_that_may_be_configured() {
+        let engine = pooled(&common_config(), 256).unwrap();
+        assert!(engine.pooling_allocator_metrics().is_some());
+    }
+}

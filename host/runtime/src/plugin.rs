@@ -107,8 +107,8 @@ pub struct CallReport {
     pub peak_memory: u64,
     /// Requests passed on to [`GuestHost::send`].
     pub requests: u32,
-    /// Set when a request was answered with [`crate::GuestHttpError::RateLimited`], whatever the guest made of it: the
-    /// longest wait asked for, or [`CallReport::UNSAID_WAIT`] where none said how long.
+    /// Set when a request was answered with [`crate::GuestHttpError::RateLimited`], whatever the guest made
+    /// of it: the longest wait asked for, or [`CallReport::UNSAID_WAIT`] where none said how long.
     pub rate_limited: Option<Duration>,
 }
 

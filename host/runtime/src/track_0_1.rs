@@ -103,6 +103,7 @@ fn answer_of(resolution: types::Resolution) -> Answer {
         license: candidate.license,
         host_type: candidate.host_type,
         confidence: candidate.confidence,
+        extra: pairs(candidate.extra),
     };
     let identifier = |identifier: types::Identifier| (identifier.scheme, identifier.value);
     Answer {

@@ -45,6 +45,7 @@ fn candidate(url: &str, version: Option<Version>, kind: CandidateKind) -> Candid
         license: None,
         host_type: None,
         confidence: 0.5,
+        extra: Vec::new(),
     }
 }
 

@@ -11,6 +11,7 @@ fn candidate(url: &str) -> AnswerCandidate {
         license: None,
         host_type: None,
         confidence: None,
+        extra: vec![("page".into(), "3".into()), ("big".into(), "x".repeat(4096))],
     }
 }
 
@@ -41,6 +42,7 @@ fn what_is_wrong_is_dropped_and_the_rest_counts() {
     };
     let (checked, extra) = answer.check(&name());
     assert_eq!(extra, [("k".to_owned(), "v".to_owned())]);
+    assert_eq!(checked.candidates[0].extra, [("page".to_owned(), "3".to_owned())]);
     let urls: Vec<_> = checked.candidates.iter().map(|c| c.url.as_url().as_str()).collect();
     assert_eq!(urls, ["https://a.example/2", "https://a.example/1"]);
     let (first, second) = (&checked.candidates[0], &checked.candidates[1]);
