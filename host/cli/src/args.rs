@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use gleaner_model::job::JobState;
-use gleaner_model::key::ResolverName;
+use gleaner_model::key::{HostKey, ResolverName};
 use gleaner_model::reason::Reason;
 use gleaner_model::units::Span;
 
@@ -70,6 +70,18 @@ pub(crate) enum Command {
     /// The configuration
     #[command(subcommand)]
     Config(Config),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man {
+        /// Write a page for every command into this directory instead
+        #[arg(long, value_name = "DIR")]
+        output: Option<PathBuf>,
+    },
 }
 
 /// Works given on the command line or in a file.
@@ -122,15 +134,8 @@ pub(crate) enum Queue {
     Run(Run),
     /// Count jobs per state
     Stats,
-    /// Start failed jobs anew
-    RetryFailed {
-        /// Only jobs that ended for this reason
-        #[arg(long, value_name = "R", value_parser = reason)]
-        reason: Option<Reason>,
-        /// Change nothing; say how many it would be
-        #[arg(long)]
-        dry_run: bool,
-    },
+    /// Start failed jobs anew, those that used up their attempts too
+    RetryFailed(RetryFailed),
     /// List jobs
     List {
         /// Only jobs in this state
@@ -143,6 +148,29 @@ pub(crate) enum Queue {
         #[arg(value_name = "ID")]
         id: String,
     },
+}
+
+/// Which jobs to start anew; all that is given must hold.
+#[derive(Debug, Args)]
+pub(crate) struct RetryFailed {
+    /// Only jobs that ended for this reason
+    #[arg(long, value_name = "R", value_parser = reason)]
+    pub(crate) reason: Option<Reason>,
+    /// Only jobs with an attempt of this resolver
+    #[arg(long, value_name = "N", value_parser = resolver_name)]
+    pub(crate) resolver: Option<ResolverName>,
+    /// Only jobs with an attempt that ended at this host
+    #[arg(long, value_name = "H", value_parser = host)]
+    pub(crate) host: Option<HostKey>,
+    /// Jobs in this state: error or skipped [default: error]
+    #[arg(long, value_name = "S", value_parser = ended_state)]
+    pub(crate) state: Option<JobState>,
+    /// Only jobs that ended longer ago than this
+    #[arg(long, value_name = "D")]
+    pub(crate) older_than: Option<Span>,
+    /// Change nothing; say how many it would be
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -209,6 +237,19 @@ fn reason(text: &str) -> Result<Reason, String> {
 
 fn state(text: &str) -> Result<JobState, String> {
     text.parse().map_err(|error: gleaner_model::job::UnknownState| error.to_string())
+}
+
+fn ended_state(text: &str) -> Result<JobState, String> {
+    match state(text)? {
+        ended @ (JobState::Error | JobState::Skipped) => Ok(ended),
+        other => Err(format!("a job that is {other} cannot be started anew; use error or skipped")),
+    }
+}
+
+/// A host as users write it: `Example.org`, `example.org:8443`, or a URL of it.
+fn host(text: &str) -> Result<HostKey, String> {
+    let url = if text.contains("://") { text.to_owned() } else { format!("https://{text}/") };
+    gleaner_limits::host_key(&url).map_err(|_| format!("{text:?} is not a host; write it like example.org"))
 }
 
 fn resolver_cap(text: &str) -> Result<(ResolverName, NonZeroU16), String> {

@@ -102,6 +102,18 @@ impl Progress {
     }
 }
 
+/// A bar over so many bytes; hidden when quiet or not on a terminal.
+pub(crate) fn bytes_bar(total: u64, quiet: bool) -> ProgressBar {
+    if quiet || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(total);
+    let style = ProgressStyle::with_template(
+        "{bar:30} {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}  eta {eta}",
+    );
+    style.map_or(bar.clone(), |style| bar.with_style(style))
+}
+
 impl Observer for Progress {
     fn on(&self, event: &Event) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

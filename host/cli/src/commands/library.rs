@@ -5,12 +5,14 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use gleaner_model::job::JobId;
+use gleaner_store::Scope;
 use serde_json::json;
 
 use crate::args::Library;
 use crate::context::Context;
 use crate::exit::{Exit, Failed};
 use crate::output::bytes;
+use crate::progress;
 
 /// Rows read at a time.
 const PAGE: u32 = 1000;
@@ -68,35 +70,44 @@ async fn export(context: &Context, output: Option<&Path>) -> Result<Exit, Failed
     Ok(Exit::Well)
 }
 
-/// Hashes every file that a job holds.
+/// Checks the database and hashes every file that a job holds, with a bar on a terminal.
 async fn verify(context: &Context) -> Result<Exit, Failed> {
     let library = context.existing_library()?;
     let content = context.content()?;
-    let (mut after, mut checked, mut bad): (Option<JobId>, u64, u64) = (None, 0, 0);
+    let mut bad = Vec::new();
+    for problem in library.problems().await? {
+        bad.push(json!({ "database": problem }));
+    }
+    let total = library.summary(Scope::Library).await?.bytes;
+    let bar = progress::bytes_bar(total, context.quiet);
+    let (mut after, mut checked): (Option<JobId>, u64) = (None, 0);
     loop {
         let rows = library.files(after, PAGE).await?;
         let Some(last) = rows.last() else { break };
         after = Some(last.job);
         for row in rows {
-            checked += 1;
             let (content, sha256) = (content.clone(), row.sha256.clone());
-            let checked_blob = tokio::task::spawn_blocking(move || content.verify_blob(&sha256)).await;
-            let Err(problem) = checked_blob.map_err(io::Error::other)? else { continue };
-            bad += 1;
-            if context.output.is_json() {
+            let hashed = tokio::task::spawn_blocking(move || content.verify_blob(&sha256)).await;
+            checked += 1;
+            bar.inc(row.size);
+            if let Err(problem) = hashed.map_err(io::Error::other)? {
                 let problem = problem.to_string();
-                context.output.json(
-                    &json!({ "artifact_id": row.artifact_id, "sha256": row.sha256, "problem": problem }),
-                )?;
-            } else {
-                context.output.line(&format!("{}: {}: {problem}", row.artifact_id, row.name))?;
+                bad.push(json!({ "artifact_id": row.artifact_id, "sha256": row.sha256, "name": row.name, "problem": problem }));
             }
         }
     }
+    bar.finish_and_clear();
     if context.output.is_json() {
         context.output.json(&json!({ "checked": checked, "bad": bad }))?;
     } else {
-        context.output.line(&format!("{checked} files checked, {bad} bad"))?;
+        for one in &bad {
+            let words: Vec<_> = ["artifact_id", "name", "problem", "database"]
+                .iter()
+                .filter_map(|field| one.get(field).and_then(|value| value.as_str()))
+                .collect();
+            context.output.line(&words.join(": "))?;
+        }
+        context.output.line(&format!("{checked} files checked, {} problems", bad.len()))?;
     }
-    Ok(if bad == 0 { Exit::Well } else { Exit::SomeFailed })
+    Ok(if bad.is_empty() { Exit::Well } else { Exit::SomeFailed })
 }

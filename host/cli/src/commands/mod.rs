@@ -4,28 +4,27 @@ mod config;
 mod enqueue;
 mod get;
 mod library;
+mod pages;
 mod plugin;
 mod queue;
 mod resolve;
 mod run;
 
-use crate::args::{Cli, Command, Queue};
+use crate::args::{Cli, Command};
 use crate::context::Context;
 use crate::exit::{Exit, Failed};
 
 /// Runs the command that the user asked for.
 pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failed> {
-    if let Command::Queue(Queue::Run(args)) = &cli.command {
-        let context = Context::new(&cli.global, |layers| run::lay_flags(args, layers))?;
-        return run::run(&context, args).await;
-    }
-    let context = Context::new(&cli.global, |_| {})?;
+    let context = || Context::new(&cli.global, |_| {});
     match cli.command {
-        Command::Get(args) => get::get(&context, &args).await,
-        Command::Resolve(args) => resolve::resolve(&context, &args).await,
-        Command::Queue(command) => queue::queue(&context, command).await,
-        Command::Plugin(command) => plugin::plugin(&context, command).await,
-        Command::Library(command) => library::library(&context, command).await,
-        Command::Config(command) => config::config(&context, command).await,
+        Command::Get(args) => get::get(&context()?, &args).await,
+        Command::Resolve(args) => resolve::resolve(&context()?, &args).await,
+        Command::Queue(command) => queue::queue(&cli.global, command).await,
+        Command::Plugin(command) => plugin::plugin(&context()?, command).await,
+        Command::Library(command) => library::library(&context()?, command).await,
+        Command::Config(command) => config::config(&context()?, command).await,
+        Command::Completions { shell } => pages::completions(shell),
+        Command::Man { output } => pages::manual(output.as_deref()),
     }
 }

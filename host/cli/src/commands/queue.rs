@@ -1,29 +1,33 @@
-//! `gleaner queue enqueue|import|stats|retry-failed|list|show`.
+//! `gleaner queue enqueue|import|run|stats|retry-failed|list|show`.
 
 use gleaner_model::job::{JobId, JobState};
 use gleaner_model::key::ResolverName;
-use gleaner_model::reason::Reason;
 use gleaner_store::{JobRow, JobView, RetryFilter, WorkQueue};
 use serde_json::{Value, json};
 
-use crate::args::{self, Queue};
+use crate::args::{self, Global, Queue, RetryFailed};
 use crate::commands::enqueue::{self, Added, Enqueuer};
+use crate::commands::run;
 use crate::context::Context;
 use crate::exit::{Exit, Failed};
 
 /// Rows read at a time.
 const PAGE: u32 = 1000;
 
-/// Everything of the queue but running it.
-pub(crate) async fn queue(context: &Context, command: Queue) -> Result<Exit, Failed> {
+/// Everything of the queue.
+pub(crate) async fn queue(global: &Global, command: Queue) -> Result<Exit, Failed> {
+    let context = || Context::new(global, |_| {});
     match command {
-        Queue::Enqueue { works, resolver } => add(context, Source::Works(works, resolver)).await,
-        Queue::Import { file } => add(context, Source::Json(file)).await,
-        Queue::Stats => stats(context).await,
-        Queue::RetryFailed { reason, dry_run } => retry_failed(context, reason, dry_run).await,
-        Queue::List { state } => list(context, state).await,
-        Queue::Show { id } => show(context, &id).await,
-        Queue::Run(_) => Err(Failed::usage("queue run is handled before this")),
+        Queue::Enqueue { works, resolver } => add(&context()?, Source::Works(works, resolver)).await,
+        Queue::Import { file } => add(&context()?, Source::Json(file)).await,
+        Queue::Run(args) => {
+            let context = Context::new(global, |layers| run::lay_flags(&args, layers))?;
+            run::run(&context, &args).await
+        }
+        Queue::Stats => stats(&context()?).await,
+        Queue::RetryFailed(args) => retry_failed(&context()?, args).await,
+        Queue::List { state } => list(&context()?, state).await,
+        Queue::Show { id } => show(&context()?, &id).await,
     }
 }
 
@@ -65,9 +69,12 @@ async fn stats(context: &Context) -> Result<Exit, Failed> {
     Ok(Exit::Well)
 }
 
-async fn retry_failed(context: &Context, reason: Option<Reason>, dry_run: bool) -> Result<Exit, Failed> {
+async fn retry_failed(context: &Context, args: RetryFailed) -> Result<Exit, Failed> {
     let library = context.library()?;
-    let filter = RetryFilter { reason, ..RetryFilter::default() };
+    let RetryFailed { reason, resolver, host, state, older_than, dry_run } = args;
+    let states = state.into_iter().collect();
+    let older_than = older_than.map(|span| span.0);
+    let filter = RetryFilter { states, reason, resolver, host, older_than };
     let retried = library.retry_failed(filter, dry_run).await?;
     library.close().await;
     if context.output.is_json() {
