@@ -1,6 +1,7 @@
 //! `cargo xtask`: what a person or CI runs in this workspace. It drives cargo and the finished programs; it
 //! must never depend on a host crate or on wasmtime, so that it builds in seconds on a fresh machine.
 
+mod bench;
 mod check;
 mod debian;
 mod demo;
@@ -34,6 +35,15 @@ enum Command {
     },
     /// Harvest examples/reading-list.txt from the simulated scholarly web, twice.
     Demo,
+    /// Measure a release build; one JSON line per figure on standard output.
+    Bench {
+        /// Only this group
+        #[arg(value_enum)]
+        group: Option<bench::Group>,
+        /// Runs of each figure; the median counts
+        #[arg(long, default_value_t = 5)]
+        runs: usize,
+    },
     /// Hold the rules of the workspace: dependencies, licenses, duplicates, sources.
     Check,
 }
@@ -43,6 +53,7 @@ fn main() -> ExitCode {
         Command::Plugins => ("plugins", guests::command()),
         Command::Test { arguments } => ("test", test::command(&arguments)),
         Command::Demo => ("demo", demo::command()),
+        Command::Bench { group, runs } => ("bench", bench::command(group, runs)),
         Command::Check => ("check", check::command()),
     };
     stage::verdict(name, outcome)

@@ -23,8 +23,13 @@ pub(crate) struct Report {
 impl Simweb {
     /// Starts it and waits until it serves. Its CA and its configuration for gleaner are in the directory then.
     pub(crate) fn start(program: &Path, directory: &Path) -> Result<Self> {
+        Self::start_with(program, directory, &[])
+    }
+
+    /// As [`Simweb::start`], with further arguments.
+    pub(crate) fn start_with(program: &Path, directory: &Path, arguments: &[&str]) -> Result<Self> {
         let mut command = Command::new(program);
-        command.arg("--dir").arg(directory).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg("--dir").arg(directory).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
         let output = child.stdout.take().context("a piped program has a standard output")?;
         let output = BufReader::new(output).lines();

@@ -54,10 +54,15 @@ pub(crate) fn say(line: impl Display) {
     print(format_args!("xtask: {line}\n"));
 }
 
-/// Whoever closed our output (`| head`) does not want to read on; the work goes on.
+/// To standard error, like cargo: standard output belongs to results. Whoever closed it does not want to read on;
+/// the work goes on.
 fn print(text: impl Display) {
-    let mut stdout = std::io::stdout().lock();
-    let _ = write!(stdout, "{text}").and_then(|()| stdout.flush());
+    let _ = write!(std::io::stderr().lock(), "{text}");
+}
+
+/// One line of result on standard output.
+pub(crate) fn result(line: impl Display) -> Result<()> {
+    Ok(writeln!(std::io::stdout().lock(), "{line}")?)
 }
 
 /// Ends a command: `Ok` holds what was achieved, an error every cause. The last line says PASSED or FAILED.

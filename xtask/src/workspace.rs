@@ -32,6 +32,11 @@ impl Workspace {
         self.target().join("debug").join(name).with_extension(std::env::consts::EXE_EXTENSION)
     }
 
+    /// A program of the workspace, as the release profile leaves it.
+    pub(crate) fn release_binary(&self, name: &str) -> PathBuf {
+        self.target().join("release").join(name).with_extension(std::env::consts::EXE_EXTENSION)
+    }
+
     /// The members in a folder of the workspace (`plugins`), at any depth.
     pub(crate) fn members_under<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = &'a Package> {
         self.metadata

@@ -77,7 +77,7 @@ pub struct RunReport {
     pub finish: Finish,
 }
 
-type Tasks = JoinSet<Result<(), StoreError>>;
+type Tasks = JoinSet<Result<(), RunError>>;
 
 impl Pieces {
     /// Works on the queue until `drain` is fulfilled or `stop` says so. Leases are given back in any case
@@ -99,9 +99,9 @@ impl Pieces {
             result = self.dispatch(&drain, &mut tasks, &mut stop) => result,
             failed = &mut beat => Err(failed.map_or(RunError::Heartbeat, RunError::Store)),
         };
-        if *stop.borrow() < Stop::Now {
-            self.finish_within_grace(&mut tasks, &mut stop, &result).await?;
-        }
+        let stopped_at_once = *stop.borrow() == Stop::Now;
+        let result =
+            if stopped_at_once { result } else { self.wind_down(&mut tasks, &mut stop, result).await };
         tasks.abort_all();
         beat.abort();
         result.map(|finish| RunReport { finish })
@@ -256,34 +256,37 @@ impl Pieces {
         matches!(drain, Drain::Jobs { .. }) && lock(&self.awaited).is_empty()
     }
 
-    /// Lets running steps finish, then stops them and gives their leases back free of charge.
-    async fn finish_within_grace(
+    /// Lets running steps finish within the grace period, then stops them and gives their leases back free
+    /// of charge. After a failure nothing is waited for, and what cannot be given back is free at the next
+    /// start.
+    async fn wind_down(
         &self,
         tasks: &mut Tasks,
         stop: &mut watch::Receiver<Stop>,
-        result: &Result<Finish, RunError>,
-    ) -> Result<(), RunError> {
-        if result.is_err() {
-            return Ok(());
-        }
-        let all_ended = async {
-            while let Some(ended) = tasks.join_next().await {
-                note_end(ended)?;
+        mut result: Result<Finish, RunError>,
+    ) -> Result<Finish, RunError> {
+        if result.is_ok() {
+            let all_ended = async {
+                while let Some(ended) = tasks.join_next().await {
+                    note_end(ended)?;
+                }
+                Ok::<(), RunError>(())
+            };
+            tokio::select! {
+                ended = all_ended => result = result.and_then(|finish| ended.map(|()| finish)),
+                () = tokio::time::sleep(self.config.grace.0) => {}
+                () = told_to(stop, Stop::Now) => return result,
             }
-            Ok::<(), RunError>(())
-        };
-        tokio::select! {
-            ended = all_ended => ended?,
-            () = tokio::time::sleep(self.config.grace.0) => {}
-            () = told_to(stop, Stop::Now) => return Ok(()),
         }
         let entries = self.running.stop_all();
         while tasks.join_next().await.is_some() {}
         for entry in entries {
             // Lost or given back: either way it is not ours any more.
-            let _ = self.queue.snooze(entry.lease, entry.key, None).await?;
+            if let Err(error) = self.queue.snooze(entry.lease, entry.key, None).await {
+                return result.and(Err(error.into()));
+            }
         }
-        Ok(())
+        result
     }
 }
 
@@ -298,9 +301,9 @@ fn is_empty(backlog: &Backlog) -> bool {
 }
 
 /// A worker's store error ends the run; a panic costs its job a charge, by the expiry of its lease.
-fn note_end(ended: Result<Result<(), StoreError>, tokio::task::JoinError>) -> Result<(), RunError> {
+fn note_end(ended: Result<Result<(), RunError>, tokio::task::JoinError>) -> Result<(), RunError> {
     match ended {
-        Ok(result) => Ok(result?),
+        Ok(result) => result,
         Err(error) => {
             if error.is_panic() {
                 tracing::error!(%error, "a worker panicked; its job comes back when its lease expires");

@@ -99,6 +99,12 @@ pub enum RunError {
     /// The library could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The library's disk refused a file.
+    #[error("{detail}; make it writable or make room and run again, nothing is lost")]
+    Files {
+        /// What was tried, with which file, and what the system said.
+        detail: String,
+    },
     /// The task that keeps leases alive died: a bug, and no lease can be trusted any more.
     #[error("the heartbeat task panicked; the run stops, and its leases are free at the next start")]
     Heartbeat,

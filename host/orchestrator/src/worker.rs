@@ -1,8 +1,8 @@
 //! Carries out one leased job's steps until its lease is given back.
 //!
 //! A step's facts are recorded before anything else happens; the next step goes on under the same lease only
-//! when its key is free and nobody waits for it. Errors of a step never escape: they are facts. Only the
-//! store's own errors end the run.
+//! when its key is free and nobody waits for it. Errors of a step never escape: they are facts. Only when
+//! the library itself cannot be written does the run end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,11 +14,11 @@ use gleaner_model::manifest::ManifestRecord;
 use gleaner_model::next::Next;
 use gleaner_model::plan::{Fate, Plan, Step};
 use gleaner_model::reason::{Failure, FailureClass, Reason};
-use gleaner_store::{AfterRecord, Fenced, Lease, Leased, StoreError, StoredFile};
+use gleaner_store::{AfterRecord, Fenced, Lease, Leased, StoredFile};
 use gleaner_telemetry::{Event, JobEnded, StepEnded, StepKind};
 use tokio::time::Instant;
 
-use crate::pieces::{Pieces, lock};
+use crate::pieces::{Pieces, RunError, lock};
 use crate::reserve::Reservation;
 
 /// How long a step may take beyond its own limits before it counts as hung.
@@ -28,6 +28,11 @@ const SLACK: Duration = Duration::from_secs(10);
 enum Done {
     /// Facts to record.
     Facts(Box<Facts>),
+    /// The library's disk refused: no job's fault, and no other job would fare better.
+    NoDisk {
+        /// What happened.
+        detail: String,
+    },
     /// It could not run: its limit, or the upstream, asks to wait.
     Blocked {
         /// At least so long.
@@ -48,7 +53,7 @@ pub(crate) async fn work(
     pieces: Arc<Pieces>,
     leased: Leased,
     reservation: Reservation,
-) -> Result<(), StoreError> {
+) -> Result<(), RunError> {
     let _end = EndOfWork { pieces: &pieces, job: leased.job };
     steps(&pieces, leased, reservation).await
 }
@@ -66,7 +71,7 @@ impl Drop for EndOfWork<'_> {
     }
 }
 
-async fn steps(pieces: &Pieces, leased: Leased, reservation: Reservation) -> Result<(), StoreError> {
+async fn steps(pieces: &Pieces, leased: Leased, reservation: Reservation) -> Result<(), RunError> {
     let lease = leased.lease();
     let Leased { artifact, mut plan, .. } = leased;
     let mut held = Some(reservation);
@@ -75,7 +80,7 @@ async fn steps(pieces: &Pieces, leased: Leased, reservation: Reservation) -> Res
             Next::Step(step) => step,
             Next::Wait(step, until) => {
                 let key = plan.key(&step);
-                return pieces.queue.snooze(lease, key, Some(until)).await.map(drop);
+                return Ok(pieces.queue.snooze(lease, key, Some(until)).await.map(drop)?);
             }
             Next::End(result) => return end(pieces, lease, &artifact, plan, Vec::new(), result, None).await,
         };
@@ -83,7 +88,7 @@ async fn steps(pieces: &Pieces, leased: Leased, reservation: Reservation) -> Res
         // The step may have changed since the job was queued: new tiers, a removed plugin.
         let reservation = match held.take().filter(|held| held.key == key).or_else(|| pieces.reserve(&key)) {
             Some(reservation) => reservation,
-            None => return pieces.queue.snooze(lease, key, None).await.map(drop),
+            None => return Ok(pieces.queue.snooze(lease, key, None).await.map(drop)?),
         };
         pieces.running.begin(lease, key.clone(), Instant::now() + pieces.deadline_of(&step));
         match run(pieces, lease, &artifact, &plan, &step, reservation).await {
@@ -92,7 +97,11 @@ async fn steps(pieces: &Pieces, leased: Leased, reservation: Reservation) -> Res
                 // Under a key that is blocked itself the job waits without being looked at; a block from
                 // elsewhere (a redirect's host) must be waited for by the clock.
                 let until = pieces.has_room(&key).then(|| pieces.sources.clock.now().after(retry_after));
-                return pieces.queue.snooze(lease, key, until).await.map(drop);
+                return Ok(pieces.queue.snooze(lease, key, until).await.map(drop)?);
+            }
+            Done::NoDisk { detail } => {
+                let _ = pieces.queue.snooze(lease, key, None).await?;
+                return Err(RunError::Files { detail });
             }
             Done::Facts(facts) => match settle(pieces, lease, &artifact, *facts).await? {
                 Some((next_plan, next)) => (plan, held) = (next_plan, Some(next)),
@@ -109,7 +118,7 @@ async fn settle(
     lease: Lease,
     artifact: &Artifact,
     facts: Facts,
-) -> Result<Option<(Plan, Reservation)>, StoreError> {
+) -> Result<Option<(Plan, Reservation)>, RunError> {
     let Facts { plan, record, file, event, retry_after } = facts;
     let records = vec![record];
     let tell = |fenced: Fenced| match fenced {
@@ -191,6 +200,9 @@ async fn run(
             if let Err(Failure { class: FailureClass::Throttled { retry_after }, .. }) = &fetched.outcome {
                 return Done::Blocked { retry_after: *retry_after };
             }
+            if let Err(Failure { reason: Reason::Storage, detail, .. }) = &fetched.outcome {
+                return Done::NoDisk { detail: detail.clone() };
+            }
             let record =
                 pieces.record_of_fetch(artifact, &candidate, &fetched.facts, &fetched.outcome, attempt);
             let file = fetched.outcome.as_ref().ok().map(|blob| StoredFile {
@@ -271,7 +283,7 @@ impl Pieces {
     }
 
     /// Writes down the pauses that upstreams imposed, so that a restart keeps them.
-    async fn save_cooldowns(&self) -> Result<(), StoreError> {
+    async fn save_cooldowns(&self) -> Result<(), RunError> {
         for (key, until) in self.sources.limiter.cooldowns() {
             let before = lock(&self.saved_cooldowns).insert(key.clone(), until);
             if before != Some(until) {
@@ -292,7 +304,7 @@ async fn end(
     records: Vec<ManifestRecord>,
     result: JobResult,
     file: Option<StoredFile>,
-) -> Result<(), StoreError> {
+) -> Result<(), RunError> {
     if let Fenced::Held(()) = pieces.queue.ack(lease, plan, records, result.clone(), file).await? {
         pieces.tell(&ended(lease, artifact, &result, None, 0));
     }

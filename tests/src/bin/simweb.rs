@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Parser;
-use gleaner_tests::simweb::{SimWeb, reading_list};
+use gleaner_tests::simweb::{Reply, SimWeb, reading_list};
 
 /// Serves the works of examples/reading-list.txt under their real host names, on 127.0.0.1.
 #[derive(Parser)]
@@ -19,13 +19,26 @@ struct Args {
     /// Milliseconds to wait before every answer
     #[arg(long, default_value_t = 0)]
     delay_ms: u64,
+    /// Serve so many PDFs besides, and write their URLs to corpus.txt, one a line
+    #[arg(long, default_value_t = 0)]
+    corpus: usize,
+    /// Size of each of them in bytes
+    #[arg(long, default_value_t = 256 << 10)]
+    size: usize,
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let args = Args::parse();
     std::fs::create_dir_all(&args.dir)?;
-    let sim = SimWeb::start(reading_list::world(Duration::from_millis(args.delay_ms))).await?;
+    let mut world = reading_list::world(Duration::from_millis(args.delay_ms));
+    let corpus: Vec<String> =
+        (0..args.corpus).map(|n| format!("https://files.example.org/{n}.pdf")).collect();
+    for url in &corpus {
+        world.set(url, Reply::pdf(args.size));
+    }
+    std::fs::write(args.dir.join("corpus.txt"), corpus.join("\n"))?;
+    let sim = SimWeb::start(world).await?;
     sim.write_config(&args.dir)?;
     println!("ready");
     tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink())).await??;
