@@ -121,6 +121,8 @@ fn fingerprint(layers: &Layers) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn read_with(text: &str) -> Result<Config, ConfigError> {
@@ -180,5 +182,23 @@ mod tests {
     fn broken_toml_is_named_with_its_file() {
         let message = read_with("[egress\n").unwrap_err().to_string();
         assert!(message.contains("my.toml is not valid TOML"), "{message}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        /// A default configuration with some bytes changed is read, or refused with a message: never a panic.
+        #[test]
+        fn a_garbled_configuration_is_read_or_refused(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<char>()), 1..6)) {
+            let mut text: Vec<char> = DEFAULTS.chars().collect();
+            for (at, with) in changes {
+                let at = at.index(text.len());
+                text[at] = with;
+            }
+            let text: String = text.into_iter().collect();
+            if let Err(error) = read_with(&text) {
+                prop_assert!(!error.to_string().is_empty());
+            }
+        }
     }
 }
