@@ -3,17 +3,17 @@
 //! Everything a suite does goes through the command line, as a user's would. Must never build anything: `cargo xtask
 //! test` does, and the error says so. Must never let the caller's environment or home directory reach the binary.
 
+mod running;
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{self, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, kill_process};
-use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+pub use running::{Output, Running};
 pub use rustix::process::Signal;
 
 use crate::simweb::{SimWeb, World};
@@ -90,152 +90,78 @@ impl Bench {
 
     /// Runs `gleaner` to its end; kills it and panics after [`TIMEOUT`].
     pub fn run(&self, args: &[&str]) -> Output {
-        self.start(args, Stdio::null()).wait(TIMEOUT)
+        self.spawn(args).wait(TIMEOUT)
     }
 
     /// The same, with a text on standard input.
     pub fn run_with_input(&self, args: &[&str], input: &str) -> Output {
         let file = File::open(self.file("stdin", input)).expect("the file was just written");
-        self.start(args, file.into()).wait(TIMEOUT)
+        self.start(&[], args, file.into()).wait(TIMEOUT)
     }
 
     /// Starts `gleaner` and returns at once.
     pub fn spawn(&self, args: &[&str]) -> Running {
-        self.start(args, Stdio::null())
+        self.start(&[], args, Stdio::null())
+    }
+
+    /// The same, with the command as the last arguments of another: `&["strace", "-o", "calls"]`, `&["env", "NAME=value"]`.
+    pub fn spawn_under(&self, tool: &[&str], args: &[&str]) -> Running {
+        self.start(tool, args, Stdio::null())
     }
 
     /// Waits until a host has seen that many requests; panics after [`TIMEOUT`].
     pub fn wait_for_requests(&self, host: &str, count: usize) {
-        let waiting = async { tokio::time::timeout(TIMEOUT, self.sim.wait_for_requests(host, count)).await };
-        if self.runtime.block_on(waiting).is_err() {
+        if !self.has_seen(host, count, TIMEOUT) {
             panic!("{host} saw {} requests, not {count}", self.sim.seen(host).requests.len());
         }
     }
 
-    fn start(&self, args: &[&str], stdin: Stdio) -> Running {
-        let mut command = Command::new(built(&self.target, "debug/gleaner"));
+    /// Waits until a host has seen that many requests, but no longer than `timeout`; tells whether it has.
+    pub fn has_seen(&self, host: &str, count: usize, timeout: Duration) -> bool {
+        let waiting = async { tokio::time::timeout(timeout, self.sim.wait_for_requests(host, count)).await };
+        self.runtime.block_on(waiting).is_ok()
+    }
+
+    /// `gleaner` without a single argument, in the bench's environment and scratch directory: for suites that choose
+    /// library, configuration and variables themselves. [`Running::of`] starts it.
+    pub fn bare(&self) -> Command {
+        self.prepared(Command::new(built(&self.target, "debug/gleaner")))
+    }
+
+    fn start(&self, tool: &[&str], args: &[&str], stdin: Stdio) -> Running {
+        let mut command = match tool {
+            [] => self.bare(),
+            [program, options @ ..] => {
+                let mut command = Command::new(program);
+                command.args(options).arg(built(&self.target, "debug/gleaner"));
+                self.prepared(command)
+            }
+        };
         command.arg("--library").arg(self.library()).arg("--config").arg(self.path("gleaner.toml"));
         for dir in &self.plugins {
             command.arg("--plugins").arg(dir);
         }
+        command.args(args).stdin(stdin);
+        Running::start(command, args)
+    }
+
+    fn prepared(&self, mut command: Command) -> Command {
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("GLEANER_") {
                 command.env_remove(name);
             }
         }
         command
-            .args(args)
             .current_dir(self.dir.path())
             .env("NO_COLOR", "1")
             .env("HOME", self.dir.path())
             .env("XDG_CONFIG_HOME", self.path("config"))
             // Compiled plugins are worth keeping from test to test; nothing else of a run outlives its bench.
             .env("XDG_CACHE_HOME", self.target.join("test-cache"))
-            .stdin(stdin)
+            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        Running::start(command, args)
-    }
-}
-
-/// A `gleaner` that runs. Killed when dropped before its end.
-#[derive(Debug)]
-pub struct Running {
-    command: String,
-    pid: Pid,
-    end: Receiver<process::Output>,
-    ended: bool,
-}
-
-impl Running {
-    fn start(mut command: Command, args: &[&str]) -> Self {
-        let child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
-        let pid = Pid::from_child(&child);
-        let (sender, end) = channel();
-        std::thread::spawn(move || {
-            if let Ok(output) = child.wait_with_output() {
-                // The receiver is gone when the test failed meanwhile.
-                let _ = sender.send(output);
-            }
-        });
-        Self { command: format!("gleaner {}", args.join(" ")), pid, end, ended: false }
-    }
-
-    /// Sends a signal.
-    pub fn signal(&self, signal: Signal) {
-        kill_process(self.pid, signal).unwrap_or_else(|error| panic!("{} is gone: {error}", self.command));
-    }
-
-    /// Waits for the end; kills and panics when it does not come in time.
-    pub fn wait(mut self, timeout: Duration) -> Output {
-        let output = self.end.recv_timeout(timeout);
-        let timed_out = matches!(output, Err(RecvTimeoutError::Timeout));
-        let output = output.or_else(|_| {
-            self.signal(Signal::KILL);
-            self.end.recv()
-        });
-        let output = output.expect("a process that was started can be waited for");
-        self.ended = true;
-        let output = Output {
-            command: self.command.clone(),
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        };
-        if timed_out {
-            output.fail(&format!("did not end within {timeout:?}"));
-        }
-        output
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if !self.ended {
-            // It may have ended by itself: then there is nothing to kill.
-            let _ = kill_process(self.pid, Signal::KILL);
-        }
-    }
-}
-
-/// What a command left behind.
-#[derive(Debug, Clone)]
-pub struct Output {
-    command: String,
-    /// The exit code; none when a signal ended it.
-    pub code: Option<i32>,
-    /// Standard output.
-    pub stdout: String,
-    /// Standard error.
-    pub stderr: String,
-}
-
-impl Output {
-    /// Itself, when it ended with this code; panics with all that it wrote otherwise.
-    pub fn expect_code(self, code: i32) -> Self {
-        if self.code != Some(code) {
-            self.fail(&format!("ended with {:?}, not {code}", self.code));
-        }
-        self
-    }
-
-    /// Standard output as exactly one JSON document.
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout)
-            .unwrap_or_else(|error| self.fail(&format!("did not print one JSON document: {error}")))
-    }
-
-    /// Standard output as JSON lines.
-    pub fn json_lines(&self) -> Vec<Value> {
-        let parse = |line| {
-            serde_json::from_str(line)
-                .unwrap_or_else(|error| self.fail(&format!("printed a bad JSON line: {error}")))
-        };
-        self.stdout.lines().map(parse).collect()
-    }
-
-    fn fail(&self, why: &str) -> ! {
-        panic!("`{}` {why}\n--- stdout\n{}\n--- stderr\n{}", self.command, self.stdout, self.stderr)
+        command
     }
 }
 
@@ -272,31 +198,6 @@ fn merge(into: &mut toml::Table, more: toml::Table) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn shell(script: &str) -> Running {
-        let mut command = Command::new("sh");
-        command.args(["-c", script]).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Running::start(command, &[script])
-    }
-
-    #[test]
-    fn output_and_code_are_kept() {
-        let output = shell("echo '{\"done\": 1}'; echo oh >&2; exit 3").wait(TIMEOUT).expect_code(3);
-        assert_eq!((&output.json()["done"], &*output.stderr), (&Value::from(1), "oh\n"));
-    }
-
-    #[test]
-    #[should_panic(expected = "did not end within 50ms")]
-    fn a_command_that_hangs_is_killed() {
-        shell("exec sleep 600").wait(Duration::from_millis(50));
-    }
-
-    #[test]
-    fn a_signal_reaches_the_command() {
-        let running = shell("exec sleep 600");
-        running.signal(Signal::TERM);
-        assert_eq!(running.wait(TIMEOUT).code, None);
-    }
 
     #[test]
     fn tables_of_a_configuration_merge_and_values_are_replaced() {

@@ -7,5 +7,6 @@
     reason = "a test that cannot set up its world should stop at once and say why"
 )]
 
+pub mod crash;
 pub mod harness;
 pub mod simweb;

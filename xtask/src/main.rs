@@ -3,6 +3,7 @@
 
 mod bench;
 mod check;
+mod crash;
 mod debian;
 mod demo;
 mod guest_toolchain;
@@ -35,6 +36,15 @@ enum Command {
     },
     /// Harvest examples/reading-list.txt from the simulated scholarly web, twice.
     Demo,
+    /// Kill gleaner with SIGKILL at random moments and fault points, restart it, and check that nothing was lost.
+    Crash {
+        /// How often
+        #[arg(long, default_value_t = 200)]
+        kills: usize,
+        /// Draws the moments
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Measure a release build; one JSON line per figure on standard output.
     Bench {
         /// Only this group
@@ -53,6 +63,7 @@ fn main() -> ExitCode {
         Command::Plugins => ("plugins", guests::command()),
         Command::Test { arguments } => ("test", test::command(&arguments)),
         Command::Demo => ("demo", demo::command()),
+        Command::Crash { kills, seed } => ("crash", crash::command(kills, seed)),
         Command::Bench { group, runs } => ("bench", bench::command(group, runs)),
         Command::Check => ("check", check::command()),
     };

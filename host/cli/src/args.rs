@@ -182,14 +182,14 @@ pub(crate) struct Run {
     #[arg(long, value_name = "DUR", default_value = "10m")]
     pub(crate) max_wait: Span,
     /// Plugin calls at once (1-256)
-    #[arg(long, value_name = "N")]
-    pub(crate) workers: Option<NonZeroU16>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) workers: Option<u16>,
     /// Calls at once per resolver
     #[arg(long, value_name = "a=2,b=3", value_delimiter = ',', value_parser = resolver_cap)]
     pub(crate) max_per_resolver: Vec<(ResolverName, NonZeroU16)>,
     /// Requests at once per host
-    #[arg(long, value_name = "N")]
-    pub(crate) max_per_host: Option<NonZeroU16>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) max_per_host: Option<u16>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -19,7 +19,7 @@ use toml::Value;
 
 use crate::args::Global;
 use crate::config::{self, Layers, Loaded};
-use crate::exit::Failed;
+use crate::exit::{Exit, Failed};
 use crate::output::Output;
 
 /// The configuration and what is made from it.
@@ -62,12 +62,26 @@ impl Context {
 
     /// The library, made if it is not there.
     pub(crate) fn library(&self) -> Result<Library, Failed> {
+        self.check_library_dir()?;
         Ok(Library::open(self.library_dir(), &self.loaded.config.queue, Arc::clone(&self.clock))?)
     }
 
     /// The library for reading; an error when it is not there.
     pub(crate) fn existing_library(&self) -> Result<Library, Failed> {
+        self.check_library_dir()?;
         Ok(Library::open_read_only(self.library_dir(), &self.loaded.config.queue, Arc::clone(&self.clock))?)
+    }
+
+    fn check_library_dir(&self) -> Result<(), Failed> {
+        let dir = self.library_dir();
+        if dir.exists() && !dir.is_dir() {
+            let message = format!(
+                "{} is a file, and a library is a directory; name another with --library",
+                dir.display()
+            );
+            return Err(Failed { exit: Exit::Storage, error: anyhow::anyhow!(message) });
+        }
+        Ok(())
     }
 
     pub(crate) fn content(&self) -> Result<Content, Failed> {
@@ -132,15 +146,28 @@ impl Context {
         Ok(Sources { resolvers, planner, limiter, egress, max_body, clock: Arc::clone(&self.clock) })
     }
 
+    /// All of the above, for a run: what cannot be used is said before anything is begun.
+    pub(crate) async fn sources_to_use(&self) -> Result<Sources, Failed> {
+        self.require_contact()?;
+        let runtime = self.runtime()?;
+        let resolvers = self.resolvers(&runtime).await;
+        for refused in resolvers.refused() {
+            tracing::warn!("{} is not used: {}", refused.path.display(), refused.problem);
+        }
+        if resolvers.list().next().is_none() {
+            tracing::warn!("no resolver is loaded, so nothing can be found; see `gleaner plugin list`");
+        }
+        self.sources(resolvers)
+    }
+
     /// The parts of a run on this library, with the pauses that upstreams imposed before.
     pub(crate) async fn pieces(
         &self,
         library: Library,
-        resolvers: Resolvers,
+        sources: Sources,
         identity: RunIdentity,
         observer: Arc<dyn Observer>,
     ) -> Result<Arc<Pieces>, Failed> {
-        let sources = self.sources(resolvers)?;
         for (key, until) in library.cooldowns().await? {
             sources.limiter.cool_down_until(&key, until);
         }

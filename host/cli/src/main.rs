@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         Err(failed) if is_closed_pipe(&failed.error) => Exit::Well,
         Err(failed) => {
             // Nothing is left to do when even this cannot be written.
-            let _ = writeln!(std::io::stderr(), "gleaner: {:#}", failed.error);
+            let _ = writeln!(std::io::stderr(), "gleaner: {}", failed.error);
             failed.exit
         }
     };
@@ -35,6 +35,8 @@ fn main() -> ExitCode {
 }
 
 fn start(cli: Cli) -> Result<Exit, Failed> {
+    #[cfg(debug_assertions)]
+    arm_fault_point()?;
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let format = match std::env::var("GLEANER_LOG_FORMAT").as_deref() {
         Ok("json") => LogFormat::Json,
@@ -55,6 +57,18 @@ fn start(cli: Cli) -> Result<Exit, Failed> {
     // A blocked look-up or compile must not keep the program from ending.
     runtime.shutdown_background();
     exit
+}
+
+/// `GLEANER_FAULT=NAME:N` kills a debug build at the N-th pass of that fault point, as a power cut would.
+#[cfg(debug_assertions)]
+fn arm_fault_point() -> Result<(), Failed> {
+    use rustix::process::{Signal, getpid, kill_process};
+    let Ok(spec) = std::env::var("GLEANER_FAULT") else { return Ok(()) };
+    gleaner_model::fault::arm(&spec, || {
+        let _ = kill_process(getpid(), Signal::KILL);
+        std::process::abort()
+    })
+    .map_err(|error| Failed::configuration(format!("GLEANER_FAULT: {error}")))
 }
 
 /// Whether the reader of our output went away, which is its right.

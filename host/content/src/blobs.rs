@@ -9,6 +9,7 @@ use std::io::{ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use gleaner_model::fault;
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
@@ -94,8 +95,10 @@ impl Blobs {
                 publish(file, path)?
             }
         };
+        fault::point("blob.renamed");
         // Also for a known blob: another process may have renamed it and not yet synced.
         sync_dir(shard)?;
+        fault::point("blob.directory-synced");
         Ok(is_known)
     }
 
@@ -138,14 +141,22 @@ fn sweep(tmp: &Path) -> Result<(), ContentError> {
 
 /// The bytes are on the disk, and nobody writes them by mistake through a readable name.
 fn sync_file(file: &NamedTempFile) -> Result<(), ContentError> {
+    fault::point("blob.written");
     let file_itself = file.as_file();
     file_itself.set_permissions(Permissions::from_mode(0o444)).context("protect", file.path())?;
-    file_itself.sync_all().context("write", file.path())
+    file_itself.sync_all().context("write", file.path())?;
+    fault::point("blob.synced");
+    Ok(())
 }
 
 fn make_shard(shard: &Path, parent: &Path) -> Result<(), ContentError> {
     match std::fs::create_dir(shard) {
-        Ok(()) => sync_dir(parent),
+        Ok(()) => {
+            fault::point("shard.made");
+            sync_dir(parent)?;
+            fault::point("shard.synced");
+            Ok(())
+        }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error).context("create", shard),
     }

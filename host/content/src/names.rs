@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use gleaner_model::artifact::Artifact;
+use gleaner_model::fault;
 use unicode_normalization::UnicodeNormalization;
 
 use crate::blobs::sync_dir;
@@ -56,7 +57,9 @@ impl Names {
             let name = format!("{}{suffix}.{extension}", cut(stem, MAX_STEM - suffix.len()).trim_end());
             let path = self.dir.join(&name);
             if self.claim(&path, &name, blob)? {
+                fault::point("name.linked");
                 sync_dir(&self.dir)?;
+                fault::point("name.directory-synced");
                 return Ok(name);
             }
         }

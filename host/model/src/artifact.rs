@@ -201,6 +201,13 @@ pub fn from_json(object: &serde_json::Map<String, serde_json::Value>) -> Result<
             },
         }
     }
+    // An id that is spelt as an identifier is one: what `library export` wrote can be imported again.
+    if let Some(spelt) = id.as_ref().map(ArtifactId::as_str)
+        && let Ok(identifier) = Identifier::parse(spelt)
+        && identifier.to_string() == spelt
+    {
+        identifiers.push(identifier);
+    }
     let artifact = Artifact::new(id, identifiers)?;
     Ok(Artifact { title, authors, year, resolver_hint: hint, extra, ..artifact })
 }
@@ -255,6 +262,14 @@ mod tests {
         assert_eq!(artifact.id.as_str(), "row 7");
         assert_eq!(artifact.year, Some(2007));
         assert_eq!(artifact.extra["shelf"], serde_json::json!({"a": 1}));
+    }
+
+    #[test]
+    fn an_id_that_is_spelt_as_an_identifier_is_one() {
+        let identifiers = |json: &str| import(json).unwrap().identifiers;
+        assert_eq!(identifiers(r#"{"artifact_id":"doi:10.1000/x"}"#)[0].to_string(), "doi:10.1000/x");
+        assert_eq!(identifiers(r#"{"artifact_id":"shelf 7"}"#), []);
+        assert_eq!(identifiers(r#"{"artifact_id":"10.1000/x"}"#), []);
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod artifact;
 pub mod backoff;
 pub mod candidate;
 pub mod clock;
+pub mod fault;
 pub mod identifier;
 pub mod job;
 pub mod key;

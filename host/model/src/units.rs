@@ -10,18 +10,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// A duration written as `500ms`, `30s`, `10m`, `2h`, `30d`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub Duration);
 
 /// A size in bytes written as `512`, `64KiB`, `64MiB`, `2GiB`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ByteSize(pub u64);
 
 /// So many in a time: `5/s`, `1/3s`, `1000/5m`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     /// How many.
     pub count: NonZeroU32,
@@ -126,25 +123,42 @@ impl fmt::Display for Rate {
     }
 }
 
+/// Reads and writes a unit as text. A number without a unit is refused with words that say how to write it.
 macro_rules! through_text {
-    ($($unit:ty),*) => {$(
-        impl TryFrom<String> for $unit {
-            type Error = UnitError;
-
-            fn try_from(text: String) -> Result<Self, UnitError> {
-                text.parse()
+    ($($unit:ty = $expected:literal),*) => {$(
+        impl Serialize for $unit {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
             }
         }
 
-        impl From<$unit> for String {
-            fn from(unit: $unit) -> String {
-                unit.to_string()
+        impl<'de> Deserialize<'de> for $unit {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Text;
+
+                impl serde::de::Visitor<'_> for Text {
+                    type Value = $unit;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str($expected)
+                    }
+
+                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$unit, E> {
+                        text.parse().map_err(E::custom)
+                    }
+                }
+
+                deserializer.deserialize_str(Text)
             }
         }
     )*};
 }
 
-through_text!(Span, ByteSize, Rate);
+through_text!(
+    Span = "a duration in quotes, like \"500ms\", \"30s\", \"10m\", \"2h\" or \"30d\"",
+    ByteSize = "a size in quotes, like \"512\", \"64KiB\", \"64MiB\" or \"2GiB\"",
+    Rate = "a rate in quotes, like \"5/s\", \"1/3s\" or \"1000/5m\""
+);
 
 #[cfg(test)]
 mod tests {

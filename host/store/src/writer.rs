@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
+use gleaner_model::fault;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
@@ -147,9 +148,11 @@ impl Work {
                 break;
             }
         }
+        fault::point("log.merge");
         if let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
             tracing::debug!(%error, "the log of the library is left to be merged at the next start");
         }
+        fault::point("log.merged");
     }
 
     /// Runs `first` and what waits behind it in one transaction; false when the thread shall end.
@@ -180,10 +183,12 @@ impl Work {
                 }
             }
         }
+        fault::point("store.commit");
         let committed = self.statement("COMMIT");
         if committed.is_err() && !self.connection.is_autocommit() {
             let _ = self.statement("ROLLBACK");
         }
+        fault::point("store.committed");
         answer_all(ran, &committed);
         goes_on
     }

@@ -86,7 +86,9 @@ fn is_short(path: &Path, text: &str) -> Option<Violation> {
 fn reads_environment(files: &Files) -> Vec<Violation> {
     let libraries = outside_tests(files)
         .into_iter()
-        .filter(|(path, _)| path.starts_with("host") && !path.starts_with("host/cli"));
+        .filter(|(path, _)| path.starts_with("host") && !path.starts_with("host/cli"))
+        // Benchmarks are programs of their own.
+        .filter(|(path, _)| !path.components().any(|part| part.as_os_str() == "benches"));
     let reads = libraries.flat_map(|(path, lines)| {
         let found = lines
             .into_iter()

@@ -26,7 +26,8 @@ fn show(context: &Context) -> Result<Exit, Failed> {
     } else {
         let rows: Vec<_> =
             rows.into_iter().map(|(key, value)| (layers.origin(&key).to_owned(), key, value)).collect();
-        let rows: Vec<_> = rows.into_iter().map(|(origin, key, value)| vec![key, origin, value]).collect();
+        let rows: Vec<_> =
+            rows.into_iter().map(|(origin, key, value)| vec![key, origin, value.to_string()]).collect();
         context.output.table(&["KEY", "ORIGIN", "VALUE"], &rows)?;
     }
     Ok(Exit::Well)
@@ -42,8 +43,13 @@ async fn check(context: &Context) -> Result<Exit, Failed> {
     }
     let names: Vec<_> = resolvers.list().map(|(plugin, _)| plugin.info.name.clone()).collect();
     for (name, config) in &context.loaded.config.resolvers {
-        if config.enabled != Some(false) && !names.contains(name) {
-            problems.push(format!("resolvers.{name} is configured, and no such resolver is installed"));
+        let refused =
+            resolvers.refused().iter().any(|one| one.path.file_stem() == Some(name.as_str().as_ref()));
+        if config.enabled != Some(false) && !names.contains(name) && !refused {
+            let near =
+                names.iter().find(|known| strsim::damerau_levenshtein(known.as_str(), name.as_str()) <= 2);
+            let hint = near.map_or(String::new(), |known| format!("; did you mean {known}?"));
+            problems.push(format!("resolvers.{name} is configured, and no such resolver is installed{hint}"));
         }
     }
     for (plugin, _) in resolvers.list() {

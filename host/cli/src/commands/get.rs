@@ -8,11 +8,9 @@ use crate::exit::{Exit, Failed};
 
 /// Enqueues and drains.
 pub(crate) async fn get(context: &Context, args: &Get) -> Result<Exit, Failed> {
+    let sources = context.sources_to_use().await?;
     let library = context.library()?;
-    let runtime = context.runtime()?;
-    let resolvers = context.resolvers(&runtime).await;
-    let planner = context.planner(&resolvers);
-    let added = Enqueuer::new(context, &library, planner).works(&args.works).await?;
+    let added = Enqueuer::new(context, &library, sources.planner.clone()).works(&args.works).await?;
     let input = added.exit();
-    run::work_on(context, library, resolvers, added.jobs, args.max_wait.0, input).await
+    run::work_on(context, library, sources, added.jobs, args.max_wait.0, input).await
 }

@@ -38,7 +38,15 @@ async fn list(context: &Context) -> Result<Exit, Failed> {
         after = Some(last.job);
         for row in &rows {
             if context.output.is_json() {
-                context.output.json(row)?;
+                context.output.json(&json!({
+                    "job": row.job,
+                    "artifact_id": row.artifact_id,
+                    "sha256": row.sha256,
+                    "size": row.size,
+                    "media_type": row.media_type,
+                    "name": row.name,
+                    "stored_at": row.stored_at.to_string(),
+                }))?;
             } else {
                 let size = bytes(row.size);
                 context.output.line(&format!("{size}\t{}\t{}\t{}", row.sha256, row.artifact_id, row.name))?;

@@ -55,7 +55,8 @@ async fn inspect(context: &Context, target: &str) -> Result<Exit, Failed> {
     let runtime = context.runtime()?;
     let path = Path::new(target);
     if path.is_file() {
-        let plugin = runtime.load(path).await?;
+        let plugin =
+            runtime.load(path).await.map_err(|error| Failed::configuration(format!("{target}: {error}")))?;
         print(context, &plugin.info, None)?;
         return Ok(Exit::Well);
     }

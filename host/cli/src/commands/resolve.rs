@@ -20,7 +20,7 @@ pub(crate) async fn resolve(context: &Context, args: &Resolve) -> Result<Exit, F
     for name in &args.resolver {
         if !resolvers.list().any(|(plugin, _)| plugin.info.name == *name) {
             return Err(Failed::configuration(format!(
-                "no resolver {name:?} is loaded; see `gleaner plugin list`"
+                "no resolver \"{name}\" is loaded; see `gleaner plugin list`"
             )));
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use gleaner_model::job::{JobId, JobState};
-use gleaner_orchestrator::{Drain, Finish, Resolvers, RunReport, Stop};
+use gleaner_orchestrator::{Drain, Finish, RunReport, Sources, Stop};
 use gleaner_store::{Library, Scope, Summary};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,14 +35,10 @@ struct Totals {
 /// Lays the flags of `queue run` over the configuration.
 pub(crate) fn lay_flags(args: &Run, layers: &mut Layers) {
     if let Some(workers) = args.workers {
-        layers.set(&["orchestrator", "workers"], Value::Integer(workers.get().into()), "--workers");
+        layers.set(&["orchestrator", "workers"], Value::Integer(workers.into()), "--workers");
     }
     if let Some(cap) = args.max_per_host {
-        layers.set(
-            &["limits", "default-host", "concurrency"],
-            Value::Integer(cap.get().into()),
-            "--max-per-host",
-        );
+        layers.set(&["limits", "default-host", "concurrency"], Value::Integer(cap.into()), "--max-per-host");
     }
     for (resolver, cap) in &args.max_per_resolver {
         let path = ["limits", "resolvers", resolver.as_str(), "concurrency"];
@@ -52,23 +48,22 @@ pub(crate) fn lay_flags(args: &Run, layers: &mut Layers) {
 
 /// `gleaner queue run`.
 pub(crate) async fn run(context: &Context, args: &Run) -> Result<Exit, Failed> {
+    let sources = context.sources_to_use().await?;
     let library = context.library()?;
-    let runtime = context.runtime()?;
-    let resolvers = context.resolvers(&runtime).await;
     let (drain, total) = if args.drain {
         let stats = gleaner_store::WorkQueue::stats(&library).await?;
         (Drain::Empty { max_wait: args.max_wait.0 }, stats.unfinished())
     } else {
         (Drain::Serve, 0)
     };
-    work(context, library, resolvers, drain, total, Scope::Library, Exit::Well).await
+    work(context, library, sources, drain, total, Scope::Library, Exit::Well).await
 }
 
 /// Works on `jobs` until they have ended; `input` is how well their input was read.
 pub(crate) async fn work_on(
     context: &Context,
     library: Library,
-    resolvers: Resolvers,
+    sources: Sources,
     jobs: Vec<JobId>,
     max_wait: std::time::Duration,
     input: Exit,
@@ -76,28 +71,26 @@ pub(crate) async fn work_on(
     let open: HashSet<JobId> = library.unfinished(jobs.clone()).await?.into_iter().collect();
     let total = open.len() as u64;
     let drain = Drain::Jobs { jobs: open, max_wait };
-    work(context, library, resolvers, drain, total, Scope::Jobs(jobs), input).await
+    work(context, library, sources, drain, total, Scope::Jobs(jobs), input).await
 }
 
 async fn work(
     context: &Context,
     library: Library,
-    resolvers: Resolvers,
+    sources: Sources,
     drain: Drain,
     total: u64,
     scope: Scope,
     input: Exit,
 ) -> Result<Exit, Failed> {
     let started = Instant::now();
-    context.require_contact()?;
     let identity = context.identity();
     let max_attempts = context.loaded.config.orchestrator.max_attempts.get();
     let (lock, _) = library.take_run_lock(max_attempts).await?;
     library.begin_run(identity.clone()).await?;
-    warn_of_refused(&resolvers);
     let progress = Arc::new(Progress::new(total, context.quiet));
     let observer = Arc::clone(&progress) as Arc<dyn gleaner_telemetry::Observer>;
-    let pieces = context.pieces(library.clone(), resolvers, identity, observer).await?;
+    let pieces = context.pieces(library.clone(), sources, identity, observer).await?;
     let (tell, told) = watch::channel(Stop::Go);
     let signals = tokio::spawn(pass_signals_on(tell)?);
     let is_serving = matches!(drain, Drain::Serve);
@@ -149,15 +142,6 @@ fn pass_signals_on(tell: watch::Sender<Stop>) -> std::io::Result<impl Future<Out
         // The run ends by itself now; this task is only here to be dropped.
         std::future::pending::<()>().await;
     })
-}
-
-fn warn_of_refused(resolvers: &Resolvers) {
-    for refused in resolvers.refused() {
-        tracing::warn!("{} is not used: {}", refused.path.display(), refused.problem);
-    }
-    if resolvers.list().next().is_none() {
-        tracing::warn!("no resolver is loaded, so nothing can be found; see `gleaner plugin list`");
-    }
 }
 
 fn totals(summary: &Summary, seconds: f64) -> Totals {

@@ -51,7 +51,7 @@ impl Layers {
     pub(crate) fn add_environment(&mut self, variables: impl Iterator<Item = (String, String)>) {
         for (name, text) in variables {
             let Some(path) = name.strip_prefix("GLEANER_") else { continue };
-            if path != "CONTACT" && !path.contains("__") {
+            if path.starts_with("SECRET_") || (path != "CONTACT" && !path.contains("__")) {
                 continue;
             }
             let lower = path.to_ascii_lowercase();
@@ -90,22 +90,27 @@ impl Layers {
         &self.merged
     }
 
-    /// Where the value of this dotted key came from; a key inside an inline table has its table's origin.
+    /// Where the value of this dotted key came from. A key that has no origin of its own, as in a list, has
+    /// that of what it stands in, else of what stands in it. Quotes around a part do not matter.
     pub(crate) fn origin(&self, key: &str) -> &str {
-        let mut key = key;
-        loop {
-            if let Some(origin) = self.origins.get(key) {
-                return origin;
-            }
-            match key.rsplit_once(['.', '[']) {
-                Some((outer, _)) => key = outer,
-                None => return "default",
-            }
-        }
+        let bare = |text: &str| text.replace('"', "");
+        let stands_in = |inner: &str, outer: &str| {
+            inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        let key = bare(key);
+        let known = || self.origins.iter().map(|(known, origin)| (bare(known), origin));
+        let around = known().filter(|(known, _)| stands_in(&key, known)).max_by_key(|(known, _)| known.len());
+        let inside = || known().find(|(known, _)| stands_in(known, &key));
+        around.or_else(inside).map_or("default", |(_, origin)| origin)
+    }
+
+    /// Whether a value was given for exactly this dotted key.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.origins.contains_key(key)
     }
 
     /// Every value with its dotted key, for people.
-    pub(crate) fn flattened(&self) -> Vec<(String, String)> {
+    pub(crate) fn flattened(&self) -> Vec<(String, Value)> {
         let mut rows = Vec::new();
         flatten("", &self.merged, &mut rows);
         rows
@@ -143,13 +148,12 @@ fn note_lines(table: &DeTable<'_>, text: &str, origin: &str, prefix: &str, place
     }
 }
 
-fn flatten(prefix: &str, table: &Table, rows: &mut Vec<(String, String)>) {
+fn flatten(prefix: &str, table: &Table, rows: &mut Vec<(String, Value)>) {
     for (key, value) in table {
         let path = join(prefix, key);
         match value {
             Value::Table(inner) if !inner.is_empty() => flatten(&path, inner, rows),
-            Value::Table(_) => rows.push((path, "{}".into())),
-            value => rows.push((path, value.to_string())),
+            value => rows.push((path, value.clone())),
         }
     }
 }

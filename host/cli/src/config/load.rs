@@ -57,6 +57,7 @@ pub(crate) fn load(
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         layers.rebase_paths(&PATHS, folder, &name);
     }
+    warn_of_misspelt(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()));
     layers.add_environment(
         std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
     );
@@ -93,8 +94,12 @@ fn read(layers: &Layers) -> Result<Config, ConfigError> {
         {
             key = if key == "." { unknown } else { format!("{key}.{unknown}") };
         }
+        // A check over several keys names the one that is wrong.
+        if let Some(named) = problem.split_whitespace().next().filter(|word| layers.has(word)) {
+            key = named.to_owned();
+        }
         let origin = layers.origin(&key).to_owned();
-        ConfigError::Value { key, origin, problem: first_line(&problem), hint }
+        ConfigError::Value { key, origin, problem: in_plain_words(&problem), hint }
     })
 }
 
@@ -109,8 +114,29 @@ fn unknown_field(problem: &str) -> Option<(String, String)> {
     Some((unknown, nearest.map_or(String::new(), |(_, known)| format!("; did you mean {known:?}?"))))
 }
 
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().trim().to_owned()
+/// The first line, without the names that Rust has for numbers.
+fn in_plain_words(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default().trim();
+    ["u8", "u16", "u32", "u64", "usize"].iter().fold(line.to_owned(), |line, number| {
+        line.replace(&format!("a nonzero {number}"), "a whole number from 1 on")
+            .replace(&format!("expected {number}"), "expected a whole number")
+    })
+}
+
+/// Variables of ours that are not settings.
+const OTHER_VARIABLES: [&str; 4] = ["GLEANER_CONTACT", "GLEANER_LOG", "GLEANER_LOG_FORMAT", "GLEANER_FAULT"];
+
+/// A misspelt variable would be ignored without a word.
+fn warn_of_misspelt(variables: impl Iterator<Item = String>) {
+    for name in variables.filter(|name| name.starts_with("GLEANER_") && !name.contains("__")) {
+        let near =
+            OTHER_VARIABLES.iter().find(|known| (1..=2).contains(&strsim::damerau_levenshtein(&name, known)));
+        if let Some(known) = near {
+            tracing::warn!(
+                "the environment variable {name} is not one of ours and is ignored; is {known} meant?"
+            );
+        }
+    }
 }
 
 fn fingerprint(layers: &Layers) -> String {
@@ -170,6 +196,11 @@ mod tests {
             ),
             ("[library]\nname-template = \"{titel}\"\n", &["library.name-template", "titel"]),
             ("nonsense = 1\n", &["nonsense", "my.toml:1"]),
+            ("[limits.hosts]\n\"a.org\" = { rate = \"5\" }\n", &["my.toml:2", "5/s"]),
+            ("[orchestrator]\ngrace = 5\n", &["orchestrator.grace", "my.toml:2", "30s"]),
+            ("[orchestrator]\nworkers = \"many\"\n", &["my.toml:2", "a whole number"]),
+            ("[orchestrator]\nheartbeat = \"30s\"\nworkers = 500\n", &["orchestrator.workers (my.toml:3)"]),
+            ("[libary]\npath = \"x\"\n", &["libary (my.toml:1)", "did you mean \"library\""]),
         ] {
             let message = read_with(text).unwrap_err().to_string();
             for part in parts {

@@ -1,0 +1,154 @@
+//! Resolver `europe_pmc`: the open full texts of Europe PMC. The API's manual:
+//! <https://europepmc.org/RestfulWebService>. Must never take a record for the work's that does not carry the
+//! identifier searched for: a search may answer with others.
+
+use gleaner_sdk::{Candidate, Failure, Host, Identifier, Info, Maybe, Query, Resolution, Resolver};
+use serde::Deserialize;
+
+const BASE: &str = "https://www.ebi.ac.uk/europepmc/webservices/rest";
+
+/// Takes a PMCID, a PMID or a DOI, the first of these that there is; sends one request.
+#[derive(Debug)]
+pub struct EuropePmc;
+
+gleaner_sdk::export_resolver!(EuropePmc);
+
+impl Resolver for EuropePmc {
+    fn describe() -> Info {
+        Info::new("europe_pmc", env!("CARGO_PKG_VERSION"), "The open full texts of Europe PMC")
+            .takes("pmcid")
+            .takes("pmid")
+            .takes("doi")
+            .host("www.ebi.ac.uk")
+            .setting("base-url", "where the API is, if not at https://www.ebi.ac.uk/europepmc/webservices/rest")
+    }
+
+    fn resolve(query: &Query, host: &impl Host) -> Result<Resolution, Failure> {
+        let schemes = ["pmcid", "pmid", "doi"];
+        let Some((scheme, value)) = schemes.iter().find_map(|scheme| Some((*scheme, query.identifier(scheme)?)))
+        else {
+            return Ok(Resolution::none());
+        };
+        let url = host
+            .base_url(BASE)
+            .path("search")
+            .query("query", &search(scheme, value))
+            .query("resultType", "core") // `lite`, the default, says nothing of files
+            .query("format", "json");
+        let Some(answer) = host.get_json::<Answer>(&url)? else { return Ok(Resolution::none()) };
+        let Some(records) = answer.result_list.as_ref().and_then(|list| list.result.as_ref()) else {
+            return Err(Failure::unknown_shape("Europe PMC answered with something that is no list of records"));
+        };
+        let found = records.iter().filter_map(|record| record.as_ref());
+        Ok(resolution(found.filter(|record| record.identifier(scheme).eq_ignore_ascii_case(value))))
+    }
+}
+
+/// The search syntax: <https://europepmc.org/searchsyntax>.
+fn search(scheme: &str, value: &str) -> String {
+    match scheme {
+        "pmcid" => format!("PMCID:{value}"),
+        "pmid" => format!("EXT_ID:{value} AND SRC:MED"),
+        _ => format!("DOI:\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"")),
+    }
+}
+
+fn resolution<'a>(records: impl Iterator<Item = &'a Record> + Clone) -> Resolution {
+    let discovered = records.clone().flat_map(|record| {
+        let named = ["pmid", "pmcid", "doi"].map(|scheme| (scheme, record.identifier(scheme)));
+        named.into_iter().filter(|(_, value)| !value.is_empty())
+    });
+    Resolution {
+        discovered: discovered.map(|(scheme, value)| Identifier::new(scheme, value)).collect(),
+        ..Resolution::of(records.flat_map(Record::files))
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Answer {
+    #[serde(rename = "resultList")]
+    result_list: Maybe<ResultList>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ResultList {
+    result: Maybe<Vec<Maybe<Record>>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct Record {
+    /// `MED`, `PMC`, `PPR` for preprints, and others.
+    source: Maybe<String>,
+    pmid: Maybe<String>,
+    pmcid: Maybe<String>,
+    doi: Maybe<String>,
+    license: Maybe<String>,
+    /// `Y` for an author's manuscript; the other two say on whose behalf it was deposited.
+    auth_man: Maybe<String>,
+    epmc_auth_man: Maybe<String>,
+    nih_auth_man: Maybe<String>,
+    full_text_url_list: Maybe<FullTextUrlList>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct FullTextUrlList {
+    full_text_url: Maybe<Vec<Maybe<FullTextUrl>>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct FullTextUrl {
+    /// `OA` open access, `F` free to read, `S` subscription, `U` unknown.
+    availability_code: Maybe<String>,
+    /// `pdf`, `html`, `doi`.
+    document_style: Maybe<String>,
+    url: Maybe<String>,
+}
+
+impl Record {
+    /// Its name in a scheme; empty if it has none.
+    fn identifier(&self, scheme: &str) -> &str {
+        let value = match scheme {
+            "pmcid" => &self.pmcid,
+            "pmid" => &self.pmid,
+            _ => &self.doi,
+        };
+        value.as_deref().unwrap_or_default()
+    }
+
+    /// The PDFs that everybody may read. Flags of the record do not count: `inEPMC` is `Y` of closed works too.
+    fn files(&self) -> impl Iterator<Item = Candidate> {
+        let urls = self.full_text_url_list.iter().flat_map(|list| list.full_text_url.iter().flatten());
+        let open = urls.filter_map(|url| url.as_ref()).filter(|url| url.is_open_pdf());
+        open.filter_map(|url| {
+            Some(Candidate {
+                version: Some(self.version().to_owned()),
+                license: self.license.as_ref().cloned(),
+                host_type: Some("repository".to_owned()),
+                ..Candidate::pdf(url.url.as_deref()?)?
+            })
+        })
+    }
+
+    fn version(&self) -> &'static str {
+        let manuscript = [&self.auth_man, &self.epmc_auth_man, &self.nih_auth_man];
+        if self.source.as_deref() == Some("PPR") {
+            "submitted"
+        } else if manuscript.iter().any(|flag| flag.as_deref() == Some("Y")) {
+            "accepted"
+        } else {
+            "published"
+        }
+    }
+}
+
+impl FullTextUrl {
+    fn is_open_pdf(&self) -> bool {
+        self.document_style.as_deref() == Some("pdf")
+            && matches!(self.availability_code.as_deref(), Some("OA" | "F"))
+    }
+}
