@@ -103,7 +103,8 @@ impl Bench {
     /// Instantiate and resolve, measured inside a process; the bench target prints its own figures.
     fn plugin_calls(&self, workspace: &Workspace) -> Result<()> {
         let mut cargo = workspace.cargo();
-        cargo.args(["bench", "--locked", "--package", "gleaner-runtime", "--bench", "calls"]);
+        // The whole workspace, so that features unite as in the build above, and nothing is compiled twice.
+        cargo.args(["bench", "--workspace", "--locked", "--bench", "calls"]);
         cargo.env("GLEANER_TARGET_DIR", workspace.target()).env("GLEANER_BENCH_RUNS", self.runs.to_string());
         stage::run(&mut cargo)
     }

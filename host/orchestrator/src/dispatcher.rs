@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use gleaner_limits::Room;
@@ -265,6 +266,7 @@ impl Pieces {
         stop: &mut watch::Receiver<Stop>,
         mut result: Result<Finish, RunError>,
     ) -> Result<Finish, RunError> {
+        self.winding_down.store(true, Ordering::SeqCst);
         if result.is_ok() {
             let all_ended = async {
                 while let Some(ended) = tasks.join_next().await {

@@ -3,6 +3,7 @@
 //! Holds no logic: who does what stands in the modules that use it.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gleaner_content::Content;
@@ -40,6 +41,8 @@ pub struct Pieces {
     pub(crate) contenders: Mutex<Vec<Key>>,
     /// Jobs whose end somebody waits for.
     pub(crate) awaited: Mutex<HashSet<JobId>>,
+    /// Set once the run ends: no further step begins, not even under a lease in hand.
+    pub(crate) winding_down: AtomicBool,
     /// Pauses that are written down already.
     pub(crate) saved_cooldowns: Mutex<HashMap<Key, UnixMillis>>,
 }
@@ -74,6 +77,7 @@ impl Pieces {
             backlogged: Mutex::default(),
             contenders: Mutex::default(),
             awaited: Mutex::default(),
+            winding_down: AtomicBool::new(false),
             saved_cooldowns: Mutex::default(),
         })
     }

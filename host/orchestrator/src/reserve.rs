@@ -5,6 +5,7 @@
 //! included.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use gleaner_limits::{Permit, Room};
 use gleaner_model::key::Key;
@@ -32,6 +33,9 @@ impl Pieces {
 
     /// Reserves a step of `key` beside those that run and `more` that are about to.
     pub(crate) fn reserve_beyond(&self, key: &Key, more: usize) -> Option<Reservation> {
+        if self.winding_down.load(Ordering::SeqCst) {
+            return None;
+        }
         let (slots, total) = match key {
             Key::Host(_) => (&self.fetches, usize::from(self.config.max_fetches.get())),
             Key::Resolver(_) | Key::Plan => (&self.workers, usize::from(self.config.workers.get())),

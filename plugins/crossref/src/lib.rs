@@ -22,12 +22,16 @@ gleaner_sdk::export_resolver!(Crossref);
 
 impl Resolver for Crossref {
     fn describe() -> Info {
-        Info::new("crossref", env!("CARGO_PKG_VERSION"), "The full-text links that publishers deposit with a DOI")
-            .takes("doi")
-            .host("api.crossref.org")
-            .setting("contact", "e-mail address of who asks; Crossref serves those who say it better")
-            .setting("closed-links", "\"true\" proposes links without an open licence too")
-            .setting("base-url", "where the API is, if not at https://api.crossref.org")
+        Info::new(
+            "crossref",
+            env!("CARGO_PKG_VERSION"),
+            "The full-text links that publishers deposit with a DOI",
+        )
+        .takes("doi")
+        .host("api.crossref.org")
+        .setting("contact", "e-mail address of who asks; Crossref serves those who say it better")
+        .setting("closed-links", "\"true\" proposes links without an open licence too")
+        .setting("base-url", "where the API is, if not at https://api.crossref.org")
     }
 
     fn resolve(query: &Query, host: &impl Host) -> Result<Resolution, Failure> {
@@ -38,7 +42,9 @@ impl Resolver for Crossref {
         }
         let Some(answer) = host.get_json::<Answer>(&url)? else { return Ok(Resolution::none()) };
         let Some(work) = answer.message.as_ref().filter(|work| work.doi.is_some()) else {
-            return Err(Failure::unknown_shape("Crossref answered with something that is no record of a work"));
+            return Err(Failure::unknown_shape(
+                "Crossref answered with something that is no record of a work",
+            ));
         };
         let closed_links = host.setting("closed-links").as_deref() == Some("true");
         Ok(work.resolution(host.now_ms(), closed_links))
@@ -91,7 +97,8 @@ impl Work {
     fn resolution(&self, now_ms: u64, closed_links: bool) -> Resolution {
         let mut links: Vec<&Link> = self.link.iter().flatten().filter_map(|link| link.as_ref()).collect();
         links.sort_by_key(|link| link.version());
-        let (for_checking, others): (Vec<_>, Vec<_>) = links.into_iter().partition(|link| link.is_for_checking());
+        let (for_checking, others): (Vec<_>, Vec<_>) =
+            links.into_iter().partition(|link| link.is_for_checking());
         let files = |links: Vec<&Link>| {
             Resolution::of(links.into_iter().filter_map(|link| self.file(link, now_ms, closed_links)))
         };
@@ -130,7 +137,7 @@ impl Work {
 
 impl Link {
     fn version(&self) -> Version {
-        self.content_version.unwrap_or(Version::Unspecified)
+        self.content_version.filter(|version| *version != Version::Tdm).unwrap_or(Version::Unspecified)
     }
 
     fn is_for_checking(&self) -> bool {

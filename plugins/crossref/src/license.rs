@@ -89,7 +89,8 @@ mod tests {
             ("null", &[Vor, Am, Unspecified]),
             (r#""tdm""#, &[]),
         ] {
-            let license = license(&format!(r#"{{ "content-version": {own}, "start": {{ "timestamp": 1000 }} }}"#));
+            let license =
+                license(&format!(r#"{{ "content-version": {own}, "start": {{ "timestamp": 1000 }} }}"#));
             for version in [Vor, Am, Unspecified] {
                 assert_eq!(license.covers(version, 1000), covered.contains(&version), "{own} {version:?}");
                 assert!(!license.covers(version, 999));

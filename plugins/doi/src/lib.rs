@@ -44,7 +44,10 @@ mod tests {
         let host = FakeHost::new();
         for (doi, url) in [
             ("10.1016/s0022-2836(05)80360-2", "https://doi.org/10.1016/s0022-2836(05)80360-2"),
-            ("10.1002/(sici)1<952::aid>3.0.co;2-s", "https://doi.org/10.1002/(sici)1%3C952::aid%3E3.0.co;2-s"),
+            (
+                "10.1002/(sici)1<952::aid>3.0.co;2-s",
+                "https://doi.org/10.1002/(sici)1%3C952::aid%3E3.0.co;2-s",
+            ),
             ("10.1000/a?b#c%d e", "https://doi.org/10.1000/a%3Fb%23c%25d%20e"),
             ("10.1000/../a", "https://doi.org/10.1000%2F..%2Fa"),
         ] {

@@ -20,12 +20,16 @@ impl Resolver for EuropePmc {
             .takes("pmid")
             .takes("doi")
             .host("www.ebi.ac.uk")
-            .setting("base-url", "where the API is, if not at https://www.ebi.ac.uk/europepmc/webservices/rest")
+            .setting(
+                "base-url",
+                "where the API is, if not at https://www.ebi.ac.uk/europepmc/webservices/rest",
+            )
     }
 
     fn resolve(query: &Query, host: &impl Host) -> Result<Resolution, Failure> {
         let schemes = ["pmcid", "pmid", "doi"];
-        let Some((scheme, value)) = schemes.iter().find_map(|scheme| Some((*scheme, query.identifier(scheme)?)))
+        let Some((scheme, value)) =
+            schemes.iter().find_map(|scheme| Some((*scheme, query.identifier(scheme)?)))
         else {
             return Ok(Resolution::none());
         };
@@ -37,7 +41,9 @@ impl Resolver for EuropePmc {
             .query("format", "json");
         let Some(answer) = host.get_json::<Answer>(&url)? else { return Ok(Resolution::none()) };
         let Some(records) = answer.result_list.as_ref().and_then(|list| list.result.as_ref()) else {
-            return Err(Failure::unknown_shape("Europe PMC answered with something that is no list of records"));
+            return Err(Failure::unknown_shape(
+                "Europe PMC answered with something that is no list of records",
+            ));
         };
         let found = records.iter().filter_map(|record| record.as_ref());
         Ok(resolution(found.filter(|record| record.identifier(scheme).eq_ignore_ascii_case(value))))

@@ -35,12 +35,13 @@ pub trait Host {
     ///
     /// The status is in [`Failure::upstream_status`].
     fn fetch(&self, request: &Request) -> Result<Option<Response>, Failure> {
-        let response = self.send(request).map_err(|error| Failure::of_error(&request.url, error))?;
-        match response.status {
-            200..=299 => Ok(Some(response)),
-            404 | 410 => Ok(None),
-            _ => Err(Failure::of_status(&request.url, &response)),
-        }
+        request.outcome(self.send(request))
+    }
+
+    /// Sends up to 16 requests at once and reads each as [`fetch`](Self::fetch) does; the same order.
+    fn fetch_all(&self, requests: &[Request]) -> Vec<Result<Option<Response>, Failure>> {
+        let answers = self.send_all(requests);
+        requests.iter().zip(answers).map(|(request, answer)| request.outcome(answer)).collect()
     }
 
     /// Gets a JSON document; none with 404 or 410. Failures are those of [`fetch`](Self::fetch), and `bad-json`
@@ -82,6 +83,16 @@ impl Request {
         }
     }
 
+    /// What came of it: an answer, nothing there, or a failure.
+    fn outcome(&self, answer: Result<Response, HttpError>) -> Result<Option<Response>, Failure> {
+        let response = answer.map_err(|error| Failure::of_error(&self.url, error))?;
+        match response.status {
+            200..=299 => Ok(Some(response)),
+            404 | 410 => Ok(None),
+            _ => Err(Failure::of_status(&self.url, &response)),
+        }
+    }
+
     /// Adds a header.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push(field(name, value));
@@ -119,6 +130,16 @@ mod tests {
         for status in [404, 410] {
             assert_eq!(get(&FakeHost::new().answer(URL, status, "Resource not found.")), Ok(None));
         }
+    }
+
+    #[test]
+    fn of_several_requests_each_has_its_own_outcome() {
+        let requests = ["a", "b", "c"].map(|name| Request::get(&Url::new(URL).segment(name)));
+        let host = FakeHost::new().answer(&requests[0].url, 200, "x").answer(&requests[2].url, 404, "");
+        let [found, denied, unknown] = &host.fetch_all(&requests)[..] else { panic!("three answers") };
+        assert_eq!(found.as_ref().unwrap().as_ref().unwrap().body, b"x");
+        assert_eq!(denied.as_ref().unwrap_err().code, "denied");
+        assert_eq!(*unknown, Ok(None));
     }
 
     #[test]

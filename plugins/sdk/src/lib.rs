@@ -62,7 +62,7 @@ pub use bindings::gleaner::resolver::types::{
 };
 pub use host::Host;
 pub use maybe::Maybe;
-pub use url::{Url, clean_url};
+pub use url::{Url, clean_url, join};
 
 /// One source of full texts. A new instance of the component is made for every call: nothing is kept.
 pub trait Resolver {

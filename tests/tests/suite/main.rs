@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod client;
+mod crash;
+mod durability;
 mod reading_list;
 mod simweb_apis;
 mod simweb_pdf;
@@ -11,3 +13,5 @@ mod simweb_program;
 mod simweb_records;
 mod simweb_replies;
 mod simweb_tls;
+mod papers;
+mod stop;

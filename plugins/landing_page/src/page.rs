@@ -1,0 +1,120 @@
+//! Reads what a page says of its files. Must never follow a script, and never fail: a page in any shape says
+//! something or nothing.
+
+use html5gum::{DefaultEmitter, StartTag, Token, Tokenizer};
+
+/// Names under which pages state the URL of their PDF, in lower case. The first is what Google Scholar asks
+/// publishers for: <https://scholar.google.com/intl/en/scholar/inclusion.html#indexing>.
+const PDF_NAMES: [&str; 4] =
+    ["citation_pdf_url", "bepress_citation_pdf_url", "eprints.document_url", "wkhealth_pdf_url"];
+
+/// Links on a page, as they stand there.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Page {
+    /// What links are relative to, where that is not the page's own URL.
+    pub(crate) base: Option<String>,
+    /// The licence that the page links to as its own.
+    pub(crate) license: Option<String>,
+    /// Stated in the head as the PDF's URL.
+    pub(crate) stated: Vec<String>,
+    /// `<link type="application/pdf">`.
+    pub(crate) alternate: Vec<String>,
+    /// `<a type="application/pdf">`.
+    pub(crate) anchors: Vec<String>,
+}
+
+impl Page {
+    pub(crate) fn read(html: &[u8]) -> Self {
+        let mut page = Self::default();
+        let mut emitter = DefaultEmitter::default();
+        // Tags in scripts and comments are none.
+        emitter.naively_switch_states(true);
+        for token in Tokenizer::new_with_emitter(html, emitter) {
+            let Ok(token) = token;
+            if let Token::StartTag(tag) = token {
+                page.take_in(&tag);
+            }
+        }
+        page
+    }
+
+    fn take_in(&mut self, tag: &StartTag<()>) {
+        let link = attribute(tag, "href").filter(|href| !href.is_empty());
+        match &**tag.name {
+            b"base" if self.base.is_none() => self.base = link,
+            b"meta" => self.stated.extend(stated_pdf(tag)),
+            b"link" | b"a" if has_word(tag, "rel", "license") => self.license = self.license.take().or(link),
+            b"link" if is_pdf(tag) => self.alternate.extend(link),
+            b"a" if is_pdf(tag) => self.anchors.extend(link),
+            _ => {}
+        }
+    }
+}
+
+fn stated_pdf(meta: &StartTag<()>) -> Option<String> {
+    let name = attribute(meta, "name").or_else(|| attribute(meta, "property"))?.to_ascii_lowercase();
+    let content = attribute(meta, "content").filter(|content| !content.is_empty())?;
+    // Repositories give the file itself for an identifier.
+    let is_file = || name == "dc.identifier" && content.to_ascii_lowercase().ends_with(".pdf");
+    (PDF_NAMES.contains(&&*name) || is_file()).then_some(content)
+}
+
+fn is_pdf(tag: &StartTag<()>) -> bool {
+    attribute(tag, "type").is_some_and(|media_type| {
+        let essence = media_type.split(';').next().unwrap_or_default();
+        essence.trim().eq_ignore_ascii_case("application/pdf")
+    })
+}
+
+fn has_word(tag: &StartTag<()>, name: &str, word: &str) -> bool {
+    attribute(tag, name)
+        .is_some_and(|words| words.split_whitespace().any(|one| one.eq_ignore_ascii_case(word)))
+}
+
+fn attribute(tag: &StartTag<()>, name: &str) -> Option<String> {
+    let value = tag.attributes.get(name.as_bytes())?;
+    Some(String::from_utf8_lossy(value).trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_to_name_a_file_is_read() {
+        let page = Page::read(
+            br#"<!DOCTYPE html><HTML><head><base href="/journal/"><base href="/other/">
+            <META CONTENT=/1.pdf?a=1&amp;b=2 NAME=Citation_PDF_URL>
+            <meta property='bepress_citation_pdf_url' content=' https://a.example/2.pdf '/>
+            <meta name="DC.Identifier" content="https://a.example/3.PDF"><meta name="DC.Identifier" content="10.1000/a">
+            <meta name="citation_pdf_url" content=""><meta name="citation_pdf_url"><meta content="x.pdf">
+            <link rel=alternate type="application/pdf; x" href="4.pdf"><link rel="stylesheet" href="x.css">
+            <link rel="nofollow License" href="https://creativecommons.org/licenses/by/4.0/">
+            <body><a type='Application/PDF' href="5.pdf">PDF</a><a href="6.pdf">6</a><a type="application/pdf">7</a>"#,
+        );
+        let strings = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let expected = Page {
+            base: Some("/journal/".to_owned()),
+            license: Some("https://creativecommons.org/licenses/by/4.0/".to_owned()),
+            stated: strings(&["/1.pdf?a=1&b=2", "https://a.example/2.pdf", "https://a.example/3.PDF"]),
+            alternate: strings(&["4.pdf"]),
+            anchors: strings(&["5.pdf"]),
+        };
+        assert_eq!(page, expected);
+    }
+
+    #[test]
+    fn what_is_no_tag_says_nothing() {
+        let tag = r#"<meta name="citation_pdf_url" content="/1.pdf">"#;
+        for html in [
+            format!("<!-- {tag} -->"),
+            format!("<script>document.write('{tag}')</script>"),
+            format!("<title>{tag}</title>"),
+            format!("<textarea>{tag}</textarea>"),
+            tag.replace('<', "&lt;"),
+            tag[..tag.len() - 1].to_owned(),
+        ] {
+            assert_eq!(Page::read(html.as_bytes()), Page::default(), "{html}");
+        }
+    }
+}
