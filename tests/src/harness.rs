@@ -88,6 +88,11 @@ impl Bench {
         built(&self.target, "guests")
     }
 
+    /// Where the bundled resolvers are built to.
+    pub fn bundled(&self) -> PathBuf {
+        built(&self.target, "plugins")
+    }
+
     /// Runs `gleaner` to its end; kills it and panics after [`TIMEOUT`].
     pub fn run(&self, args: &[&str]) -> Output {
         self.spawn(args).wait(TIMEOUT)

@@ -22,10 +22,12 @@ pub enum BlobProblem {
     #[error("{0:?} is not a SHA-256 of 64 lower-case hex digits")]
     NotAHash(String),
     /// It is not there.
-    #[error("{0} is missing; fetch the work again")]
+    #[error("{0} is missing; restore it from a copy, or from the URL in its manifest record")]
     Missing(PathBuf),
     /// Its bytes are not those that were stored.
-    #[error("{path} has changed: its SHA-256 is now {found}; remove it and fetch the work again")]
+    #[error(
+        "{path} has changed: its SHA-256 is now {found}; restore it from a copy, or from the URL in its manifest record"
+    )]
     Changed {
         /// The blob.
         path: PathBuf,

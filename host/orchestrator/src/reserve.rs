@@ -70,10 +70,12 @@ impl Pieces {
         }
     }
 
-    /// How many of `total` slots this key may hold: a quarter while jobs of other keys wait that could run.
+    /// How many of `total` slots this key may hold: a quarter while jobs of other keys wait that could run. Alone
+    /// it leaves a quarter free, because a slot that is taken cannot be taken back when another key gets jobs.
     fn share_of(&self, key: &Key, total: usize) -> usize {
         let contended = lock(&self.contenders).iter().any(|other| other != key && same_kind(other, key));
-        if contended { (total / 4).max(1) } else { total }
+        let quarter = (total / 4).max(1);
+        if contended || total == 1 { quarter } else { total - quarter }
     }
 
     /// Two keys of each kind that have jobs and could run: enough to tell any key whether others wait.

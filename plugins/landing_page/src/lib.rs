@@ -3,6 +3,7 @@
 //!
 //! A page that wants a proof or a login first names no file, and so gives none: that is an answer, not a failure.
 
+mod html;
 mod page;
 
 use gleaner_sdk::Response;
@@ -88,7 +89,7 @@ fn read(asked: &str, response: &Response) -> Vec<Candidate> {
     if !media_type.contains("html") {
         return Vec::new();
     }
-    let page = Page::read(&response.body);
+    let page = Page::read(&String::from_utf8_lossy(&response.body));
     let base = page.base.and_then(|base| join(place, &base)).unwrap_or_else(|| place.to_owned());
     let license = page.license.and_then(|license| join(&base, &license));
     let ways = [(page.stated, STATED), (page.alternate, ALTERNATE), (page.anchors, ANCHOR)];

@@ -1,7 +1,7 @@
 //! Reads what a page says of its files. Must never follow a script, and never fail: a page in any shape says
 //! something or nothing.
 
-use html5gum::{DefaultEmitter, StartTag, Token, Tokenizer};
+use crate::html::{Tag, start_tags};
 
 /// Names under which pages state the URL of their PDF, in lower case. The first is what Google Scholar asks
 /// publishers for: <https://scholar.google.com/intl/en/scholar/inclusion.html#indexing>.
@@ -24,56 +24,43 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    pub(crate) fn read(html: &[u8]) -> Self {
+    pub(crate) fn read(html: &str) -> Self {
         let mut page = Self::default();
-        let mut emitter = DefaultEmitter::default();
-        // Tags in scripts and comments are none.
-        emitter.naively_switch_states(true);
-        for token in Tokenizer::new_with_emitter(html, emitter) {
-            let Ok(token) = token;
-            if let Token::StartTag(tag) = token {
-                page.take_in(&tag);
-            }
+        for tag in start_tags(html) {
+            page.take_in(&tag);
         }
         page
     }
 
-    fn take_in(&mut self, tag: &StartTag<()>) {
-        let link = attribute(tag, "href").filter(|href| !href.is_empty());
-        match &**tag.name {
-            b"base" if self.base.is_none() => self.base = link,
-            b"meta" => self.stated.extend(stated_pdf(tag)),
-            b"link" | b"a" if has_word(tag, "rel", "license") => self.license = self.license.take().or(link),
-            b"link" if is_pdf(tag) => self.alternate.extend(link),
-            b"a" if is_pdf(tag) => self.anchors.extend(link),
+    fn take_in(&mut self, tag: &Tag) {
+        let link = || tag.get("href").filter(|href| !href.is_empty()).map(str::to_owned);
+        match &*tag.name {
+            "base" if self.base.is_none() => self.base = link(),
+            "meta" => self.stated.extend(stated_pdf(tag)),
+            "link" | "a" if is_license(tag) => self.license = self.license.take().or_else(link),
+            "link" if is_pdf(tag) => self.alternate.extend(link()),
+            "a" if is_pdf(tag) => self.anchors.extend(link()),
             _ => {}
         }
     }
 }
 
-fn stated_pdf(meta: &StartTag<()>) -> Option<String> {
-    let name = attribute(meta, "name").or_else(|| attribute(meta, "property"))?.to_ascii_lowercase();
-    let content = attribute(meta, "content").filter(|content| !content.is_empty())?;
+fn stated_pdf(meta: &Tag) -> Option<String> {
+    let name = meta.get("name").or_else(|| meta.get("property"))?.to_ascii_lowercase();
+    let content = meta.get("content").filter(|content| !content.is_empty())?;
     // Repositories give the file itself for an identifier.
     let is_file = || name == "dc.identifier" && content.to_ascii_lowercase().ends_with(".pdf");
-    (PDF_NAMES.contains(&&*name) || is_file()).then_some(content)
+    (PDF_NAMES.contains(&&*name) || is_file()).then(|| content.to_owned())
 }
 
-fn is_pdf(tag: &StartTag<()>) -> bool {
-    attribute(tag, "type").is_some_and(|media_type| {
-        let essence = media_type.split(';').next().unwrap_or_default();
-        essence.trim().eq_ignore_ascii_case("application/pdf")
-    })
+fn is_pdf(link: &Tag) -> bool {
+    let essence = link.get("type").and_then(|media_type| media_type.split(';').next());
+    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/pdf"))
 }
 
-fn has_word(tag: &StartTag<()>, name: &str, word: &str) -> bool {
-    attribute(tag, name)
-        .is_some_and(|words| words.split_whitespace().any(|one| one.eq_ignore_ascii_case(word)))
-}
-
-fn attribute(tag: &StartTag<()>, name: &str) -> Option<String> {
-    let value = tag.attributes.get(name.as_bytes())?;
-    Some(String::from_utf8_lossy(value).trim().to_owned())
+fn is_license(link: &Tag) -> bool {
+    let mut words = link.get("rel").unwrap_or_default().split_whitespace();
+    words.any(|word| word.eq_ignore_ascii_case("license"))
 }
 
 #[cfg(test)]
@@ -83,7 +70,7 @@ mod tests {
     #[test]
     fn every_way_to_name_a_file_is_read() {
         let page = Page::read(
-            br#"<!DOCTYPE html><HTML><head><base href="/journal/"><base href="/other/">
+            r#"<!DOCTYPE html><HTML><head><base href="/journal/"><base href="/other/">
             <META CONTENT=/1.pdf?a=1&amp;b=2 NAME=Citation_PDF_URL>
             <meta property='bepress_citation_pdf_url' content=' https://a.example/2.pdf '/>
             <meta name="DC.Identifier" content="https://a.example/3.PDF"><meta name="DC.Identifier" content="10.1000/a">
@@ -114,7 +101,7 @@ mod tests {
             tag.replace('<', "&lt;"),
             tag[..tag.len() - 1].to_owned(),
         ] {
-            assert_eq!(Page::read(html.as_bytes()), Page::default(), "{html}");
+            assert_eq!(Page::read(&html), Page::default(), "{html}");
         }
     }
 }

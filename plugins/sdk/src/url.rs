@@ -252,12 +252,12 @@ mod tests {
     proptest! {
         #[test]
         fn links_are_joined_as_the_url_standard_says(base in "[ab./?]{0,12}", link in "[ab./?=#]{0,12}") {
-            let base = format!("https://a.example/{base}");
+            let base = url::Url::parse(&format!("https://a.example/{base}")).unwrap();
             // The standard reads `///x` as `//x`; such a link is a mistake that leads nowhere here.
             prop_assume!(!link.starts_with("//"));
-            let mut expected = url::Url::parse(&base).unwrap().join(&link).unwrap();
+            let mut expected = base.join(&link).unwrap();
             expected.set_fragment(None);
-            let joined = url::Url::parse(&join(&base, &link).unwrap()).unwrap();
+            let joined = url::Url::parse(&join(base.as_str(), &link).unwrap()).unwrap();
             prop_assert_eq!(joined, expected);
         }
 

@@ -11,6 +11,9 @@ use crate::simweb::{Eprint, Location, Reply, Work, World, pdf, reading_list};
 /// The host of most files.
 pub(super) const FILES: &str = "files.example.org";
 
+/// A host with a low rate and a burst.
+pub(super) const SLOW: &str = "slow.example.org";
+
 /// Works that each round adds.
 const PER_ROUND: usize = 16;
 /// Bytes of a file.
@@ -46,6 +49,7 @@ impl Made {
         match self.number % 8 {
             3 | 4 => self.doi(),
             7 => format!("arXiv:{}", self.eprint()),
+            1 => self.url(SLOW),
             _ => self.url(FILES),
         }
     }
@@ -65,6 +69,7 @@ impl Made {
     fn put_into(&self, world: &mut World) {
         let url = self.url(FILES);
         match self.number % 8 {
+            1 => world.set(&self.url(SLOW), Reply::pdf(SIZE)),
             // The same bytes under many names: one blob.
             2 => world.set(&url, Reply::bytes("application/pdf", pdf::document("shared", SIZE))),
             // The best copy is gone, the next one is there.

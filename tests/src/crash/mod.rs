@@ -8,7 +8,7 @@ mod checks;
 mod corpus;
 mod library;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -18,12 +18,14 @@ use gleaner_model::fault;
 use crate::harness::{Bench, Output, TIMEOUT};
 use library::Look;
 
-/// Rates high enough for hundreds of runs, one host that is slow, and more attempts than there are kills.
+/// Rates high enough for hundreds of runs, one at which a burst after each restart would show, and more attempts than
+/// there are kills.
 const CONFIG: &str = r#"
 [limits]
 default-host = { concurrency = 4, rate = "1000/s", burst = 5 }
 [limits.hosts]
 "arxiv.org" = { shared = ["export.arxiv.org"], concurrency = 1, burst = 1, rate = "40/s" }
+"slow.example.org" = { burst = 10, rate = "20/s" }
 [orchestrator]
 backoff = "10ms"
 max-attempts = 100000
@@ -47,7 +49,7 @@ enum Death {
 }
 
 /// What happened, in numbers.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Report {
     /// Where processes died: fault points by name, `a random moment`, `a random request`.
     pub kills: BTreeMap<&'static str, usize>,
@@ -96,22 +98,20 @@ struct Crash {
     last: Look,
     report: Report,
     /// Blobs without a row, by their hash, after any kill.
-    orphans: std::collections::BTreeSet<String>,
+    orphans: BTreeSet<String>,
 }
 
 impl Crash {
     fn new(rounds: usize, seed: u64) -> Self {
         let mut bench = Bench::new(corpus::world(rounds));
         bench.configure(CONFIG);
-        let report = Report {
-            kills: BTreeMap::new(),
-            survivors: 0,
-            states: BTreeMap::new(),
-            adopted: 0,
-            most_attempts: 0,
-            requests: 0,
-        };
-        Self { bench, random: Rng::with_seed(seed), last: Look::default(), report, orphans: [].into() }
+        Self {
+            bench,
+            random: Rng::with_seed(seed),
+            last: Look::default(),
+            report: Report::default(),
+            orphans: BTreeSet::new(),
+        }
     }
 
     /// One run, its death, and a look at what it left.

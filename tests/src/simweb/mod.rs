@@ -9,6 +9,8 @@ mod authority;
 mod barrier;
 mod behaviour;
 mod body;
+mod crossref;
+mod europe_pmc;
 pub mod pdf;
 pub mod reading_list;
 mod record;
@@ -19,6 +21,7 @@ mod world;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::net::TcpListener;
@@ -27,6 +30,8 @@ use tokio::task::JoinHandle;
 pub use apis::{Eprint, Location, Work};
 pub use barrier::Barrier;
 pub use behaviour::Behaviour;
+pub use crossref::Deposit;
+pub use europe_pmc::{Access, Article};
 pub use record::{HostReport, Report, Seen, Summary};
 pub use reply::{Reply, RetryAfter};
 pub use world::World;
@@ -125,6 +130,11 @@ impl SimWeb {
     /// Returns when a host has seen that many requests, at once if it has.
     pub async fn wait_for_requests(&self, host: &str, count: usize) {
         self.shared.recorder.wait_for(host, count).await;
+    }
+
+    /// The time since the web was started: the clock of [`Seen::at`].
+    pub fn now(&self) -> Duration {
+        self.shared.recorder.now()
     }
 
     /// Forgets what was seen so far, for a test of what a second run asks for. Requests in flight are forgotten too.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Behaviour, Eprint, Location, Reply, RetryAfter, Work, World, pdf};
+use super::{Article, Behaviour, Eprint, Location, Reply, RetryAfter, Work, World, pdf};
 
 /// The reading list itself.
 pub const LIST: &str = include_str!("../../../examples/reading-list.txt");
@@ -18,6 +18,8 @@ struct Table {
     works: Vec<WorkRow>,
     unknown: Vec<String>,
     eprints: Vec<EprintRow>,
+    articles: Vec<Article>,
+    pages: Vec<PageRow>,
     hosts: BTreeMap<String, HostRow>,
     urls: BTreeMap<String, Served>,
 }
@@ -42,6 +44,16 @@ struct EprintRow {
     id: String,
     versions: u32,
     title: String,
+}
+
+/// A work whose file only its landing page names.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PageRow {
+    doi: String,
+    title: String,
+    page: String,
+    pdf: String,
 }
 
 #[derive(Deserialize)]
@@ -83,6 +95,12 @@ pub fn world(latency: Duration) -> World {
     }
     for EprintRow { id, versions, title } in table.eprints {
         world.eprint(Eprint { id, versions, title });
+    }
+    for article in table.articles {
+        world.article(article);
+    }
+    for PageRow { doi, title, page, pdf } in &table.pages {
+        world.doi(doi, page).set(page, Reply::landing_page(title, pdf)).set(pdf, sound(pdf));
     }
     for (host, row) in &table.hosts {
         let refusal = Reply::too_many(RetryAfter::Seconds(row.retry_after));

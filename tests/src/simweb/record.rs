@@ -23,6 +23,15 @@ pub struct Seen {
     pub target: String,
     /// The `user-agent` header.
     pub user_agent: Option<String>,
+    /// Every header, names in lower case.
+    pub headers: Vec<(String, String)>,
+}
+
+impl Seen {
+    /// The first header of that name, given in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
 }
 
 /// What one host, or several counted as one, saw.
@@ -98,6 +107,10 @@ pub(super) struct Recorder {
 impl Recorder {
     pub(super) fn start() -> Self {
         Self { epoch: Instant::now(), log: Arc::default(), arrived: Notify::new() }
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        self.epoch.elapsed()
     }
 
     /// Notes a request; it is in flight until the guard is dropped.

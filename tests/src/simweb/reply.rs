@@ -86,6 +86,17 @@ impl Reply {
         Self::bytes("text/html; charset=utf-8", page)
     }
 
+    /// A work's landing page, which states where the PDF is as publishers do for search engines.
+    pub fn landing_page(title: &str, pdf: &str) -> Self {
+        let pdf = pdf.replace('&', "&amp;");
+        let page = format!(
+            "<!DOCTYPE html>\n<html lang=\"en\"><head><title>{title}</title>\n\
+             <meta name=\"citation_title\" content=\"{title}\">\n<meta name=\"citation_pdf_url\" content=\"{pdf}\">\n\
+             </head>\n<body><h1>{title}</h1><p>An abstract of the simulated web.</p></body></html>\n"
+        );
+        Self::bytes("text/html; charset=utf-8", page)
+    }
+
     /// An HTML page with an error status, as publishers answer: `Reply::error(404)`, `Reply::error(500)`.
     pub fn error(status: u16) -> Self {
         Self::html(&format!("{status} - this page cannot be shown")).status(status)

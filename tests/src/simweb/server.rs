@@ -108,6 +108,11 @@ fn seen(at: std::time::Duration, request: &Request<body::Incoming>, origin: &Ori
         scheme: origin.scheme,
         target: target.to_owned(),
         user_agent: header(request, USER_AGENT).map(str::to_owned),
+        headers: request
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .collect(),
     }
 }
 

@@ -10,6 +10,8 @@ use url::Url;
 
 use super::apis::{self, Eprint, Work};
 use super::behaviour::Behaviour;
+use super::crossref::{self, Deposit};
+use super::europe_pmc::{self, Article};
 use super::pdf;
 use super::reply::Reply;
 
@@ -20,6 +22,8 @@ pub struct World {
     hosts: HashMap<String, Behaviour>,
     works: HashMap<String, Work>,
     eprints: HashMap<String, Eprint>,
+    deposits: HashMap<String, Deposit>,
+    articles: Vec<Article>,
     latency: Duration,
 }
 
@@ -70,7 +74,7 @@ impl World {
     /// Makes Unpaywall know a work, and puts a sound PDF at each of its locations that has no behaviour yet.
     pub fn work(&mut self, work: Work) -> &mut Self {
         for url in work.locations.iter().filter_map(|location| location.pdf.as_deref()) {
-            self.pages.entry(Address::parse(url)).or_insert_with(|| Reply::pdf(pdf::size_for(url)).into());
+            self.sound_file(url);
         }
         self.works.insert(work.doi.to_lowercase(), work);
         self
@@ -80,6 +84,31 @@ impl World {
     pub fn eprint(&mut self, eprint: Eprint) -> &mut Self {
         self.eprints.insert(eprint.id.clone(), eprint);
         self
+    }
+
+    /// Makes Crossref know a work, and puts a sound PDF at its link if nothing else is there yet.
+    pub fn deposit(&mut self, deposit: Deposit) -> &mut Self {
+        self.sound_file(&deposit.pdf);
+        self.deposits.insert(deposit.doi.to_lowercase(), deposit);
+        self
+    }
+
+    /// Makes Europe PMC know an article, and puts a sound PDF at its place if nothing else is there yet.
+    pub fn article(&mut self, article: Article) -> &mut Self {
+        if let Some(pdf) = article.pdf() {
+            self.sound_file(&pdf);
+        }
+        self.articles.push(article);
+        self
+    }
+
+    /// Makes doi.org lead from a DOI to a page.
+    pub fn doi(&mut self, doi: &str, page: &str) -> &mut Self {
+        self.set(&format!("https://doi.org/{}", doi.to_lowercase()), Reply::redirect(302, page))
+    }
+
+    fn sound_file(&mut self, url: &str) {
+        self.pages.entry(Address::parse(url)).or_insert_with(|| Reply::pdf(pdf::size_for(url)).into());
     }
 
     /// Delays every answer of every host.
@@ -113,6 +142,10 @@ impl World {
         let path = percent_decode_str(url.path()).decode_utf8_lossy();
         let reply = match (url.host_str()?, &*path) {
             ("api.unpaywall.org", path) => apis::unpaywall(path.strip_prefix("/v2/")?, url, &self.works),
+            ("api.crossref.org", path) => crossref::crossref(path.strip_prefix("/works/")?, &self.deposits),
+            ("www.ebi.ac.uk", "/europepmc/webservices/rest/search") => {
+                europe_pmc::europe_pmc(url, &self.articles)
+            }
             ("export.arxiv.org", "/api/query") => apis::arxiv(url, &self.eprints),
             ("arxiv.org" | "export.arxiv.org", path) => {
                 apis::arxiv_pdf(path.strip_prefix("/pdf/")?, &self.eprints)?

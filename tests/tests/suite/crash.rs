@@ -70,7 +70,11 @@ fn expect_the_next_run_to_finish(bench: &Bench, barrier: &Barrier, run: Running)
         assert!(bench.library().join(name).is_file(), "{name} is missing");
     }
     let verdict = json(bench, &["library", "verify"]);
-    assert_eq!((&verdict["checked"], verdict["bad"].as_array().unwrap().len()), (&PAPERS.into(), 0), "{verdict}");
+    assert_eq!(
+        (&verdict["checked"], verdict["bad"].as_array().unwrap().len()),
+        (&PAPERS.into(), 0),
+        "{verdict}"
+    );
     assert_eq!(partial_files(bench), 0, "the dead run's temporary files are still there");
 }
 
@@ -130,7 +134,6 @@ fn killed_when_only_the_last_file_is_missing() {
     expect_the_next_run_to_finish(&bench, &barrier, run);
 }
 
-/// One work's download always outlives its process; the other ends at once.
 #[test]
 fn a_job_that_outlives_its_worker_twice_is_poison_and_can_be_retried() {
     let (mut bench, barrier) = papers::held(1);
@@ -153,4 +156,19 @@ fn a_job_that_outlives_its_worker_twice_is_poison_and_can_be_retried() {
     barrier.open();
     assert_eq!(json(&bench, &["queue", "retry-failed", "--reason", "poison"])["retried"], 1);
     assert_eq!(json(&bench, &["queue", "run", "--drain"])["done"], 1);
+}
+
+/// What became poison before the run began is not waited for, and the works of others are left alone.
+#[test]
+fn a_get_of_a_poisoned_work_ends_without_the_rest_of_the_queue() {
+    let (mut bench, _never_opened) = papers::held(2);
+    bench.configure("orchestrator = { max-attempts = 1, grace = \"10ms\" }");
+    papers::enqueue(&bench, 1);
+    let run = bench.spawn(&["queue", "run", "--drain"]);
+    bench.wait_for_requests(PRESS, 1);
+    kill(run);
+    json(&bench, &["queue", "enqueue", &papers::doi(2)]);
+    let totals = bench.run(&["--format", "json", "get", &papers::doi(1)]).expect_code(1).json();
+    assert_eq!((&totals["error"], &totals["queued"]), (&1.into(), &0.into()), "{totals}");
+    assert_eq!(papers::count(&bench, "queued"), 1);
 }

@@ -3,15 +3,30 @@
 //! Run with `cargo xtask test`, which builds the binary, the plugins and the guests first.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod bad_days;
+mod caps;
+mod cli;
 mod client;
+mod configuration;
 mod crash;
+mod docs;
 mod durability;
+mod exit_codes;
+mod fallback;
+mod guard;
+mod guests;
+mod harvest;
+mod holdings;
+mod never_stored;
+mod papers;
 mod reading_list;
+mod recorded;
+mod resolvers;
+mod same_work;
 mod simweb_apis;
 mod simweb_pdf;
 mod simweb_program;
 mod simweb_records;
 mod simweb_replies;
 mod simweb_tls;
-mod papers;
 mod stop;

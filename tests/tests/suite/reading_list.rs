@@ -92,7 +92,7 @@ async fn the_world_has_good_files_fallbacks_closed_works_and_hopeless_ones() {
 }
 
 /// Follows redirects, asks again when told to come later, and says whether a whole PDF of decent size came.
-async fn is_sound(client: &Client, url: &str) -> bool {
+pub(crate) async fn is_sound(client: &Client, url: &str) -> bool {
     let mut url = url.to_owned();
     for _ in 0..5 {
         let answer = client.get(&url).await;

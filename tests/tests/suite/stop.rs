@@ -169,3 +169,15 @@ fn everything_that_does_not_run_jobs_works_while_a_run_goes_on() {
     let totals = run.wait(TIMEOUT).expect_code(0).json();
     assert_eq!((&totals["done"], &totals["skipped"]), (&4.into(), &1.into()), "{totals}");
 }
+
+#[test]
+fn a_get_ends_with_its_works_and_gives_the_rest_back() {
+    let (mut bench, _never_opened) = papers::held(2);
+    bench.configure("orchestrator.grace = \"10ms\"");
+    bench.sim().set(&papers::url(1), Reply::pdf(4096));
+    json(&bench, &["queue", "enqueue", &papers::doi(2)]);
+    let totals = json(&bench, &["get", &papers::doi(1)]);
+    assert_eq!((&totals["done"], &totals["queued"]), (&1.into(), &0.into()), "{totals}");
+    let stats = json(&bench, &["queue", "stats"]);
+    assert_eq!((&stats["done"], &stats["queued"], &stats["in_progress"]), (&1.into(), &1.into(), &0.into()));
+}

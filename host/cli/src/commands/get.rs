@@ -2,7 +2,7 @@
 
 use crate::args::Get;
 use crate::commands::enqueue::Enqueuer;
-use crate::commands::run;
+use crate::commands::run::{self, Task};
 use crate::context::Context;
 use crate::exit::{Exit, Failed};
 
@@ -12,5 +12,7 @@ pub(crate) async fn get(context: &Context, args: &Get) -> Result<Exit, Failed> {
     let library = context.library()?;
     let added = Enqueuer::new(context, &library, sources.planner.clone()).works(&args.works).await?;
     let input = added.exit();
-    run::work_on(context, library, sources, added.jobs, args.max_wait.0, input).await
+    let task = Task::Jobs { jobs: added.jobs, max_wait: args.max_wait.0 };
+    let worked = run::work(context, library, sources, task).await?;
+    Ok(if worked == Exit::Well { input } else { worked })
 }

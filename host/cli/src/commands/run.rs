@@ -4,11 +4,12 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use gleaner_model::job::{JobId, JobState};
 use gleaner_orchestrator::{Drain, Finish, RunReport, Sources, Stop};
-use gleaner_store::{Library, Scope, Summary};
+use gleaner_store::{Library, Scope, Summary, WorkQueue};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -46,54 +47,44 @@ pub(crate) fn lay_flags(args: &Run, layers: &mut Layers) {
     }
 }
 
+/// What a run is for.
+pub(crate) enum Task {
+    /// To work until told to stop.
+    Serve,
+    /// To empty the queue.
+    Drain { max_wait: Duration },
+    /// To work until these have ended.
+    Jobs { jobs: Vec<JobId>, max_wait: Duration },
+}
+
 /// `gleaner queue run`.
 pub(crate) async fn run(context: &Context, args: &Run) -> Result<Exit, Failed> {
     let sources = context.sources_to_use().await?;
     let library = context.library()?;
-    let (drain, total) = if args.drain {
-        let stats = gleaner_store::WorkQueue::stats(&library).await?;
-        (Drain::Empty { max_wait: args.max_wait.0 }, stats.unfinished())
-    } else {
-        (Drain::Serve, 0)
-    };
-    work(context, library, sources, drain, total, Scope::Library, Exit::Well).await
+    let task = if args.drain { Task::Drain { max_wait: args.max_wait.0 } } else { Task::Serve };
+    work(context, library, sources, task).await
 }
 
-/// Works on `jobs` until they have ended; `input` is how well their input was read.
-pub(crate) async fn work_on(
+/// Works on the library's queue; no other process does meanwhile.
+pub(crate) async fn work(
     context: &Context,
     library: Library,
     sources: Sources,
-    jobs: Vec<JobId>,
-    max_wait: std::time::Duration,
-    input: Exit,
-) -> Result<Exit, Failed> {
-    let open: HashSet<JobId> = library.unfinished(jobs.clone()).await?.into_iter().collect();
-    let total = open.len() as u64;
-    let drain = Drain::Jobs { jobs: open, max_wait };
-    work(context, library, sources, drain, total, Scope::Jobs(jobs), input).await
-}
-
-async fn work(
-    context: &Context,
-    library: Library,
-    sources: Sources,
-    drain: Drain,
-    total: u64,
-    scope: Scope,
-    input: Exit,
+    task: Task,
 ) -> Result<Exit, Failed> {
     let started = Instant::now();
     let identity = context.identity();
     let max_attempts = context.loaded.config.orchestrator.max_attempts.get();
     let (lock, _) = library.take_run_lock(max_attempts).await?;
     library.begin_run(identity.clone()).await?;
+    let is_serving = matches!(task, Task::Serve);
+    let (drain, total, scope) = lower(&library, task).await?;
     let progress = Arc::new(Progress::new(total, context.quiet));
     let observer = Arc::clone(&progress) as Arc<dyn gleaner_telemetry::Observer>;
     let pieces = context.pieces(library.clone(), sources, identity, observer).await?;
     let (tell, told) = watch::channel(Stop::Go);
-    let signals = tokio::spawn(pass_signals_on(tell)?);
-    let is_serving = matches!(drain, Drain::Serve);
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let signals = tokio::spawn(pass_signals_on(tell, Arc::clone(&interrupted))?);
     let report = pieces.run(drain, told).await;
     signals.abort();
     progress.finish();
@@ -105,31 +96,41 @@ async fn work(
     if !(is_serving && report.finish == Finish::Stopped && context.output.is_json()) {
         print(context, &summary, &report, started.elapsed().as_secs_f64())?;
     }
-    let failed = totals(&summary, 0.0).error > 0;
     Ok(match report.finish {
-        Finish::Stopped => INTERRUPTED_BY.exit(),
-        _ if failed || input == Exit::SomeFailed => Exit::SomeFailed,
+        Finish::Stopped if interrupted.load(Ordering::SeqCst) => Exit::Interrupted,
+        Finish::Stopped => Exit::Well,
+        _ if totals(&summary, 0.0).error > 0 => Exit::SomeFailed,
         _ => Exit::Well,
     })
 }
 
-/// Which signal asked to stop: SIGINT ends with 130, SIGTERM is an order that was carried out.
-struct InterruptedBy(std::sync::atomic::AtomicBool);
-
-static INTERRUPTED_BY: InterruptedBy = InterruptedBy(std::sync::atomic::AtomicBool::new(false));
-
-impl InterruptedBy {
-    fn exit(&self) -> Exit {
-        if self.0.load(std::sync::atomic::Ordering::SeqCst) { Exit::Interrupted } else { Exit::Well }
-    }
+/// What the run drains, over how many jobs, and what its summary is of. Looked up under the lock: taking it may
+/// have ended jobs.
+async fn lower(library: &Library, task: Task) -> Result<(Drain, u64, Scope), Failed> {
+    Ok(match task {
+        Task::Serve => (Drain::Serve, 0, Scope::Library),
+        Task::Drain { max_wait } => {
+            (Drain::Empty { max_wait }, library.stats().await?.unfinished(), Scope::Library)
+        }
+        Task::Jobs { jobs, max_wait } => {
+            let open: HashSet<JobId> = library.unfinished(jobs.clone()).await?.into_iter().collect();
+            let total = open.len() as u64;
+            (Drain::Jobs { jobs: open, max_wait }, total, Scope::Jobs(jobs))
+        }
+    })
 }
 
-fn pass_signals_on(tell: watch::Sender<Stop>) -> std::io::Result<impl Future<Output = ()>> {
+/// The first signal asks to end, the second to end at once. `interrupted` notes a SIGINT, which ends with another
+/// code than SIGTERM, an order that was carried out.
+fn pass_signals_on(
+    tell: watch::Sender<Stop>,
+    interrupted: Arc<AtomicBool>,
+) -> std::io::Result<impl Future<Output = ()>> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     Ok(async move {
         for stop in [Stop::Drain, Stop::Now] {
             tokio::select! {
-                _ = interrupt.recv() => INTERRUPTED_BY.0.store(true, std::sync::atomic::Ordering::SeqCst),
+                _ = interrupt.recv() => interrupted.store(true, Ordering::SeqCst),
                 _ = terminate.recv() => {}
             }
             if stop == Stop::Drain {

@@ -1,0 +1,158 @@
+//! The whole resolver against every kind of answer that Europe PMC gives.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use gleaner_plugin_europe_pmc::EuropePmc;
+use gleaner_sdk::testing::{FakeHost, query};
+use gleaner_sdk::{Candidate, Disposition, Failure, HttpError, Identifier, Resolution, Resolver};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const URL: &str = "https://www.ebi.ac.uk/europepmc/webservices/rest/search\
+    ?query=PMCID%3APMC123&resultType=core&format=json";
+
+fn resolve(host: &FakeHost) -> Result<Resolution, Failure> {
+    EuropePmc::resolve(&query(&[("pmcid", "PMC123")]), host)
+}
+
+fn resolve_body(body: impl ToString) -> Result<Resolution, Failure> {
+    resolve(&FakeHost::new().answer(URL, 200, body.to_string()))
+}
+
+fn urls(resolution: &Resolution) -> Vec<&str> {
+    resolution.candidates.iter().map(|candidate| candidate.url.as_str()).collect()
+}
+
+fn full_text(code: &str, style: &str, url: &str) -> Value {
+    json!({ "availability": "", "availabilityCode": code, "documentStyle": style, "site": "Europe_PMC", "url": url })
+}
+
+/// Another work first, then the one asked for.
+fn found() -> Value {
+    let other = json!({
+        "source": "MED", "pmid": "1", "pmcid": "PMC1234", "isOpenAccess": "Y",
+        "fullTextUrlList": { "fullTextUrl": [full_text("OA", "pdf", "https://europepmc.org/other.pdf")] }
+    });
+    let record = json!({
+        "source": "MED", "pmid": "9", "pmcid": "PMC123", "doi": "10.1000/A", "license": "cc by", "authMan": "N",
+        "fullTextUrlList": { "fullTextUrl": [
+            full_text("S", "doi", "https://doi.org/10.1000/a"),
+            full_text("OA", "html", "https://europepmc.org/articles/PMC123"),
+            full_text("S", "pdf", "https://publisher.example/a.pdf"),
+            full_text("OA", "pdf", "https://europepmc.org/articles/PMC123?pdf=render"),
+            full_text("F", "pdf", "https://free.example/a.pdf"),
+        ] }
+    });
+    json!({ "version": "6.9", "hitCount": 2, "resultList": { "result": [other, record] } })
+}
+
+#[test]
+fn the_open_pdfs_of_the_very_work_are_proposed_and_its_names_told() {
+    let resolution = resolve_body(found()).unwrap();
+    assert_eq!(
+        urls(&resolution),
+        ["https://europepmc.org/articles/PMC123?pdf=render", "https://free.example/a.pdf"]
+    );
+    let expected = Candidate {
+        version: Some("published".to_owned()),
+        license: Some("cc by".to_owned()),
+        host_type: Some("repository".to_owned()),
+        ..Candidate::pdf("https://europepmc.org/articles/PMC123?pdf=render").unwrap()
+    };
+    assert_eq!(resolution.candidates[0], expected);
+    let names = [("pmid", "9"), ("pmcid", "PMC123"), ("doi", "10.1000/A")];
+    assert_eq!(resolution.discovered, names.map(|(scheme, value)| Identifier::new(scheme, value)));
+}
+
+#[test]
+fn the_best_name_is_searched_for() {
+    let search = |names: &[(&str, &str)]| {
+        let host = FakeHost::new();
+        EuropePmc::resolve(&query(names), &host).unwrap_err();
+        let url = &host.sent()[0].url;
+        url.split("?query=").nth(1).unwrap().split('&').next().unwrap().to_owned()
+    };
+    let names = [("doi", "10.1000/a\"b\\c"), ("pmid", "9"), ("pmcid", "PMC123")];
+    assert_eq!(search(&names), "PMCID%3APMC123");
+    assert_eq!(search(&names[..2]), "EXT_ID%3A9%20AND%20SRC%3AMED");
+    assert_eq!(search(&names[..1]), "DOI%3A%2210.1000%2Fa%5C%22b%5C%5Cc%22");
+    let host = FakeHost::new();
+    assert_eq!(EuropePmc::resolve(&query(&[("arxiv", "1")]), &host), Ok(Resolution::none()));
+    assert!(host.sent().is_empty());
+}
+
+#[test]
+fn a_doi_is_the_same_in_any_case() {
+    let url = URL.replace("PMCID%3APMC123", "DOI%3A%2210.1000%2Fa%22");
+    let host = FakeHost::new().answer(&url, 200, found().to_string());
+    assert_eq!(EuropePmc::resolve(&query(&[("doi", "10.1000/a")]), &host).unwrap().candidates.len(), 2);
+}
+
+#[test]
+fn manuscripts_and_preprints_are_said_to_be_so() {
+    for (field, value, version) in [
+        ("authMan", "Y", "accepted"),
+        ("nihAuthMan", "Y", "accepted"),
+        ("epmcAuthMan", "Y", "accepted"),
+        ("source", "PPR", "submitted"),
+    ] {
+        let mut body = found();
+        body["resultList"]["result"][1][field] = json!(value);
+        let resolution = resolve_body(body).unwrap();
+        assert_eq!(resolution.candidates[0].version.as_deref(), Some(version), "{field}");
+    }
+}
+
+#[test]
+fn a_closed_or_unknown_work_has_no_candidates() {
+    let unknown = json!({ "hitCount": 0, "resultList": { "result": [] } });
+    assert_eq!(resolve_body(unknown), Ok(Resolution::none()));
+    let closed =
+        json!({ "resultList": { "result": [{ "pmcid": "PMC123", "inEPMC": "Y", "isOpenAccess": "N" }] } });
+    assert_eq!(urls(&resolve_body(closed).unwrap()), [""; 0]);
+}
+
+#[test]
+fn another_shape_is_a_failure_that_says_so() {
+    for body in [json!({}), json!({ "errCode": 404, "errMsg": "?" }), json!({ "resultList": {} }), json!([])]
+    {
+        let failure = resolve_body(&body).unwrap_err();
+        assert_eq!(
+            (failure.code.as_str(), failure.disposition),
+            ("unknown-shape", Disposition::GiveUp),
+            "{body}"
+        );
+    }
+}
+
+#[test]
+fn failures_of_the_way_there_keep_their_disposition() {
+    let limited = resolve(&FakeHost::new().outcome(URL, Err(HttpError::RateLimited(None)))).unwrap_err();
+    assert_eq!(limited.disposition, Disposition::RateLimited);
+    assert_eq!(resolve(&FakeHost::new().answer(URL, 503, "")).unwrap_err().disposition, Disposition::Retry);
+}
+
+proptest! {
+    #[test]
+    fn a_garbled_answer_is_read_or_refused(place in 0.0..1.0_f64, length in 0..30_usize, garble in "[{}\\[\\]\",:0-9a-z -]{0,8}") {
+        let mut body = found().to_string();
+        let start = (place * body.len() as f64) as usize;
+        let end = (start + length).min(body.len());
+        body.replace_range(start..end, &garble);
+        match resolve_body(&body) {
+            Ok(resolution) => prop_assert!(!urls(&resolution).contains(&"https://publisher.example/a.pdf")),
+            Err(failure) => prop_assert!(["bad-json", "unknown-shape"].contains(&failure.code.as_str()), "{failure:?}"),
+        }
+    }
+
+    #[test]
+    fn a_field_of_any_type_never_costs_the_other_files(
+        field in prop::sample::select(vec!["availabilityCode", "documentStyle", "url", "site"]),
+        value in prop::sample::select(vec![json!(null), json!(1), json!(true), json!([]), json!({}), json!("")]),
+        place in 0..4_usize,
+    ) {
+        let mut body = found();
+        body["resultList"]["result"][1]["fullTextUrlList"]["fullTextUrl"][place][field] = value;
+        let resolution = resolve_body(body).unwrap();
+        prop_assert!(urls(&resolution).contains(&"https://free.example/a.pdf"));
+    }
+}
