@@ -22,7 +22,7 @@ use crate::pieces::{Pieces, RunError, lock};
 use crate::reserve::Reservation;
 use crate::worker;
 
-/// How often an idle run looks for jobs that another process enqueued.
+/// How often a run that waits looks for jobs that another process enqueued: nothing else tells it.
 const LOOK_AROUND: Duration = Duration::from_secs(2);
 /// Most jobs leased at once.
 const BATCH: usize = 64;
@@ -152,10 +152,7 @@ impl Pieces {
                     });
                 }
             }
-            let pause = match drain {
-                Drain::Serve => wake.map_or(LOOK_AROUND, |wait| wait.min(LOOK_AROUND)),
-                _ => wake.unwrap_or(LOOK_AROUND),
-            };
+            let pause = wake.map_or(LOOK_AROUND, |wait| wait.min(LOOK_AROUND));
             tokio::select! {
                 () = changed => {}
                 () = tokio::time::sleep(pause) => {}
@@ -203,7 +200,7 @@ impl Pieces {
             let (key, waiting) = &backlog.ready[(position + turn) % keys];
             let mut of_key = 0;
             while (of_key as u64) < *waiting && reserved.len() < BATCH {
-                let Some(reservation) = self.reserve_beyond(key, of_key) else { break };
+                let Some(reservation) = self.reserve(key) else { break };
                 reserved.push(reservation);
                 of_key += 1;
             }

@@ -17,6 +17,7 @@ use gleaner_telemetry::{Event, Observer};
 use tokio::sync::Semaphore;
 
 use crate::config::OrchestratorConfig;
+use crate::reserve::Seats;
 use crate::running::Running;
 use crate::sources::Sources;
 
@@ -35,6 +36,8 @@ pub struct Pieces {
     pub(crate) workers: Arc<Semaphore>,
     /// Downloads that may still start.
     pub(crate) fetches: Arc<Semaphore>,
+    /// Who holds how many of them.
+    pub(crate) seats: Arc<Seats>,
     /// Keys that had jobs waiting when the dispatcher last looked.
     pub(crate) backlogged: Mutex<HashSet<Key>>,
     /// Some of those keys that could run then.
@@ -70,6 +73,7 @@ impl Pieces {
             backoff: Backoff::from_base(config.backoff.0),
             workers: Arc::new(Semaphore::new(config.workers.get().into())),
             fetches: Arc::new(Semaphore::new(config.max_fetches.get().into())),
+            seats: Arc::default(),
             config,
             identity,
             observer,

@@ -4,8 +4,9 @@
 //! Taken all at once and without waiting, or not at all. What is not used is given back on drop, tokens
 //! included.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
 use gleaner_limits::{Permit, Room};
 use gleaner_model::key::Key;
@@ -21,39 +22,69 @@ pub(crate) struct Reservation {
     pub(crate) permit: Permit,
     /// The permit of the host that a resolver's first request goes to.
     pub(crate) host: Option<Permit>,
-    /// One of the slots for plugin calls or downloads.
-    pub(crate) _slot: OwnedSemaphorePermit,
+    /// Room for one more step; to be held until the step has ended.
+    pub(crate) seat: Seat,
+}
+
+/// One of the slots for plugin calls or downloads, and one of those that its key may hold.
+pub(crate) struct Seat {
+    _slot: OwnedSemaphorePermit,
+    key: Key,
+    taken: Arc<Seats>,
+}
+
+/// How many seats each key holds, reserved ones included.
+#[derive(Debug, Default)]
+pub(crate) struct Seats(Mutex<HashMap<Key, usize>>);
+
+impl Seats {
+    /// One more for the key, unless it has as many as it may.
+    fn take(&self, key: &Key, most: usize) -> bool {
+        let mut seats = lock(&self.0);
+        let held = seats.get(key).copied().unwrap_or(0);
+        if held < most {
+            seats.insert(key.clone(), held + 1);
+        }
+        held < most
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut seats = lock(&self.taken.0);
+        if let Some(held) = seats.get_mut(&self.key) {
+            *held -= 1;
+            if *held == 0 {
+                seats.remove(&self.key);
+            }
+        }
+    }
 }
 
 impl Pieces {
     /// Reserves a step of `key`; none when it may not start now.
     pub(crate) fn reserve(&self, key: &Key) -> Option<Reservation> {
-        self.reserve_beyond(key, 0)
-    }
-
-    /// Reserves a step of `key` beside those that run and `more` that are about to.
-    pub(crate) fn reserve_beyond(&self, key: &Key, more: usize) -> Option<Reservation> {
-        if self.winding_down.load(Ordering::SeqCst) {
-            return None;
-        }
-        let (slots, total) = match key {
-            Key::Host(_) => (&self.fetches, usize::from(self.config.max_fetches.get())),
-            Key::Resolver(_) | Key::Plan => (&self.workers, usize::from(self.config.workers.get())),
-        };
-        if self.running.of_key(key) + more >= self.share_of(key, total) {
-            return None;
-        }
         // A permit taken and given back would wake the dispatcher for nothing.
-        if !self.has_room(key) {
+        if self.winding_down.load(Ordering::SeqCst) || !self.has_room(key) {
             return None;
         }
-        let slot = Arc::<Semaphore>::clone(slots).try_acquire_owned().ok()?;
+        let seat = self.seat(key)?;
         let host = match self.asked_hosts(key).first() {
             Some(host) => Some(self.sources.limiter.try_now(host).ok()?),
             None => None,
         };
         let permit = self.sources.limiter.try_now(key).ok()?;
-        Some(Reservation { key: key.clone(), permit, host, _slot: slot })
+        Some(Reservation { key: key.clone(), permit, host, seat })
+    }
+
+    fn seat(&self, key: &Key) -> Option<Seat> {
+        let (slots, total) = match key {
+            Key::Host(_) => (&self.fetches, usize::from(self.config.max_fetches.get())),
+            Key::Resolver(_) | Key::Plan => (&self.workers, usize::from(self.config.workers.get())),
+        };
+        let slot = Arc::<Semaphore>::clone(slots).try_acquire_owned().ok()?;
+        let taken = Arc::clone(&self.seats);
+        taken.take(key, self.share_of(key, total)).then(|| Seat { _slot: slot, key: key.clone(), taken })
     }
 
     /// Whether the step's key, and the hosts that its resolver asks, have room now.

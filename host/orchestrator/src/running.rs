@@ -53,11 +53,6 @@ impl Running {
         }
     }
 
-    /// How many steps of this key run.
-    pub(crate) fn of_key(&self, key: &Key) -> usize {
-        self.lock().values().filter(|entry| entry.key == *key).count()
-    }
-
     /// The leases to extend, each up to `ttl` from now or its step's deadline; and the jobs whose step has
     /// outlived its deadline.
     pub(crate) fn due(&self, ttl: Duration, now: UnixMillis) -> (Vec<(Lease, UnixMillis)>, Vec<JobId>) {

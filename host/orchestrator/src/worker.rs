@@ -168,8 +168,8 @@ async fn run(
     let started = Instant::now();
     let attempt = plan.fate(step).failures() + 1;
     let key = reservation.key.clone();
-    // The slot is held until the step has ended.
-    let Reservation { permit, host, _slot, .. } = reservation;
+    // The seat is held until the step has ended.
+    let Reservation { permit, host, seat: _seat, .. } = reservation;
     let mut plan = plan.clone();
     let (kind, resolver, outcome, record, file) = match step {
         Step::Resolve(name) => {

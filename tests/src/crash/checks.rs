@@ -35,7 +35,7 @@ impl Truth {
     pub(super) fn expect(&self, look: &Look) {
         let found = ends(look);
         for (id, end) in &self.0 {
-            assert_eq!(found.get(id), Some(end), "{id}");
+            assert_eq!(found.get(id), Some(end), "{id} ended so after {:#?}", look.records_of(id));
         }
         assert_eq!(found.len(), self.0.len(), "there are works that the list does not name");
     }

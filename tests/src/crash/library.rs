@@ -82,6 +82,11 @@ impl Look {
         }
     }
 
+    /// What the manifest says of a work.
+    pub(super) fn records_of(&self, id: &str) -> Vec<&Value> {
+        self.records.iter().filter(|record| record["artifact_id"] == id).collect()
+    }
+
     pub(super) fn most_attempts(&self) -> u64 {
         self.jobs.values().map(|job| job.attempts).max().unwrap_or(0)
     }

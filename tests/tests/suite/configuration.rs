@@ -1,12 +1,14 @@
 //! Where a value comes from, which one wins, and what a wrong one is answered with.
 //!
-//! Nothing here is served by the simulated web: the commands only read, or are refused.
+//! Most commands here only read, or are refused; none needs more of the web than one lookup.
 
 use std::fs;
 
 use gleaner_tests::harness::{Bench, Output, Running, TIMEOUT};
-use gleaner_tests::simweb::World;
+use gleaner_tests::simweb::{Reply, World};
 use serde_json::Value;
+
+use crate::papers;
 
 /// A bench without the configuration that leads to its web.
 fn bench() -> Bench {
@@ -22,7 +24,7 @@ fn run(bench: &Bench, args: &[&str], variables: &[(&str, &str)]) -> Output {
     Running::of(gleaner).wait(TIMEOUT)
 }
 
-/// Value, in TOML, and origin of one key.
+/// Value and origin of one key.
 fn shown(bench: &Bench, key: &str, args: &[&str], variables: &[(&str, &str)]) -> (Value, String) {
     let args = [args, &["--format", "json", "config", "show"]].concat();
     let rows = run(bench, &args, variables).expect_code(0).json();
@@ -31,9 +33,9 @@ fn shown(bench: &Bench, key: &str, args: &[&str], variables: &[(&str, &str)]) ->
     (row["value"].clone(), row["origin"].as_str().unwrap().to_owned())
 }
 
+/// Whether a value is that text, or is written so.
 fn is(value: &Value, text: &str) -> bool {
-    let plain = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    plain.trim_matches('"') == text
+    value == text || value.to_string() == text
 }
 
 #[track_caller]
@@ -117,8 +119,7 @@ fn paths_in_a_file_are_meant_from_the_file() {
     let (library, _) = shown(&bench, "library.path", &config, &[]);
     assert!(is(&library, sub.join("lib").to_str().unwrap()), "{library}");
     let (dirs, _) = shown(&bench, "plugins.dirs", &config, &[]);
-    let dirs = dirs.as_str().map_or_else(|| dirs.to_string(), str::to_owned);
-    assert!(dirs.contains(sub.join("own").to_str().unwrap()) && dirs.contains("\"/abs\""), "{dirs}");
+    assert_eq!(dirs, serde_json::json!([sub.join("own"), "/abs"]));
     // The bench's certificate lies there, so that it can be read.
     let check = run(&bench, &["--config", &file, "--format", "json", "config", "check"], &[]);
     assert!(!check.stderr.contains("extra-ca-certs"), "{}", check.stderr);
@@ -267,6 +268,51 @@ fn a_secret_is_never_shown() {
             );
         }
     }
+}
+
+/// The host sends it, as a query parameter here, and nothing that is written or said names it: not even an error about
+/// that very request.
+#[test]
+fn a_secret_in_use_reaches_its_host_and_no_message_log_or_manifest() {
+    let mut bench = papers::bench(1);
+    let inject = r#"inject = [{ host = "api.unpaywall.org", query = "key", secret = "my-key" }]"#;
+    bench.configure(&format!("[resolvers.unpaywall]\n{inject}\n[orchestrator]\nmax-attempts = 1"));
+    bench.sim().set("https://api.unpaywall.org/v2/10.5555/paper.1", Reply::error(500));
+    let (library, config) = (bench.library(), bench.path("gleaner.toml"));
+    let common = ["-vvv", "--library", library.to_str().unwrap(), "--config", config.to_str().unwrap()];
+    let variables = [("GLEANER_SECRET_MY_KEY", "hush-hush"), ("GLEANER_LOG", "trace")];
+    for command in [
+        &["resolve", "10.5555/paper.1"][..],
+        &["get", "10.5555/paper.1"],
+        &["queue", "show", "10.5555/paper.1"],
+        &["queue", "list"],
+        &["library", "export"],
+    ] {
+        let args = [&common, command].concat();
+        let output = run(&bench, &args, &variables);
+        assert!(
+            !output.stdout.contains("hush") && !output.stderr.contains("hush"),
+            "{command:?}: {output:?}"
+        );
+    }
+    let asked = bench.sim().seen(papers::UNPAYWALL).requests;
+    assert!(asked.len() >= 2 && asked.iter().all(|seen| seen.target.contains("key=hush-hush")), "{asked:?}");
+}
+
+#[test]
+fn a_misspelt_variable_is_warned_of() {
+    let output = run(&bench(), &["config", "show"], &[("GLEANER_CONTCAT", "a@b.org")]).expect_code(0);
+    expect_says(&output.stderr, &["GLEANER_CONTCAT", "GLEANER_CONTACT"]);
+    let output = run(&bench(), &["config", "show"], &[("GLEANER_SECRET_A__B", "hush-hush")]).expect_code(0);
+    assert_eq!(output.stderr, "", "the name of a secret is the user's");
+}
+
+#[test]
+fn values_in_json_have_their_types() {
+    let bench = bench();
+    assert_eq!(shown(&bench, "orchestrator.workers", &["--library", "x"], &[]).0, 8);
+    assert_eq!(shown(&bench, "library.path", &["--library", "x"], &[]).0, "x");
+    assert_eq!(shown(&bench, "plugins.dirs", &["--library", "x"], &[]).0, serde_json::json!(["plugins"]));
 }
 
 #[test]

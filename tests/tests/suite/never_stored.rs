@@ -13,14 +13,14 @@ use crate::papers::{json, json_lines};
 const CONFIG: &str = "
 content.max-size = \"1MiB\"
 orchestrator.max-attempts = 2
-egress.idle-timeout = \"300ms\"
 ";
 
 /// Answers at URLs of their own, and the reason that each has to end with.
 fn table() -> Vec<(&'static str, Behaviour, &'static str)> {
     let pdf = || Reply::pdf(60_000);
     let page = || Reply::html("Full text");
-    let endless_gzip = Reply::bytes("application/pdf", [b"%PDF-1.7\n".as_slice(), &[b'~'; 2 << 20]].concat()).gzip();
+    let endless_gzip =
+        Reply::bytes("application/pdf", [b"%PDF-1.7\n".as_slice(), &[b'~'; 2 << 20]].concat()).gzip();
     let mut table: Vec<(_, Behaviour, _)> = vec![
         ("404 page", Reply::error(404).into(), "not_found"),
         ("404 with a PDF", pdf().status(404).into(), "not_found"),
@@ -34,9 +34,17 @@ fn table() -> Vec<(&'static str, Behaviour, &'static str)> {
         ("HTML as HTML", page().into(), "html_instead_of_pdf"),
         ("HTML as nothing", page().media_type("").into(), "html_instead_of_pdf"),
         ("gzip of HTML", page().media_type("application/pdf").gzip().into(), "html_instead_of_pdf"),
-        ("JSON", Reply::bytes("application/json", format!("{{\"error\": \"{}\"}}", "x".repeat(4000))).into(), "not_a_pdf"),
+        (
+            "JSON",
+            Reply::bytes("application/json", format!("{{\"error\": \"{}\"}}", "x".repeat(4000))).into(),
+            "not_a_pdf",
+        ),
         ("text as PDF", Reply::bytes("application/pdf", "word ".repeat(1000)).into(), "not_a_pdf"),
-        ("picture", Reply::bytes("image/png", [b"\x89PNG\r\n".as_slice(), &[7; 5000]].concat()).into(), "not_a_pdf"),
+        (
+            "picture",
+            Reply::bytes("image/png", [b"\x89PNG\r\n".as_slice(), &[7; 5000]].concat()).into(),
+            "not_a_pdf",
+        ),
         ("no tail", pdf().without_tail().into(), "truncated"),
         ("no tail, no length", pdf().without_tail().chunked().into(), "truncated"),
         ("empty", Reply::empty().into(), "empty"),
@@ -46,7 +54,6 @@ fn table() -> Vec<(&'static str, Behaviour, &'static str)> {
         ("large, no length", Reply::pdf(2 << 20).chunked().into(), "too_large"),
         ("large once unpacked", endless_gzip.into(), "too_large"),
         ("endless", Reply::endless().into(), "too_large"),
-        ("stalls", pdf().dribbled(20_000, Duration::from_secs(3600)).into(), "timeout"),
         ("challenge", Reply::challenge_page().into(), "challenge_page"),
         ("challenge with 403", Reply::challenge_page().status(403).into(), "challenge_page"),
         ("login", Reply::login_page().into(), "login_page"),
@@ -108,6 +115,43 @@ fn bad_answers_have_their_reasons_and_leave_nothing_behind() {
     expect_nothing_stored(&bench);
 }
 
+#[test]
+fn an_answer_that_stalls_is_given_up_and_leaves_nothing_behind() {
+    let hour = Duration::from_secs(3600);
+    let mut world = World::new();
+    world.set("https://press.example.org/headers.pdf", Reply::pdf(60_000).delayed(hour));
+    world.set("https://press.example.org/body.pdf", Reply::pdf(60_000).dribbled(20_000, hour));
+    world.set("http://press.example.org/body.pdf", Reply::pdf(60_000).dribbled(20_000, hour));
+    let mut bench = holdings::bench(world);
+    bench.configure(
+        "orchestrator.max-attempts = 2\negress = { timeout = \"300ms\", idle-timeout = \"200ms\" }",
+    );
+    let list = [
+        "https://press.example.org/headers.pdf",
+        "https://press.example.org/body.pdf",
+        "http://press.example.org/body.pdf",
+    ];
+    assert_eq!(holdings::get(&bench, &list, 1)["error"], 3);
+    for job in json_lines(&bench, &["queue", "list"]) {
+        assert_eq!(end(&job), ("error", "timeout"), "{job}");
+    }
+    assert_eq!(bench.sim().seen("press.example.org").requests.len(), 6);
+    expect_nothing_stored(&bench);
+}
+
+/// A deadline holds for the whole download, however steadily it trickles.
+#[test]
+fn a_download_that_trickles_for_ever_ends_at_its_deadline() {
+    let mut world = World::new();
+    let url = "https://press.example.org/x.pdf";
+    world.set(url, Reply::pdf(60_000).dribbled(1, Duration::from_millis(20)));
+    let mut bench = holdings::bench(world);
+    bench.configure("orchestrator = { max-attempts = 1, fetch-deadline = \"500ms\" }");
+    assert_eq!(holdings::get(&bench, &[url], 1)["error"], 1);
+    assert_eq!(end(&holdings::job(&bench, url)), ("error", "timeout"));
+    expect_nothing_stored(&bench);
+}
+
 /// What the rejected attempt knew is in the manifest: for the person who wonders why there is no file.
 #[test]
 fn a_rejected_answer_is_described() {
@@ -119,7 +163,10 @@ fn a_rejected_answer_is_described() {
     assert_eq!(holdings::get(&bench, &["10.1000/x"], 1)["error"], 1);
     let fetch = &manifest(&bench)[1];
     assert_eq!((text(fetch, "outcome"), text(fetch, "reason")), ("rejected", "html_instead_of_pdf"));
-    assert_eq!((text(fetch, "media_type_declared"), text(fetch, "media_type_found")), ("application/pdf", "text/html"));
+    assert_eq!(
+        (text(fetch, "media_type_declared"), text(fetch, "media_type_found")),
+        ("application/pdf", "text/html")
+    );
     assert_eq!((&fetch["status"], text(fetch, "host")), (&200.into(), "press.example.org"));
     assert!(fetch["bytes"].as_u64().unwrap() > 1000);
     expect_nothing_stored(&bench);
@@ -135,7 +182,8 @@ fn a_body_that_was_cut_is_fetched_again_and_then_stored_whole() {
     }
     let bench = holdings::bench(world);
     assert_eq!(holdings::get(&bench, &urls, 0)["done"], 2);
-    let sizes: Vec<_> = json_lines(&bench, &["library", "list"]).iter().map(|file| file["size"].clone()).collect();
+    let sizes: Vec<_> =
+        json_lines(&bench, &["library", "list"]).iter().map(|file| file["size"].clone()).collect();
     assert_eq!(sizes, [60_000, 60_000]);
     assert_eq!(json(&bench, &["library", "verify"])["bad"], serde_json::json!([]));
     assert_eq!(files_in(&bench, "tmp").len(), 0);
