@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::identifier::{Identifier, IdentifierError, Scheme};
+use crate::key::ResolverName;
 
 /// The name of an artifact in its library: what the user gave, else `scheme:value` of its first identifier
 /// in the order doi, pmid, pmcid, arxiv, others.
@@ -176,7 +177,12 @@ pub fn from_json(object: &serde_json::Map<String, serde_json::Value>) -> Result<
             (_, Value::Null) => {}
             ("artifact_id", value) => id = Some(ArtifactId::new(&text(value, "artifact_id")?)?),
             ("title", value) => title = Some(text(value, "title")?),
-            ("resolver_hint", value) => hint = Some(text(value, "resolver_hint")?),
+            ("resolver_hint", value) => {
+                let name = text(value, "resolver_hint")?;
+                let wrong =
+                    ArtifactError::Field { field: "resolver_hint", expected: "the name of a resolver" };
+                hint = Some(ResolverName::new(&name).map_err(|_| wrong)?.to_string());
+            }
             ("year", value) => year = Some(read_year(value)?),
             ("authors", value) => authors = texts(value, "authors")?,
             ("identifiers", value) => {
@@ -279,6 +285,7 @@ mod tests {
             (r#"{"doi":"nonsense"}"#, "not a valid doi"),
             (r#"{"doi":"10.1000/x","year":"soon"}"#, "\"year\" should be a number"),
             (r#"{"doi":{}}"#, "should be a string"),
+            (r#"{"doi":"10.1000/x","resolver_hint":"No Such"}"#, "\"resolver_hint\" should be the name"),
             (r#"{"artifact_id":""}"#, "1 to 512"),
         ] {
             let message = import(json).unwrap_err().to_string();

@@ -6,9 +6,9 @@
 mod html;
 mod page;
 
-use gleaner_sdk::Response;
 use gleaner_sdk::{
-    Candidate, Disposition, Failure, Host, Info, Level, Query, Request, Resolution, Resolver, Url, join,
+    Candidate, Disposition, Failure, Host, Info, Level, Query, Request, Resolution, Resolver, Response, Url,
+    join,
 };
 use page::Page;
 

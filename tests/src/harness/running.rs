@@ -154,13 +154,6 @@ impl Output {
         self
     }
 
-    /// Panics with all that it wrote if it panicked, whatever its code: a process that was killed has none.
-    pub fn expect_no_panic(&self) {
-        if self.stderr.contains("panicked at") {
-            self.fail("panicked");
-        }
-    }
-
     /// Standard output as exactly one JSON document.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.stdout)

@@ -33,9 +33,9 @@ fn shown(bench: &Bench, key: &str, args: &[&str], variables: &[(&str, &str)]) ->
     (row["value"].clone(), row["origin"].as_str().unwrap().to_owned())
 }
 
-/// Whether a value is that text, or is written so.
+/// Whether a value is that text, or that number.
 fn is(value: &Value, text: &str) -> bool {
-    value == text || value.to_string() == text
+    value == text || text.parse::<u64>().is_ok_and(|number| *value == number)
 }
 
 #[track_caller]

@@ -80,8 +80,11 @@ fn a_name_with_a_private_address_is_refused() {
     let mut world = World::new();
     let mut bench = holdings::bench(World::new());
     let (secure, plain) = (bench.sim().addr(), bench.sim().plain_addr().port());
-    let targets =
-        ["http://localhost/x.pdf".to_owned(), "https://LOCALHOST./x.pdf".to_owned(), format!("http://localhost:{plain}/x")];
+    let targets = [
+        "http://localhost/x.pdf".to_owned(),
+        "https://LOCALHOST/x.pdf".to_owned(),
+        format!("http://localhost:{plain}/x"),
+    ];
     for (n, to) in targets.iter().enumerate() {
         world.set(&format!("https://press.example.org/{n}.pdf"), Reply::redirect(302, to));
     }
@@ -92,7 +95,8 @@ fn a_name_with_a_private_address_is_refused() {
     let only_press: Vec<_> = config.lines().filter(|line| !line.starts_with("\"*:")).collect();
     bench.file("gleaner.toml", &only_press.join("\n"));
 
-    for (n, (to, reason)) in targets.iter().zip(["private_address", "private_address", "denied"]).enumerate() {
+    for (n, (to, reason)) in targets.iter().zip(["private_address", "private_address", "denied"]).enumerate()
+    {
         let url = format!("https://press.example.org/{n}.pdf");
         get(&bench, &[&url], 1);
         assert_eq!(end(&job(&bench, &url)), ("error", reason), "{to}");

@@ -96,9 +96,10 @@ impl<'a> Enqueuer<'a> {
     }
 
     async fn read(&mut self, path: &Path, notation: Notation) -> Result<(), Failed> {
-        let name = path.display().to_string();
+        let is_stdin = path == Path::new("-");
+        let name = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
         let unreadable = |error: io::Error| Failed::usage(format!("cannot read {name}: {error}"));
-        let reader: Box<dyn BufRead + Send> = if path == Path::new("-") {
+        let reader: Box<dyn BufRead + Send> = if is_stdin {
             Box::new(BufReader::new(io::stdin()))
         } else {
             Box::new(BufReader::with_capacity(1 << 16, File::open(path).map_err(unreadable)?))
