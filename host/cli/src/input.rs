@@ -48,6 +48,11 @@ impl<R: BufRead> Works<R> {
         Self { reader, notation, line: 0, buffer: Vec::new() }
     }
 
+    /// How long the line was that gave the last work.
+    pub(crate) fn line_bytes(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// The next line into the buffer; false at the end.
     fn next_line(&mut self) -> std::io::Result<bool> {
         self.buffer.clear();

@@ -119,7 +119,7 @@ impl Observer for Progress {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             Event::Step(step) => {
-                if let Key::Host(host) = &step.key {
+                if let (Mode::Terminal, Key::Host(host)) = (self.mode, &step.key) {
                     state.hosts.insert(host.to_string(), Instant::now());
                 }
             }

@@ -142,7 +142,7 @@ mod tests {
             ("accept = []", "accept is empty"),
             ("accept = [\"docx\"]", "unknown variant `docx`"),
             ("max-size = \"1KiB\"\nmin-size = \"2KiB\"", "min-size 2KiB is above max-size 1KiB"),
-            ("max-size = 5", "expected a string"),
+            ("max-size = 5", "expected a size in quotes"),
             ("maximum = \"5MiB\"", "unknown field `maximum`, expected one of `max-size`"),
         ] {
             let message = toml::from_str::<ContentConfig>(section).unwrap_err().to_string();

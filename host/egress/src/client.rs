@@ -200,8 +200,16 @@ impl Egress {
         if let Some(permit) = scope.take_reserved(&key) {
             return Ok(permit);
         }
-        let most = self.0.config.max_wait.0.min(end.saturating_duration_since(Instant::now()));
-        limiter.try_acquire(&key, most).await.map_err(EgressError::Blocked)
+        let left = end.saturating_duration_since(Instant::now());
+        match limiter.try_acquire(&key, self.0.config.max_wait.0.min(left)).await {
+            // To give up here would ask for the earlier hops again, and never get further. A pause that the host
+            // imposed ends the request all the same.
+            Err(blocked) if !blocked.cooldown && scope.requests() > 0 => {
+                let left = end.saturating_duration_since(Instant::now());
+                limiter.try_acquire(&key, left).await.map_err(EgressError::Blocked)
+            }
+            outcome => outcome.map_err(EgressError::Blocked),
+        }
     }
 
     /// Sends one hop and waits for its headers, at most `egress.timeout`.
@@ -238,7 +246,10 @@ impl Egress {
         match status {
             StatusCode::TOO_MANY_REQUESTS => {}
             StatusCode::SERVICE_UNAVAILABLE if asked.is_some() => {}
-            _ => return Ok(()),
+            _ => {
+                self.0.limiter.answered(key);
+                return Ok(());
+            }
         }
         let retry_after = self.0.limiter.throttled(key, asked);
         Err(EgressError::Throttled { key: key.clone(), status, retry_after })

@@ -22,21 +22,35 @@ pub(crate) struct Cooldown {
     until: Option<Instant>,
     /// Pauses in a row.
     strikes: u32,
+    /// Pauses in a row without any other answer between.
+    unanswered: u32,
 }
 
 impl Cooldown {
     /// The upstream asked to slow down; returns the pause from now on. `Retry-After` wins, else 60 s doubling
-    /// with every pause in a row, and up to a tenth more.
+    /// with every pause in a row, and up to a tenth more. From the third refusal on with nothing else between,
+    /// `Retry-After` is the least: who says "in a second" for ever is not asked every second for ever.
     pub(crate) fn throttled(&mut self, retry_after: Option<Duration>, now: Instant) -> Duration {
         // An answer that arrives during a pause belongs to a request from before it: no new strike.
         if self.left(now).is_none() {
             self.strikes = if self.forgiven(now) { 1 } else { self.strikes.saturating_add(1) };
+            self.unanswered = self.unanswered.saturating_add(1);
         }
-        let pause = retry_after.unwrap_or_else(|| {
-            let doubled = FIRST.saturating_mul(1 << (self.strikes.saturating_sub(1)).min(16));
+        let doubled = |times: u32| {
+            let doubled = FIRST.saturating_mul(1 << times.min(16));
             doubled.min(LONGEST).mul_f64(1.0 + 0.1 * fastrand::f64())
-        });
+        };
+        let pause = match (retry_after, self.unanswered.checked_sub(3)) {
+            (None, _) => doubled(self.strikes.saturating_sub(1)),
+            (Some(asked), None) => asked,
+            (Some(asked), Some(more)) => asked.max(doubled(more)),
+        };
         self.extend(pause.clamp(SHORTEST, LONGEST), now)
+    }
+
+    /// The upstream gave another answer than to slow down.
+    pub(crate) fn answered(&mut self) {
+        self.unanswered = 0;
     }
 
     /// Pauses at least so long from now on; returns how long.
@@ -77,6 +91,22 @@ mod tests {
         now += seconds(30 * 60);
         assert!(cooldown.forgiven(now));
         assert!(cooldown.throttled(None, now) <= seconds(66));
+    }
+
+    #[test]
+    fn a_second_for_ever_becomes_longer_unless_there_are_answers() {
+        let (mut cooldown, mut now) = (Cooldown::default(), Instant::now());
+        let pauses: Vec<_> = (0..4)
+            .map(|_| {
+                let pause = cooldown.throttled(Some(seconds(1)), now);
+                now += pause;
+                pause.as_secs()
+            })
+            .collect();
+        assert_eq!(pauses[..2], [1, 1]);
+        assert!((60..=66).contains(&pauses[2]) && (120..=132).contains(&pauses[3]), "{pauses:?}");
+        cooldown.answered();
+        assert_eq!(cooldown.throttled(Some(seconds(1)), now), seconds(1));
     }
 
     #[test]

@@ -180,6 +180,13 @@ impl KeyedLimiter {
         self.cool_down(key, |state, now| state.cooldown.throttled(retry_after, now))
     }
 
+    /// The upstream gave another answer than to slow down.
+    pub fn answered(&self, key: &Key) {
+        if let Some(state) = self.0.lock().states.get_mut(&self.canonical(key)) {
+            state.cooldown.answered();
+        }
+    }
+
     /// Restores a cooldown that outlived a restart; never more than a day.
     pub fn cool_down_until(&self, key: &Key, until: UnixMillis) {
         let pause = self.0.clock.now().until(until).min(LONGEST);

@@ -174,7 +174,6 @@ impl Planner {
         } else {
             return None;
         };
-        // What was not even begun may end without a file for a better reason than its budget.
         Some(JobResult::Error { reason: Reason::BudgetExhausted, detail })
     }
 

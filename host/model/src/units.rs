@@ -42,6 +42,8 @@ pub struct UnitError {
 }
 
 const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+/// A hundred years: beyond it, adding to the present may overflow.
+const LONGEST_MS: u64 = 36_500 * 86_400_000;
 const SIZES: [(&str, u64); 4] = [("", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
 
 impl FromStr for Span {
@@ -49,6 +51,7 @@ impl FromStr for Span {
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
         scaled(text, &UNITS)
+            .filter(|ms| *ms <= LONGEST_MS)
             .map(|ms| Self(Duration::from_millis(ms)))
             .ok_or_else(|| wrong(text, "a duration: write it like 500ms, 30s, 10m, 2h or 30d"))
     }
@@ -185,7 +188,9 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for text in ["", "30", "s", "-1s", "1.5s", "1w", "99999999999999999999s", "18446744073709551615d"] {
+        for text in
+            ["", "30", "s", "-1s", "1.5s", "1w", "99999999999999999999s", "18446744073709551615d", "36501d"]
+        {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
         for text in ["", "64MB", "-1", "18446744073709551615GiB"] {

@@ -4,10 +4,11 @@
 //! `config/default.toml` and nowhere else.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
-use gleaner_model::key::ResolverName;
+use gleaner_model::key::{HostKey, ResolverName};
 use gleaner_model::next::{Budgets, Tier};
 use gleaner_model::units::Span;
 use gleaner_runtime::Sandbox;
@@ -171,22 +172,106 @@ pub struct ResolverConfig {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Grants {
-    /// Exact names of hosts that it may send requests to.
-    pub hosts: Vec<String>,
+    /// Hosts that it may send requests to.
+    pub hosts: Vec<GrantedHost>,
+}
+
+/// A host as a grant names it: `api.example.org`, `api.example.org:8443`, `*.example.org`, or `*` for any. As in
+/// URLs after normalising, so that it compares with them.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct GrantedHost(String);
+
+impl TryFrom<String> for GrantedHost {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let stem = text.strip_prefix("*.").unwrap_or(&text);
+        let url = url::Url::parse(&format!("https://{stem}/")).ok();
+        let host = url.as_ref().and_then(HostKey::of).filter(|_| !stem.contains(['/', '@', '*', '?', '#']));
+        match host {
+            _ if text == "*" => Ok(Self(text)),
+            Some(host) if stem.len() < text.len() => Ok(Self(format!("*.{host}"))),
+            Some(host) => Ok(Self(host.to_string())),
+            None => {
+                Err(format!("{text:?} is not a host; write api.example.org, *.example.org, or * for any"))
+            }
+        }
+    }
+}
+
+impl fmt::Display for GrantedHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// A secret that the host adds to requests for one host, and that no guest sees.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(try_from = "RawInject")]
 pub struct InjectConfig {
-    /// Exact name of the host.
-    pub host: String,
-    /// Name of the header to set...
-    #[serde(default)]
-    pub header: Option<String>,
-    /// ...or of the query parameter to add.
-    #[serde(default)]
-    pub query: Option<String>,
+    /// The host; never a pattern.
+    pub host: GrantedHost,
+    /// What carries the secret.
+    pub carrier: Carrier,
     /// Name of the secret: environment variable `GLEANER_SECRET_<NAME>`, hyphens as underscores.
     pub secret: String,
+}
+
+/// What carries an injected secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Carrier {
+    /// A header of that name.
+    Header(String),
+    /// A query parameter of that name.
+    Query(String),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct RawInject {
+    host: GrantedHost,
+    header: Option<String>,
+    query: Option<String>,
+    secret: String,
+}
+
+impl TryFrom<RawInject> for InjectConfig {
+    type Error = String;
+
+    fn try_from(raw: RawInject) -> Result<Self, String> {
+        if raw.host.0.contains('*') {
+            return Err(format!("inject.host must be one host, not the pattern {}", raw.host));
+        }
+        let carrier = match (raw.header, raw.query) {
+            (Some(name), None) => {
+                http::HeaderName::try_from(&name).map_err(|_| format!("{name:?} is not a header's name"))?;
+                Carrier::Header(name)
+            }
+            (None, Some(name)) => Carrier::Query(name),
+            _ => return Err("inject needs exactly one of header and query".into()),
+        };
+        Ok(Self { host: raw.host, carrier, secret: raw.secret })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grants_are_normalised_or_refused() {
+        for (text, host) in [
+            ("API.Example.org", "api.example.org"),
+            ("api.example.org:443", "api.example.org"),
+            ("api.example.org:8443", "api.example.org:8443"),
+            ("*.Example.org", "*.example.org"),
+            ("*", "*"),
+        ] {
+            assert_eq!(GrantedHost::try_from(text.to_owned()).unwrap().to_string(), host);
+        }
+        for text in ["https://api.example.org/", "", "a b", "*.*.org", "user@host.org", "x/y"] {
+            assert!(GrantedHost::try_from(text.to_owned()).is_err(), "{text}");
+        }
+    }
 }

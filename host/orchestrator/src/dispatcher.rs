@@ -24,6 +24,8 @@ use crate::worker;
 
 /// How often a run that waits looks for jobs that another process enqueued: nothing else tells it.
 const LOOK_AROUND: Duration = Duration::from_secs(2);
+/// How long giving leases back may take at the end.
+const GIVE_BACK: Duration = Duration::from_secs(2);
 /// Most jobs leased at once.
 const BATCH: usize = 64;
 
@@ -34,7 +36,7 @@ pub enum Stop {
     Go,
     /// Lease nothing more, let running steps finish within the grace period.
     Drain,
-    /// Leave everything as it is.
+    /// End running steps, and give their leases back.
     Now,
 }
 
@@ -81,8 +83,7 @@ pub struct RunReport {
 type Tasks = JoinSet<Result<(), RunError>>;
 
 impl Pieces {
-    /// Works on the queue until `drain` is fulfilled or `stop` says so. Leases are given back in any case
-    /// but [`Stop::Now`].
+    /// Works on the queue until `drain` is fulfilled or `stop` says so. Leases are given back in any case.
     ///
     /// # Errors
     /// When the library fails; leases then expire.
@@ -100,10 +101,7 @@ impl Pieces {
             result = self.dispatch(&drain, &mut tasks, &mut stop) => result,
             failed = &mut beat => Err(failed.map_or(RunError::Heartbeat, RunError::Store)),
         };
-        let stopped_at_once = *stop.borrow() == Stop::Now;
-        let result =
-            if stopped_at_once { result } else { self.wind_down(&mut tasks, &mut stop, result).await };
-        tasks.abort_all();
+        let result = self.wind_down(&mut tasks, &mut stop, result).await;
         beat.abort();
         result.map(|finish| RunReport { finish })
     }
@@ -135,7 +133,11 @@ impl Pieces {
             if self.start_what_may_run(&backlog, tasks, turn).await? > 0 {
                 continue;
             }
-            let wake = self.next_change(&backlog);
+            let mut wake = self.next_change(&backlog);
+            // A token may have come since the reservations were tried.
+            if tasks.is_empty() && backlog.ready.iter().any(|(key, _)| self.has_room(key)) {
+                wake = Some(Duration::from_millis(1));
+            }
             if tasks.is_empty() {
                 let max_wait = match drain {
                     Drain::Serve => None,
@@ -157,7 +159,7 @@ impl Pieces {
                 () = changed => {}
                 () = tokio::time::sleep(pause) => {}
                 Some(ended) = tasks.join_next() => note_end(ended)?,
-                _ = stop.changed() => {}
+                () = told_to(stop, Stop::Drain) => {}
             }
         }
     }
@@ -223,10 +225,10 @@ impl Pieces {
                 continue;
             };
             let reservation = reserved.swap_remove(at);
-            let id = job.job;
-            self.running.begin(job.lease(), job.key.clone(), Instant::now() + self.config.lease_ttl.0);
+            let lease = job.lease();
+            self.running.begin(lease, job.key.clone(), Instant::now() + self.config.lease_ttl.0);
             let task = tasks.spawn(worker::work(Arc::clone(self), job, reservation));
-            self.running.set_task(id, task);
+            self.running.set_task(lease, task);
         }
         Ok(started)
     }
@@ -254,9 +256,9 @@ impl Pieces {
         matches!(drain, Drain::Jobs { .. }) && lock(&self.awaited).is_empty()
     }
 
-    /// Lets running steps finish within the grace period, then stops them and gives their leases back free
-    /// of charge. After a failure nothing is waited for, and what cannot be given back is free at the next
-    /// start.
+    /// Lets running steps finish within the grace period of a stop, then ends them and gives their leases back
+    /// free of charge. Told to stop at once, after a failure, or when what the run was for is done, nothing is
+    /// waited for. What cannot be given back is free at the next start.
     async fn wind_down(
         &self,
         tasks: &mut Tasks,
@@ -264,7 +266,7 @@ impl Pieces {
         mut result: Result<Finish, RunError>,
     ) -> Result<Finish, RunError> {
         self.winding_down.store(true, Ordering::SeqCst);
-        if result.is_ok() {
+        if matches!(result, Ok(Finish::Stopped)) {
             let all_ended = async {
                 while let Some(ended) = tasks.join_next().await {
                     note_end(ended)?;
@@ -274,18 +276,23 @@ impl Pieces {
             tokio::select! {
                 ended = all_ended => result = result.and_then(|finish| ended.map(|()| finish)),
                 () = tokio::time::sleep(self.config.grace.0) => {}
-                () = told_to(stop, Stop::Now) => return result,
+                () = told_to(stop, Stop::Now) => {}
             }
         }
         let entries = self.running.stop_all();
-        while tasks.join_next().await.is_some() {}
-        for entry in entries {
-            // Lost or given back: either way it is not ours any more.
-            if let Err(error) = self.queue.snooze(entry.lease, entry.key, None).await {
-                return result.and(Err(error.into()));
+        tasks.abort_all();
+        let give_back = async {
+            while tasks.join_next().await.is_some() {}
+            for entry in entries {
+                // Lost or given back: either way it is not ours any more.
+                let _ = self.queue.snooze(entry.lease, entry.key, None).await?;
             }
+            Ok::<(), RunError>(())
+        };
+        match tokio::time::timeout(GIVE_BACK, give_back).await {
+            Ok(given_back) => result.and_then(|finish| given_back.map(|()| finish)),
+            Err(_) => result,
         }
-        result
     }
 }
 

@@ -24,13 +24,13 @@ pub(crate) async fn beat(pieces: Arc<Pieces>) -> StoreError {
 
 async fn once(pieces: &Pieces) -> Result<(), StoreError> {
     let (extend, hung) = pieces.running.due(pieces.config.lease_ttl.0, pieces.sources.clock.now());
-    for job in hung {
-        tracing::warn!(%job, "the step is past its deadline and was stopped; its lease expires");
-        pieces.running.abort(job);
+    for lease in hung {
+        tracing::warn!(job = %lease.job, "the step is past its deadline and was stopped; its lease expires");
+        pieces.running.abort(lease);
     }
     for lease in pieces.queue.heartbeat(extend).await? {
         tracing::warn!(job = %lease.job, "the lease was lost; its step was stopped");
-        pieces.running.abort(lease.job);
+        pieces.running.abort(lease);
     }
     Ok(())
 }

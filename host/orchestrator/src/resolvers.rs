@@ -12,7 +12,7 @@ use gleaner_model::key::{HostKey, Key, ResolverName};
 use gleaner_model::next::Takes;
 use gleaner_runtime::{Catalogue, Plugin, Sandbox};
 
-use crate::config::{InjectConfig, ResolverConfig};
+use crate::config::{Carrier, Grants, InjectConfig, ResolverConfig};
 
 /// A plugin that was found and is not used.
 #[derive(Debug, Clone)]
@@ -41,7 +41,7 @@ pub struct Resolvers {
 }
 
 impl Resolvers {
-    /// Puts plugins and configuration together. Plugins under `bundled` may reach the hosts they ask for,
+    /// Puts plugins and configuration together. Plugins in `bundled`, a canonical path, may reach the hosts they ask for,
     /// others only those granted. `secret` looks a secret up by name.
     pub fn assemble(
         catalogue: Catalogue,
@@ -61,7 +61,8 @@ impl Resolvers {
                 continue;
             }
             let path = plugin.info.path.clone();
-            let trusted = bundled.is_some_and(|dir| path.starts_with(dir));
+            let trusted = bundled.is_some()
+                && path.parent().and_then(|dir| dir.canonicalize().ok()).as_deref() == bundled;
             match install(plugin, config, trusted, contact, secret) {
                 Ok(installed) => drop(resolvers.installed.insert(name, installed)),
                 Err(problem) => resolvers.refused.push(Refused { path, problem }),
@@ -111,7 +112,8 @@ fn install(
             info.sha256, info.name
         ));
     }
-    let granted = config.grants.as_ref().map(|grants| grants.hosts.clone());
+    let spelt = |grants: &Grants| grants.hosts.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let granted = config.grants.as_ref().map(spelt);
     let own_base = config.base_url.as_ref().and_then(HostKey::of).map(|host| host.to_string());
     let mut hosts = match granted {
         Some(granted) => granted,
@@ -162,10 +164,9 @@ fn injection(config: &InjectConfig, secret: &dyn Fn(&str) -> Option<String>) -> 
             config.secret
         )
     })?;
-    Ok(Injection {
-        host: config.host.clone(),
-        header: config.header.clone(),
-        query: config.query.clone(),
-        secret: value,
-    })
+    let (header, query) = match config.carrier.clone() {
+        Carrier::Header(name) => (Some(name), None),
+        Carrier::Query(name) => (None, Some(name)),
+    };
+    Ok(Injection { host: config.host.to_string(), header, query, secret: value })
 }

@@ -7,7 +7,6 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use gleaner_model::clock::UnixMillis;
-use gleaner_model::job::JobId;
 use gleaner_model::key::Key;
 use gleaner_store::Lease;
 use tokio::task::AbortHandle;
@@ -24,45 +23,45 @@ pub(crate) struct Entry {
 
 /// All of them.
 #[derive(Debug, Default)]
-pub(crate) struct Running(Mutex<HashMap<JobId, Entry>>);
+pub(crate) struct Running(Mutex<HashMap<Lease, Entry>>);
 
 impl Running {
     /// A step of a leased job begins; it has until `deadline`.
     pub(crate) fn begin(&self, lease: Lease, key: Key, deadline: Instant) {
         let mut entries = self.lock();
-        let abort = entries.get_mut(&lease.job).and_then(|entry| entry.abort.take());
-        entries.insert(lease.job, Entry { lease, key, deadline, abort });
+        let abort = entries.get_mut(&lease).and_then(|entry| entry.abort.take());
+        entries.insert(lease, Entry { lease, key, deadline, abort });
     }
 
     /// The task that carries the job's steps out, so that it can be stopped.
-    pub(crate) fn set_task(&self, job: JobId, task: AbortHandle) {
-        if let Some(entry) = self.lock().get_mut(&job) {
+    pub(crate) fn set_task(&self, lease: Lease, task: AbortHandle) {
+        if let Some(entry) = self.lock().get_mut(&lease) {
             entry.abort = Some(task);
         }
     }
 
     /// The job's lease was given back.
-    pub(crate) fn end(&self, job: JobId) {
-        self.lock().remove(&job);
+    pub(crate) fn end(&self, lease: Lease) {
+        self.lock().remove(&lease);
     }
 
     /// Stops the job's task; its lease is not given back.
-    pub(crate) fn abort(&self, job: JobId) {
-        if let Some(task) = self.lock().remove(&job).and_then(|entry| entry.abort) {
+    pub(crate) fn abort(&self, lease: Lease) {
+        if let Some(task) = self.lock().remove(&lease).and_then(|entry| entry.abort) {
             task.abort();
         }
     }
 
     /// The leases to extend, each up to `ttl` from now or its step's deadline; and the jobs whose step has
     /// outlived its deadline.
-    pub(crate) fn due(&self, ttl: Duration, now: UnixMillis) -> (Vec<(Lease, UnixMillis)>, Vec<JobId>) {
+    pub(crate) fn due(&self, ttl: Duration, now: UnixMillis) -> (Vec<(Lease, UnixMillis)>, Vec<Lease>) {
         let (mut extend, mut hung) = (Vec::new(), Vec::new());
-        for (job, entry) in self.lock().iter() {
+        for (lease, entry) in self.lock().iter() {
             let left = entry.deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                hung.push(*job);
+                hung.push(*lease);
             } else {
-                extend.push((entry.lease, now.after(left.min(ttl))));
+                extend.push((*lease, now.after(left.min(ttl))));
             }
         }
         (extend, hung)
@@ -77,7 +76,7 @@ impl Running {
         entries
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<JobId, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Lease, Entry>> {
         crate::pieces::lock(&self.0)
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use gleaner_limits::Permit;
 use gleaner_model::artifact::Artifact;
-use gleaner_model::job::{JobId, JobResult};
+use gleaner_model::job::JobResult;
 use gleaner_model::manifest::ManifestRecord;
 use gleaner_model::next::Next;
 use gleaner_model::plan::{Fate, Plan, Step};
@@ -54,7 +54,7 @@ pub(crate) async fn work(
     leased: Leased,
     reservation: Reservation,
 ) -> Result<(), RunError> {
-    let _end = EndOfWork { pieces: &pieces, job: leased.job };
+    let _end = EndOfWork { pieces: &pieces, lease: leased.lease() };
     steps(&pieces, leased, reservation).await
 }
 
@@ -62,12 +62,12 @@ pub(crate) async fn work(
 /// its lease alive.
 struct EndOfWork<'a> {
     pieces: &'a Pieces,
-    job: JobId,
+    lease: Lease,
 }
 
 impl Drop for EndOfWork<'_> {
     fn drop(&mut self) {
-        self.pieces.running.end(self.job);
+        self.pieces.running.end(self.lease);
     }
 }
 
@@ -94,9 +94,8 @@ async fn steps(pieces: &Pieces, leased: Leased, reservation: Reservation) -> Res
         match run(pieces, lease, &artifact, &plan, &step, reservation).await {
             Done::Blocked { retry_after } => {
                 pieces.save_cooldowns().await?;
-                // Under a key that is blocked itself the job waits without being looked at; a block from
-                // elsewhere (a redirect's host) must be waited for by the clock.
-                let until = pieces.has_room(&key).then(|| pieces.sources.clock.now().after(retry_after));
+                // By the clock, whichever key it was: only the others of a blocked key wait without being looked at.
+                let until = Some(pieces.sources.clock.now().after(retry_after));
                 return Ok(pieces.queue.snooze(lease, key, until).await.map(drop)?);
             }
             Done::NoDisk { detail } => {
@@ -149,8 +148,12 @@ async fn settle(
         Next::Step(step) => {
             let key = plan.key(&step);
             let reservation = if pieces.has_backlog(&key) { None } else { pieces.reserve(&key) };
-            let after =
-                if reservation.is_some() { AfterRecord::Keep { key } } else { AfterRecord::Queue { key } };
+            let until = pieces.sources.clock.now().after(pieces.config.lease_ttl.0);
+            let after = if reservation.is_some() {
+                AfterRecord::Keep { key, until }
+            } else {
+                AfterRecord::Queue { key }
+            };
             let held = tell(pieces.queue.record(lease, plan.clone(), records, after).await?);
             Ok(reservation.filter(|_| held).map(|reservation| (plan, reservation)))
         }
@@ -180,13 +183,16 @@ async fn run(
             let report =
                 pieces.sources.call(installed, &lease.job.to_string(), artifact, &plan, attempt, host).await;
             drop(permit);
-            if let (Err(_), Some(retry_after)) = (&report.outcome, report.rate_limited) {
+            if let (Err(failure), Some(retry_after)) = (&report.outcome, report.rate_limited)
+                && failure.class != FailureClass::PluginFault
+            {
                 return Done::Blocked { retry_after };
             }
             if let Err(Failure { class: FailureClass::Throttled { retry_after }, .. }) = &report.outcome {
                 let retry_after = pieces.sources.limiter.throttled(&key, Some(*retry_after));
                 return Done::Blocked { retry_after };
             }
+            pieces.sources.limiter.answered(&key);
             let record = pieces.record_of_call(artifact, &installed.plugin.info, &report, attempt);
             let outcome = report.outcome.map(|resolution| {
                 plan.note(step, Fate::Answered, pieces.sources.clock.now());
@@ -285,8 +291,9 @@ impl Pieces {
     /// Writes down the pauses that upstreams imposed, so that a restart keeps them.
     async fn save_cooldowns(&self) -> Result<(), RunError> {
         for (key, until) in self.sources.limiter.cooldowns() {
+            // What is left is computed anew each time, so that the same pause may differ by its rounding.
             let before = lock(&self.saved_cooldowns).insert(key.clone(), until);
-            if before != Some(until) {
+            if before.is_none_or(|before| (before.0 - until.0).abs() > 1000) {
                 self.library.save_cooldown(key.clone(), until).await?;
                 self.tell(&Event::Cooldown { key, until });
             }

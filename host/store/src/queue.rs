@@ -99,6 +99,8 @@ pub enum AfterRecord {
     Keep {
         /// What the next step is limited by.
         key: Key,
+        /// When the lease expires now.
+        until: UnixMillis,
     },
     /// Waits for its turn.
     Queue {

@@ -25,6 +25,9 @@ const CONFIG: &str = r#"
 default-host = { concurrency = 4, rate = "1000/s", burst = 5 }
 [limits.hosts]
 "arxiv.org" = { shared = ["export.arxiv.org"], concurrency = 1, burst = 1, rate = "40/s" }
+"api.crossref.org" = { concurrency = 3, rate = "1000/s" }
+"www.ebi.ac.uk" = { rate = "1000/s" }
+"doi.org" = { shared = ["dx.doi.org"], concurrency = 2, rate = "1000/s" }
 "slow.example.org" = { burst = 10, rate = "20/s" }
 [orchestrator]
 backoff = "10ms"

@@ -284,6 +284,27 @@ fn failed_tries_and_redirects_count_as_requests() {
     }
 }
 
+/// Its requests arrive under another host's jobs; whoever cannot wait for it goes back to the queue, free of charge.
+#[test]
+fn a_host_behind_redirects_has_its_cap_too() {
+    const CDN: &str = "cdn.example.org";
+    for max_wait in ["5s", "1ms"] {
+        let mut world = World::new();
+        for n in 0..12 {
+            world.set(&url(n, "press.example.org"), Reply::redirect(302, &url(n, CDN)));
+            world.set(&url(n, CDN), Reply::pdf(4096).delayed(Duration::from_millis(5)));
+        }
+        let mut bench = holdings::bench(world);
+        bench.configure(&format!("egress.max-wait = \"{max_wait}\"\nlimits.hosts.\"{CDN}\".concurrency = 1"));
+        enqueue(&bench, (0..12).map(|n| url(n, "press.example.org")));
+        expect_done(drain(&bench, &[]), 12);
+        let seen = bench.sim().seen(CDN);
+        assert_eq!((seen.requests.len(), seen.most_in_flight), (12, 1), "max-wait {max_wait}");
+        let failed = holdings::manifest(&bench).iter().filter(|record| record["reason"] != "ok").count();
+        assert_eq!(failed, 0, "to wait is no failure: max-wait {max_wait}");
+    }
+}
+
 /// arXiv's terms: one connection and one request in a time, over all of its hosts together.
 #[test]
 fn hosts_that_share_a_limit_are_one() {

@@ -190,6 +190,37 @@ fn a_host_that_asks_for_a_pause_gets_it_and_no_job_is_charged() {
     }
 }
 
+/// Without a word of how long, it is a minute at first.
+#[test]
+fn a_host_that_asks_for_a_pause_without_saying_how_long_gets_one() {
+    let bench = throttled(Reply::error(429));
+    assert_eq!(get(&bench, &["10.1000/a", "10.1000/b", "--max-wait", "1s"], 0)["queued"], 2);
+    assert_eq!(bench.sim().seen("press.example.org").requests.len(), 1);
+    assert!(manifest(&bench).iter().all(|record| record["reason"] == "ok"));
+}
+
+/// The pause is the CDN's; its jobs wait under the press that leads there.
+#[test]
+fn a_host_behind_a_redirect_that_asks_for_a_pause_gets_it() {
+    const CDN: &str = "cdn.example.org";
+    let mut world = World::new();
+    let urls: Vec<String> = (0..4).map(|n| press(&n.to_string())).collect();
+    for (n, url) in urls.iter().enumerate() {
+        let place = format!("https://{CDN}/{n}");
+        world.set(url, Reply::redirect(302, &place));
+        world.set(&place, Reply::pdf(9000));
+    }
+    world.set_host(CDN, Behaviour::of_host().first(1, Reply::too_many(RetryAfter::Seconds(1))));
+    let mut bench = holdings::bench(world);
+    bench.configure("limits.hosts.\"cdn.example.org\".concurrency = 1");
+    let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+    assert_eq!(get(&bench, &urls, 0)["done"], 4);
+    let requests = bench.sim().seen(CDN).requests;
+    assert_eq!(requests.len(), 5);
+    assert!(requests[1].at - requests[0].at >= Duration::from_millis(990), "{requests:?}");
+    assert!(manifest(&bench).iter().all(|record| record["attempt"] == 1 && record["reason"] == "ok"));
+}
+
 #[test]
 fn a_pause_outlives_the_process_and_is_reported() {
     let bench = throttled(Reply::too_many(RetryAfter::Seconds(600)));

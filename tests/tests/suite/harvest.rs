@@ -245,6 +245,34 @@ fn the_manifest_tells_where_a_file_came_from() {
     assert_eq!(plugin["version"], fetch["resolver_version"]);
 }
 
+/// A chain that ends badly is told as one that ends well: who refused, and by which way it came there.
+#[test]
+fn the_manifest_tells_the_whole_way_to_a_refusal() {
+    let step = |n: usize| format!("https://host{n}.example.org/x");
+    let mut world = World::new();
+    for n in 0..3 {
+        world.set(&step(n), Reply::redirect(302, &step(n + 1)));
+    }
+    let ways = [
+        ("not_found", Reply::error(404)),
+        ("private_address", Reply::redirect(302, "http://10.0.0.1/x")),
+        ("redirect_loop", Reply::redirect(302, &step(1))),
+        ("length_mismatch", Reply::pdf(30_000).cut_after(2000)),
+    ];
+    let mut bench = holdings::bench(world);
+    bench.configure("orchestrator.max-attempts = 1");
+    for (reason, last) in ways {
+        bench.sim().set(&step(3), last);
+        let url = format!("{}?{reason}", step(0));
+        get(&bench, &[&url], 1);
+        let job = job(&bench, &url);
+        assert_eq!(end(&job), ("error", reason));
+        let fetch = &job["attempts_made"][1];
+        assert_eq!(fetch["url_chain"], json!([url, step(1), step(2), step(3)]), "{reason}");
+        assert_eq!(fetch["host"], "host3.example.org", "{reason}");
+    }
+}
+
 #[test]
 fn names_are_readable_unique_and_stay_in_their_directory() {
     let mut world = World::new();

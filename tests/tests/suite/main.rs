@@ -23,6 +23,7 @@ mod reading_list;
 mod recorded;
 mod resolvers;
 mod same_work;
+mod secrets;
 mod simweb_apis;
 mod simweb_pdf;
 mod simweb_program;

@@ -22,8 +22,9 @@ use crate::context::Context;
 use crate::exit::{Exit, Failed};
 use crate::input::{Notation, Works};
 
-/// Jobs a transaction.
+/// Jobs a transaction, and bytes of their input: whichever comes first.
 const BATCH: usize = 2000;
+const BATCH_BYTES: usize = 4 << 20;
 
 /// What became of an input.
 #[derive(Debug, Default, Serialize)]
@@ -57,18 +58,35 @@ pub(crate) struct Enqueuer<'a> {
     resolver: Option<ResolverName>,
     recheck_after: Duration,
     batch: Vec<NewJob>,
+    batch_bytes: usize,
+    keep_jobs: bool,
     added: Added,
 }
 
 impl<'a> Enqueuer<'a> {
     pub(crate) fn new(context: &Context, library: &'a Library, planner: Planner) -> Self {
         let recheck_after = context.loaded.config.orchestrator.recheck_after.0;
-        Self { library, planner, resolver: None, recheck_after, batch: Vec::new(), added: Added::default() }
+        Self {
+            library,
+            planner,
+            resolver: None,
+            recheck_after,
+            batch: Vec::new(),
+            batch_bytes: 0,
+            keep_jobs: false,
+            added: Added::default(),
+        }
     }
 
     /// Only this resolver is to be asked for them.
     pub(crate) fn hint(mut self, resolver: Option<ResolverName>) -> Self {
         self.resolver = resolver;
+        self
+    }
+
+    /// The jobs are wanted afterwards. Ten million numbers are not free.
+    pub(crate) fn keep_jobs(mut self) -> Self {
+        self.keep_jobs = true;
         self
     }
 
@@ -104,11 +122,13 @@ impl<'a> Enqueuer<'a> {
         } else {
             Box::new(BufReader::with_capacity(1 << 16, File::open(path).map_err(unreadable)?))
         };
-        for work in Works::new(reader, notation) {
+        let mut works = Works::new(reader, notation);
+        while let Some(work) = works.next() {
             match work.map_err(unreadable)? {
                 Ok(artifact) => self.add(artifact).await?,
                 Err(bad) => self.complain(&format!("{name}: {bad}")),
             }
+            self.batch_bytes += works.line_bytes();
         }
         Ok(())
     }
@@ -124,7 +144,7 @@ impl<'a> Enqueuer<'a> {
         }
         let key = first_key(&self.planner, &artifact);
         self.batch.push(NewJob { artifact, key, priority: Priority::default(), not_before: None });
-        if self.batch.len() >= BATCH {
+        if self.batch.len() >= BATCH || self.batch_bytes >= BATCH_BYTES {
             self.flush().await?;
         }
         Ok(())
@@ -132,23 +152,20 @@ impl<'a> Enqueuer<'a> {
 
     async fn flush(&mut self) -> Result<(), Failed> {
         let batch = std::mem::take(&mut self.batch);
+        self.batch_bytes = 0;
         let names: Vec<_> = batch.iter().map(|job| job.artifact.id.clone()).collect();
         let results = self.library.enqueue(batch, self.recheck_after).await?;
         for (name, result) in names.into_iter().zip(results) {
             let added = &mut self.added;
+            if let (true, Enqueued::New(job) | Enqueued::Known(job) | Enqueued::Requeued(job)) =
+                (self.keep_jobs, &result)
+            {
+                added.jobs.push(*job);
+            }
             match result {
-                Enqueued::New(job) => {
-                    added.new += 1;
-                    added.jobs.push(job);
-                }
-                Enqueued::Known(job) => {
-                    added.known += 1;
-                    added.jobs.push(job);
-                }
-                Enqueued::Requeued(job) => {
-                    added.requeued += 1;
-                    added.jobs.push(job);
-                }
+                Enqueued::New(_) => added.new += 1,
+                Enqueued::Known(_) => added.known += 1,
+                Enqueued::Requeued(_) => added.requeued += 1,
                 Enqueued::Conflict { jobs } => {
                     added.conflicts += 1;
                     let jobs: Vec<_> = jobs.iter().map(|(id, name)| format!("job {id} ({name})")).collect();

@@ -70,6 +70,7 @@ async fn stats(context: &Context) -> Result<Exit, Failed> {
 }
 
 async fn retry_failed(context: &Context, args: RetryFailed) -> Result<Exit, Failed> {
+    drop(context.existing_library()?);
     let library = context.library()?;
     let RetryFailed { reason, resolver, host, state, older_than, dry_run } = args;
     let states = state.into_iter().collect();

@@ -79,6 +79,11 @@ pub(crate) async fn work(
     library.begin_run(identity.clone()).await?;
     let is_serving = matches!(task, Task::Serve);
     let (drain, total, scope) = lower(&library, task).await?;
+    // The totals are of the whole library, but an error of last year is not this run's failure.
+    let failed_before = match &scope {
+        Scope::Library => library.stats().await?.error,
+        _ => 0,
+    };
     let progress = Arc::new(Progress::new(total, context.quiet));
     let observer = Arc::clone(&progress) as Arc<dyn gleaner_telemetry::Observer>;
     let pieces = context.pieces(library.clone(), sources, identity, observer).await?;
@@ -99,7 +104,7 @@ pub(crate) async fn work(
     Ok(match report.finish {
         Finish::Stopped if interrupted.load(Ordering::SeqCst) => Exit::Interrupted,
         Finish::Stopped => Exit::Well,
-        _ if totals(&summary, 0.0).error > 0 => Exit::SomeFailed,
+        _ if totals(&summary, 0.0).error > failed_before => Exit::SomeFailed,
         _ => Exit::Well,
     })
 }

@@ -73,8 +73,10 @@ fn add(layers: &mut Layers, text: &str, origin: &str) -> Result<(), ConfigError>
 
 /// Beside the library, then in the user's configuration directory (XDG base directories).
 fn candidates(library: Option<&Path>, layers: &mut Layers) -> Vec<PathBuf> {
-    let library =
-        library.map(Path::to_owned).or_else(|| layers.text(&["library", "path"]).map(PathBuf::from));
+    // A file beside the library cannot say where the library is, but a variable can.
+    let variable = std::env::var_os("GLEANER_LIBRARY__PATH").map(PathBuf::from);
+    let default = || layers.text(&["library", "path"]).map(PathBuf::from);
+    let library = library.map(Path::to_owned).or(variable).or_else(default);
     let beside = library.map(|path| path.parent().unwrap_or(Path::new("")).join("gleaner.toml"));
     let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".config"));
     let user = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).or(home);

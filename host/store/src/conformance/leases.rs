@@ -117,8 +117,12 @@ pub(super) async fn a_record_clears_the_charge(f: Fixture) {
     let leased = f.lease_one().await;
     assert_eq!(leased.attempts, 2);
     let plan = plan_of("r", f.clock.now());
-    let keep = AfterRecord::Keep { key: resolver("next") };
+    f.clock.advance(TTL / 2);
+    let keep = AfterRecord::Keep { key: resolver("next"), until: f.clock.now().after(TTL) };
     assert_eq!(f.record(leased.lease(), &plan, keep).await, Fenced::Held(()));
+    // The step that goes on has its own time, not what the step before it left.
+    f.clock.advance(TTL / 2);
+    assert_eq!(f.queue.expire(MAX_ATTEMPTS).await.unwrap().requeued, 0);
     // The step that goes on is charged: it expires with one attempt, under its own key.
     f.clock.advance(TTL);
     f.queue.expire(MAX_ATTEMPTS).await.unwrap();

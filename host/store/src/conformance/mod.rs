@@ -91,7 +91,7 @@ impl Fixture {
         let (now, plan, key) = (self.clock.now(), plan_of("stale", self.clock.now()), Key::Plan);
         let queue = &self.queue;
         for next in [
-            AfterRecord::Keep { key: resolver("stale") },
+            AfterRecord::Keep { key: resolver("stale"), until: now.after(DAY) },
             AfterRecord::Queue { key: resolver("stale") },
             AfterRecord::Wait { key: resolver("stale"), until: now.after(DAY) },
         ] {

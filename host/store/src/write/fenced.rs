@@ -39,7 +39,7 @@ pub(crate) fn record(
     now: UnixMillis,
 ) -> Result<Fenced, Trouble> {
     let (key, until) = match next {
-        AfterRecord::Keep { key } => return keep(connection, lease, plan, records, &key),
+        AfterRecord::Keep { key, until } => return keep(connection, lease, plan, records, &key, until),
         AfterRecord::Queue { key } => (key, None),
         AfterRecord::Wait { key, until } => (key, Some(until)),
     };
@@ -55,9 +55,10 @@ fn keep(
     plan: &Plan,
     records: &[ManifestRecord],
     key: &Key,
+    until: UnixMillis,
 ) -> Result<Fenced, Trouble> {
     let mut update = connection.prepare_cached(sql::LEASE_KEEP)?;
-    let values = (lease.job.0, lease.token.0, key.to_string(), plan.to_json(), records.len() as i64);
+    let values = (lease.job.0, lease.token.0, key.to_string(), plan.to_json(), records.len() as i64, until.0);
     let Some(step) = update.query_row(values, |row| row.get(0)).optional()? else { return Ok(Fenced::Lost) };
     write_manifest(connection, lease, step, records)?;
     Ok(Fenced::Held(()))

@@ -61,7 +61,7 @@ async fn work_until_killed(dir: &Path) {
         let jobs = (0..BATCH).map(|n| job(&format!("10.1000/{batch}.{n}"))).collect();
         library.enqueue(jobs, TTL).await.unwrap();
         for leased in library.lease(vec![(Key::Plan, 40)], TTL).await.unwrap() {
-            let keep = AfterRecord::Keep { key: host.clone() };
+            let keep = AfterRecord::Keep { key: host.clone(), until: NOON.after(TTL) };
             let kept = library.record(leased.lease(), Plan::default(), vec![], keep).await.unwrap();
             let (result, file) = done('a');
             let acked = library.ack(leased.lease(), Plan::default(), vec![], result, file).await.unwrap();

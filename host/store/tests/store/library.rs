@@ -28,7 +28,8 @@ async fn harvested(scratch: &Scratch) -> Library {
     library.enqueue(jobs, TTL).await.unwrap();
     let leased = library.lease(vec![(Key::Plan, 4)], TTL).await.unwrap();
     let answered = record("first", &leased[0].artifact, "asked", AttemptOutcome::Answered);
-    let keep = AfterRecord::Keep { key: Key::Host(HostKey::from_normalised("a.example")) };
+    let (key, until) = (Key::Host(HostKey::from_normalised("a.example")), NOON.after(TTL));
+    let keep = AfterRecord::Keep { key, until };
     let kept = library.record(leased[0].lease(), Plan::default(), vec![answered], keep).await;
     assert_eq!(kept.unwrap(), Fenced::Held(()));
     let accepted = record("first", &leased[0].artifact, "asked", AttemptOutcome::Accepted);

@@ -156,16 +156,14 @@ impl Pair {
         let tries = self.jobs.get(&lease.job).map_or(0, |job| job.tries) + 1;
         let plan = Plan { tries, ..Plan::default() };
         let answer = match next {
-            0 => self.library.record(lease, plan, vec![], AfterRecord::Keep { key: key() }).await,
+            0 => self.library.record(lease, plan, vec![], AfterRecord::Keep { key: key(), until }).await,
             1 => self.library.record(lease, plan, vec![], AfterRecord::Queue { key: key() }).await,
             _ => self.library.fail_and_retry(lease, plan, vec![], key(), until).await,
         };
         let waits = if next == 1 { Place::Ready } else { self.place(until) };
         let expected = self.held(lease).map(|job| {
             (job.key, job.tries, job.attempts) = (key(), tries, u32::from(next == 0));
-            if next != 0 {
-                job.place = waits;
-            }
+            job.place = if next == 0 { Place::Leased(lease.token, until) } else { waits };
         });
         assert_eq!(answer.unwrap(), expected.map_or(Fenced::Lost, Fenced::Held));
     }
