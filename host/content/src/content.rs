@@ -105,7 +105,13 @@ impl Content {
         // The cap of size is kept here, not by egress, so that an answer over it is still described.
         let mut request = Request::get(url.clone(), u64::MAX);
         request.headers.insert(header::ACCEPT, ACCEPT);
-        let response = egress.send(request, scope).await.map_err(|error| error.failure())?;
+        let response = egress.send(request, scope).await.map_err(|error| {
+            let asked = scope.asked();
+            if !asked.is_empty() {
+                facts.chain = asked;
+            }
+            error.failure()
+        })?;
         let text = |name| response.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         facts.etag = text(header::ETAG);
         facts.last_modified = text(header::LAST_MODIFIED);

@@ -143,6 +143,7 @@ impl Egress {
         loop {
             let host = self.check(&hop.url, asked.last().map(|(_, url)| url), scope)?;
             asked.push((hop.method.clone(), hop.url.clone()));
+            scope.note_asked(&hop.url);
             let since = Instant::now();
             scope.count_request()?;
             let permit = self.permit(&host, scope, end).await?;
@@ -204,7 +205,7 @@ impl Egress {
         match limiter.try_acquire(&key, self.0.config.max_wait.0.min(left)).await {
             // To give up here would ask for the earlier hops again, and never get further. A pause that the host
             // imposed ends the request all the same.
-            Err(blocked) if !blocked.cooldown && scope.requests() > 0 => {
+            Err(blocked) if !blocked.cooldown && scope.requests() > 1 => {
                 let left = end.saturating_duration_since(Instant::now());
                 limiter.try_acquire(&key, left).await.map_err(EgressError::Blocked)
             }

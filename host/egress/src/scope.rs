@@ -69,6 +69,7 @@ struct Inner {
     reserved: Mutex<Option<Permit>>,
     requests: AtomicU32,
     bytes: AtomicU64,
+    asked: Mutex<Vec<Url>>,
 }
 
 impl Scope {
@@ -84,7 +85,8 @@ impl Scope {
 
     fn new(plugin: Option<Arc<PluginPolicy>>, deadline: Instant) -> Self {
         let (requests, bytes) = (AtomicU32::new(0), AtomicU64::new(0));
-        Self(Arc::new(Inner { plugin, deadline, reserved: Mutex::new(None), requests, bytes }))
+        let (reserved, asked) = (Mutex::new(None), Mutex::default());
+        Self(Arc::new(Inner { plugin, deadline, reserved, requests, bytes, asked }))
     }
 
     /// Gives a permit along: the first request under its key uses it instead of waiting for one. It replaces,
@@ -96,6 +98,16 @@ impl Scope {
     /// Requests so far, redirects included.
     pub fn requests(&self) -> u32 {
         self.0.requests.load(Ordering::Relaxed)
+    }
+
+    /// Every URL that was asked under this scope, in order and without injected secrets: the way to an answer, or
+    /// to an error.
+    pub fn asked(&self) -> Vec<Url> {
+        self.0.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn note_asked(&self, url: &Url) {
+        self.0.asked.lock().unwrap_or_else(PoisonError::into_inner).push(url.clone());
     }
 
     /// Bytes of bodies so far, decompressed.

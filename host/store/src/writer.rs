@@ -165,15 +165,15 @@ impl Work {
         let (mut ran, mut next, mut goes_on) = (Vec::new(), Some(first), true);
         while let Some(mut command) = next.take() {
             match self.undoable(command.as_mut()) {
-                Ok(()) => ran.push(command),
-                Err(error) => {
-                    command.answer(Err(error.clone()));
-                    // Some failures, a full disk among them, make the database undo the whole transaction.
-                    if self.connection.is_autocommit() {
-                        answer_all(ran, &Err(error));
-                        return true;
-                    }
+                Ok(()) => ran.push((command, Ok(()))),
+                // Some failures, a full disk among them, make the database undo the whole transaction.
+                Err(error) if self.connection.is_autocommit() => {
+                    ran.push((command, Err(error.clone())));
+                    answer_all(ran, &Err(error));
+                    return true;
                 }
+                // Answered with the others: who was told must find no transaction open.
+                Err(error) => ran.push((command, Err(error))),
             }
             if ran.len() < GROUP && begun.elapsed() < GROUP_TIME {
                 match self.inbox.try_recv() {
@@ -214,9 +214,9 @@ impl Work {
     }
 }
 
-fn answer_all(ran: Vec<Box<dyn Command>>, committed: &Result<(), StoreError>) {
-    for command in ran {
-        command.answer(committed.clone());
+fn answer_all(ran: Vec<(Box<dyn Command>, Result<(), StoreError>)>, committed: &Result<(), StoreError>) {
+    for (command, result) in ran {
+        command.answer(result.and_then(|()| committed.clone()));
     }
 }
 

@@ -256,7 +256,8 @@ fn quiet_leaves_only_errors_and_broken_lines() {
 #[test]
 fn a_table_is_for_people_and_names_files_and_reasons() {
     let bench = bench_with_every_state();
-    let output = bench.run(&["queue", "run", "--drain"]).expect_code(1);
+    // The totals are of the library; the error is not of this run.
+    let output = bench.run(&["queue", "run", "--drain"]).expect_code(0);
     for part in ["html_instead_of_pdf", "unpaywall", "1 done, 2 skipped, 1 error, 0 queued", "library/files"]
     {
         assert!(output.stdout.contains(part), "{part:?} is missing in\n{}", output.stdout);

@@ -74,16 +74,17 @@ pub(crate) async fn work(
 ) -> Result<Exit, Failed> {
     let started = Instant::now();
     let identity = context.identity();
+    // The totals are of the whole library, but an error of last year is not this run's failure. Taking the lock may
+    // end jobs as poison, which is.
+    let failed_before = match &task {
+        Task::Jobs { .. } => 0,
+        Task::Serve | Task::Drain { .. } => library.stats().await?.error,
+    };
     let max_attempts = context.loaded.config.orchestrator.max_attempts.get();
     let (lock, _) = library.take_run_lock(max_attempts).await?;
     library.begin_run(identity.clone()).await?;
     let is_serving = matches!(task, Task::Serve);
     let (drain, total, scope) = lower(&library, task).await?;
-    // The totals are of the whole library, but an error of last year is not this run's failure.
-    let failed_before = match &scope {
-        Scope::Library => library.stats().await?.error,
-        _ => 0,
-    };
     let progress = Arc::new(Progress::new(total, context.quiet));
     let observer = Arc::clone(&progress) as Arc<dyn gleaner_telemetry::Observer>;
     let pieces = context.pieces(library.clone(), sources, identity, observer).await?;
