@@ -4,7 +4,7 @@
 
 macro_rules! statements {
     ($($name:ident = $file:literal),+ $(,)?) => {
-        $(pub(crate) const $name: &str = include_str!(concat!("sql/", $file, ".sql"));)+
+        $(pub(crate) const $name: &str = include_str!(concat!("sql/", $file));)+
 
         /// Name of the file and text, of each.
         #[cfg(test)]
@@ -13,51 +13,51 @@ macro_rules! statements {
 }
 
 statements! {
-    ATTEMPT_INSERT = "attempt_insert",
-    ATTEMPTS_AFTER = "attempts_after",
-    ATTEMPTS_OF_JOB = "attempts_of_job",
-    BACKLOG_READY = "backlog_ready",
-    BACKLOG_WAITING = "backlog_waiting",
-    COOLDOWN_SAVE = "cooldown_save",
-    COOLDOWNS = "cooldowns",
-    DELAYED_INSERT = "delayed_insert",
-    DELAYED_TAKE_DUE = "delayed_take_due",
-    FILE_INSERT = "file_insert",
-    FILE_KNOWN = "file_known",
-    FILE_OF_JOB = "file_of_job",
-    FILES_AFTER = "files_after",
-    FINISHED_DELETE = "finished_delete",
-    FINISHED_INSERT = "finished_insert",
-    FINISHED_PICK = "finished_pick",
-    FINISHED_TAKE_SKIPPED = "finished_take_skipped",
-    HOLDING_INSERT = "holding_insert",
-    IDENTIFIER_INSERT = "identifier_insert",
-    JOB_ARTIFACT = "job_artifact",
-    JOB_ARTIFACT_UPDATE = "job_artifact_update",
-    JOB_BY_ARTIFACT_ID = "job_by_artifact_id",
-    JOB_BY_IDENTIFIER = "job_by_identifier",
-    JOB_INSERT = "job_insert",
-    JOB_ROWS = "job_rows",
-    JOB_VIEW = "job_view",
-    JOBS_OF_RUN = "jobs_of_run",
-    JOBS_UNFINISHED = "jobs_unfinished",
-    LEASE_EXTEND = "lease_extend",
-    LEASE_INSERT = "lease_insert",
-    LEASE_KEEP = "lease_keep",
-    LEASE_TAKE = "lease_take",
-    LEASE_TAKE_EXPIRED = "lease_take_expired",
-    LEASE_TAKE_FOREIGN = "lease_take_foreign",
-    MISPLACED_JOBS = "misplaced_jobs",
-    PROCESS_INSERT = "process_insert",
-    QUICK_CHECK = "quick_check",
-    READY_DELETE = "ready_delete",
-    READY_INSERT = "ready_insert",
-    READY_PICK = "ready_pick",
-    RUN_INSERT = "run_insert",
-    STATS = "stats",
-    SUMMARY_FILES = "summary_files",
-    SUMMARY_RESOLVERS = "summary_resolvers",
-    SUMMARY_STATES = "summary_states",
+    ATTEMPT_INSERT = "attempt_insert.sql",
+    ATTEMPTS_AFTER = "attempts_after.sql",
+    ATTEMPTS_OF_JOB = "attempts_of_job.sql",
+    BACKLOG_READY = "backlog_ready.sql",
+    BACKLOG_WAITING = "backlog_waiting.sql",
+    COOLDOWN_SAVE = "cooldown_save.sql",
+    COOLDOWNS = "cooldowns.sql",
+    DELAYED_INSERT = "delayed_insert.sql",
+    DELAYED_TAKE_DUE = "delayed_take_due.sql",
+    FILE_INSERT = "file_insert.sql",
+    FILE_KNOWN = "file_known.sql",
+    FILE_OF_JOB = "file_of_job.sql",
+    FILES_AFTER = "files_after.sql",
+    FINISHED_DELETE = "finished_delete.sql",
+    FINISHED_INSERT = "finished_insert.sql",
+    FINISHED_PICK = "finished_pick.sql",
+    FINISHED_TAKE_SKIPPED = "finished_take_skipped.sql",
+    HOLDING_INSERT = "holding_insert.sql",
+    IDENTIFIER_INSERT = "identifier_insert.sql",
+    JOB_ARTIFACT = "job_artifact.sql",
+    JOB_ARTIFACT_UPDATE = "job_artifact_update.sql",
+    JOB_BY_ARTIFACT_ID = "job_by_artifact_id.sql",
+    JOB_BY_IDENTIFIER = "job_by_identifier.sql",
+    JOB_INSERT = "job_insert.sql",
+    JOB_ROWS = "job_rows.sql",
+    JOB_VIEW = "job_view.sql",
+    JOBS_OF_RUN = "jobs_of_run.sql",
+    JOBS_UNFINISHED = "jobs_unfinished.sql",
+    LEASE_EXTEND = "lease_extend.sql",
+    LEASE_INSERT = "lease_insert.sql",
+    LEASE_KEEP = "lease_keep.sql",
+    LEASE_TAKE = "lease_take.sql",
+    LEASE_TAKE_EXPIRED = "lease_take_expired.sql",
+    LEASE_TAKE_FOREIGN = "lease_take_foreign.sql",
+    MISPLACED_JOBS = "misplaced_jobs.sql",
+    PROCESS_INSERT = "process_insert.sql",
+    QUICK_CHECK = "quick_check.sql",
+    READY_DELETE = "ready_delete.sql",
+    READY_INSERT = "ready_insert.sql",
+    READY_PICK = "ready_pick.sql",
+    RUN_INSERT = "run_insert.sql",
+    STATS = "stats.sql",
+    SUMMARY_FILES = "summary_files.sql",
+    SUMMARY_RESOLVERS = "summary_resolvers.sql",
+    SUMMARY_STATES = "summary_states.sql",
 }
 
 #[cfg(test)]
@@ -72,14 +72,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let connection = open(&dir.path().join("library.db"), Mode::Write, &crate::tests::options()).unwrap();
         for (name, text) in ALL {
-            connection.prepare(text).unwrap_or_else(|error| panic!("{name}.sql: {error}"));
+            connection.prepare(text).unwrap_or_else(|error| panic!("{name}: {error}"));
         }
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/sql");
         let files: BTreeSet<String> = std::fs::read_dir(folder)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
-        let used: BTreeSet<String> = ALL.iter().map(|(name, _)| format!("{name}.sql")).collect();
+        let used: BTreeSet<String> = ALL.iter().map(|(name, _)| (*name).to_owned()).collect();
         assert_eq!(files, used);
     }
 
@@ -89,24 +89,24 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let connection = open(&dir.path().join("library.db"), Mode::Write, &crate::tests::options()).unwrap();
         let hot = [
-            "ready_pick",
-            "ready_delete",
-            "lease_insert",
-            "lease_extend",
-            "lease_keep",
-            "lease_take",
-            "attempt_insert",
-            "ready_insert",
-            "delayed_insert",
-            "delayed_take_due",
-            "finished_insert",
-            "file_insert",
-            "holding_insert",
-            "job_by_artifact_id",
-            "job_by_identifier",
-            "job_view",
-            "job_rows",
-            "file_known",
+            "ready_pick.sql",
+            "ready_delete.sql",
+            "lease_insert.sql",
+            "lease_extend.sql",
+            "lease_keep.sql",
+            "lease_take.sql",
+            "attempt_insert.sql",
+            "ready_insert.sql",
+            "delayed_insert.sql",
+            "delayed_take_due.sql",
+            "finished_insert.sql",
+            "file_insert.sql",
+            "holding_insert.sql",
+            "job_by_artifact_id.sql",
+            "job_by_identifier.sql",
+            "job_view.sql",
+            "job_rows.sql",
+            "file_known.sql",
         ];
         for (name, text) in ALL.iter().filter(|(name, _)| hot.contains(name)) {
             let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {text}")).unwrap();
