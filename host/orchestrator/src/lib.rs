@@ -16,6 +16,7 @@ mod resolve;
 mod resolvers;
 mod running;
 mod sources;
+mod step;
 mod worker;
 
 pub use ask::{Answer, AskReport, ask};

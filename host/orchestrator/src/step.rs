@@ -1,0 +1,212 @@
+//! One step of a job, from its reservation to the facts it found out.
+//!
+//! Failures are facts too. Must never write to the library's database: the worker records, under the lease.
+
+use std::time::Duration;
+
+use gleaner_content::{FetchFacts, Fetched};
+use gleaner_limits::Permit;
+use gleaner_model::artifact::Artifact;
+use gleaner_model::candidate::Candidate;
+use gleaner_model::key::{Key, ResolverName};
+use gleaner_model::manifest::ManifestRecord;
+use gleaner_model::plan::{Fate, Plan, Step};
+use gleaner_model::reason::{Failure, FailureClass, Reason};
+use gleaner_store::{Lease, StoredFile};
+use gleaner_telemetry::{StepEnded, StepKind};
+use tokio::time::Instant;
+
+use crate::pieces::Pieces;
+use crate::reserve::Reservation;
+use crate::resolvers::Installed;
+
+/// How long a step may take beyond its own limits before it counts as hung.
+const SLACK: Duration = Duration::from_secs(10);
+
+/// What a step came to.
+pub(crate) enum Done {
+    /// Facts to record.
+    Facts(Box<Facts>),
+    /// The library's disk refused: no job's fault, and no other job would fare better.
+    NoDisk {
+        /// What happened.
+        detail: String,
+    },
+    /// It could not run: its limit, or the upstream, asks to wait.
+    Blocked {
+        /// At least so long.
+        retry_after: Duration,
+    },
+}
+
+/// What there is to record of a step.
+pub(crate) struct Facts {
+    /// The job's plan with what is known now.
+    pub(crate) plan: Plan,
+    pub(crate) record: ManifestRecord,
+    /// The file that was accepted.
+    pub(crate) file: Option<StoredFile>,
+    /// What to tell once it is recorded.
+    pub(crate) event: StepEnded,
+}
+
+/// One try of a step.
+struct Try<'a> {
+    pieces: &'a Pieces,
+    lease: Lease,
+    artifact: &'a Artifact,
+    plan: &'a Plan,
+    step: &'a Step,
+    key: Key,
+    number: u32,
+    started: Instant,
+}
+
+impl Pieces {
+    /// Carries a step out. What it reserved is given back at the end.
+    pub(crate) async fn carry_out(
+        &self,
+        lease: Lease,
+        artifact: &Artifact,
+        plan: &Plan,
+        step: &Step,
+        reservation: Reservation,
+    ) -> Done {
+        let Reservation { key, permit, host, seat: _seat } = reservation;
+        let number = plan.fate(step).failures() + 1;
+        let this = Try { pieces: self, lease, artifact, plan, step, key, number, started: Instant::now() };
+        match step {
+            Step::Resolve(name) => match self.sources.resolvers.get(name) {
+                Some(installed) => this.resolve(installed, permit, host).await,
+                None => this.resolver_is_gone(name),
+            },
+            Step::Fetch(index) => this.fetch(&plan.candidates[*index].candidate, permit).await,
+        }
+    }
+
+    /// How long a step may take in all.
+    pub(crate) fn deadline_of(&self, step: &Step) -> Duration {
+        let own = match step {
+            Step::Resolve(name) => {
+                self.sources.resolvers.get(name).map_or(Duration::ZERO, |one| one.sandbox.wall.0)
+            }
+            Step::Fetch(_) => self.config.fetch_deadline.0,
+        };
+        own + SLACK
+    }
+}
+
+impl Try<'_> {
+    async fn resolve(self, installed: &Installed, permit: Permit, host: Option<Permit>) -> Done {
+        let Self { pieces, artifact, plan, number, .. } = self;
+        permit.spend();
+        let job = self.lease.job.to_string();
+        let report = pieces.sources.call(installed, &job, artifact, plan, number, host).await;
+        drop(permit);
+        if let Err(failure) = &report.outcome {
+            if let FailureClass::Throttled { retry_after } = failure.class {
+                let retry_after = pieces.sources.limiter.throttled(&self.key, Some(retry_after));
+                return Done::Blocked { retry_after };
+            }
+            // Whatever the guest made of a request that was put off; but not what it broke by itself.
+            if let (Some(retry_after), true) =
+                (report.rate_limited, failure.class != FailureClass::PluginFault)
+            {
+                return Done::Blocked { retry_after };
+            }
+        }
+        pieces.sources.limiter.answered(&self.key);
+        let record = pieces.record_of_call(artifact, &installed.plugin.info, &report, number);
+        let mut plan = plan.clone();
+        let outcome = report.outcome.map(|resolution| {
+            plan.note(self.step, Fate::Answered, pieces.sources.clock.now());
+            plan.take_in(resolution, &artifact.identifiers);
+        });
+        let resolver = installed.plugin.info.name.to_string();
+        self.facts(StepKind::Resolve, resolver, plan, outcome, record, None)
+    }
+
+    /// A resolver that was removed after the plan was made: closed, so that the plan goes on without it.
+    fn resolver_is_gone(self, name: &ResolverName) -> Done {
+        let Self { pieces, artifact, .. } = self;
+        let failure = Failure::permanent(Reason::PluginUnavailable, "the resolver is not loaded");
+        let now = pieces.sources.clock.now();
+        let mut record = ManifestRecord::new(&pieces.identity, artifact, name.as_str(), now);
+        record.reason = failure.reason;
+        record.detail.clone_from(&failure.detail);
+        let plan = self.plan.clone();
+        self.facts(StepKind::Resolve, name.to_string(), plan, Err(failure), record, None)
+    }
+
+    async fn fetch(self, candidate: &Candidate, permit: Permit) -> Done {
+        let Self { pieces, artifact, number, .. } = self;
+        let Fetched { facts, outcome } = self.download_in_time(candidate, permit).await;
+        match &outcome {
+            Err(Failure { class: FailureClass::Throttled { retry_after }, .. }) => {
+                return Done::Blocked { retry_after: *retry_after };
+            }
+            Err(Failure { reason: Reason::Storage, detail, .. }) => {
+                return Done::NoDisk { detail: detail.clone() };
+            }
+            _ => {}
+        }
+        let record = pieces.record_of_fetch(artifact, candidate, &facts, &outcome, number);
+        let mut plan = self.plan.clone();
+        let mut file = None;
+        let outcome = outcome.map(|blob| {
+            let fate = Fate::Accepted { sha256: blob.sha256.clone(), known: blob.known };
+            plan.note(self.step, fate, pieces.sources.clock.now());
+            let (size, media_type, name) = (blob.size, blob.media_type, blob.name);
+            file = Some(StoredFile { sha256: blob.sha256, size, media_type, name });
+        });
+        self.facts(StepKind::Fetch, candidate.resolver.to_string(), plan, outcome, record, file)
+    }
+
+    /// A download that ends at its deadline whatever happens below it.
+    async fn download_in_time(&self, candidate: &Candidate, permit: Permit) -> Fetched {
+        let deadline = self.pieces.config.fetch_deadline.0 + SLACK / 2;
+        let download = self.pieces.download(self.artifact, candidate, permit);
+        tokio::time::timeout(deadline, download).await.unwrap_or_else(|_| Fetched {
+            facts: FetchFacts::default(),
+            outcome: Err(Failure::transient(Reason::Timeout, "the whole download took too long")),
+        })
+    }
+
+    fn facts(
+        self,
+        kind: StepKind,
+        resolver: String,
+        mut plan: Plan,
+        outcome: Result<(), Failure>,
+        record: ManifestRecord,
+        file: Option<StoredFile>,
+    ) -> Done {
+        if let Err(failure) = outcome {
+            self.note_failure(&mut plan, failure);
+        }
+        let event = StepEnded {
+            job: self.lease.job,
+            artifact: self.artifact.id.to_string(),
+            kind,
+            key: self.key,
+            resolver,
+            reason: record.reason,
+            detail: record.detail.clone(),
+            bytes: record.bytes.unwrap_or(0),
+            took: self.started.elapsed(),
+        };
+        Done::Facts(Box::new(Facts { plan, record, file, event }))
+    }
+
+    /// A failure that may pass leaves the step open until its back-off has passed; any other closes it.
+    fn note_failure(&self, plan: &mut Plan, failure: Failure) {
+        let now = self.pieces.sources.clock.now();
+        let FailureClass::Transient { retry_after } = failure.class else {
+            plan.note(self.step, Fate::Closed { reason: failure.reason, detail: failure.detail }, now);
+            return;
+        };
+        let delay = self.pieces.backoff.delay(self.number, retry_after, &mut fastrand::Rng::new());
+        let max = self.pieces.config.max_attempts.get();
+        plan.note_failure(self.step, (failure.reason, failure.detail), now.after(delay), max, now);
+    }
+}
