@@ -249,7 +249,9 @@ fn ended_state(text: &str) -> Result<JobState, String> {
 /// A host as users write it: `Example.org`, `example.org:8443`, or a URL of it.
 fn host(text: &str) -> Result<HostKey, String> {
     let url = if text.contains("://") { text.to_owned() } else { format!("https://{text}/") };
-    gleaner_limits::host_key(&url).map_err(|_| format!("{text:?} is not a host; write it like example.org"))
+    let is_host = text.contains("://") || !text.contains('/');
+    let key = is_host.then(|| gleaner_limits::host_key(&url).ok()).flatten();
+    key.ok_or_else(|| format!("{text:?} is not a host; write it like example.org"))
 }
 
 fn resolver_cap(text: &str) -> Result<(ResolverName, NonZeroU16), String> {

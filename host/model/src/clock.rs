@@ -82,6 +82,12 @@ impl FakeClock {
     pub fn advance(&self, by: Duration) {
         self.0.store(self.now().after(by).0, Ordering::SeqCst);
     }
+
+    /// Moves it back, as an operator or a time server does.
+    pub fn set_back(&self, by: Duration) {
+        let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.0.store(self.now().0.saturating_sub(by), Ordering::SeqCst);
+    }
 }
 
 impl Clock for FakeClock {

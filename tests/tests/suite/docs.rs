@@ -208,3 +208,19 @@ fn every_file_named_in_the_walk_through_one_job_is_the_whole_story() {
 fn the_readme_is_short() {
     assert!(read("README.md").lines().count() < 200);
 }
+
+#[test]
+fn every_known_mistake_names_tests_that_exist() {
+    let mut code = String::new();
+    sources(&root().join("host"), &mut code);
+    sources(&root().join("tests"), &mut code);
+    let rows = table_below(&read("docs/design/known-mistakes.md"), "# Known mistakes");
+    assert_eq!(rows.len(), 17);
+    for row in rows {
+        let tests = code_spans(&row[2]);
+        assert!(!tests.is_empty(), "{row:?}");
+        for test in tests {
+            assert!(code.contains(&format!("fn {test}(")), "no test is named {test}: {row:?}");
+        }
+    }
+}

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use gleaner_model::clock::Clock;
 use gleaner_model::job::{JobId, LeaseToken};
 use gleaner_model::key::Key;
 use gleaner_model::manifest::RunIdentity;
+use gleaner_model::plan::Plan;
 use gleaner_model::units::Span;
-use gleaner_store::{Lease, Library, StoreError, StoreOptions, WorkQueue};
+use gleaner_store::{Lease, Library, NewJob, StoreError, StoreOptions, WorkQueue};
 
-use crate::scratch::{Scratch, TTL, job, options};
+use crate::scratch::{Scratch, TTL, done, job, options};
 
 #[tokio::test]
 async fn one_process_works_on_the_queue_and_others_may_enqueue() {
@@ -95,4 +97,32 @@ async fn a_failing_command_takes_no_other_with_it() {
         assert!(write.await.unwrap());
     }
     assert_eq!(library.stats().await.unwrap().queued, 150);
+}
+
+/// A clock that is set back makes what was put off wait longer, and loses nothing: leases hold, their results
+/// count, and what was due falls due again.
+#[tokio::test]
+async fn a_clock_that_is_set_back_loses_nothing() {
+    let scratch = Scratch::new();
+    let library = scratch.open();
+    let hour = Duration::from_secs(3600);
+    let later = NewJob { not_before: Some(scratch.clock.now().after(TTL)), ..job("10.1000/later") };
+    library.enqueue(vec![job("10.1000/a"), job("10.1000/b"), later], TTL).await.unwrap();
+    let leased = library.lease(vec![(Key::Plan, 2)], TTL).await.unwrap();
+    let (a, b) = (leased[0].lease(), leased[1].lease());
+    scratch.clock.set_back(hour);
+
+    let until = scratch.clock.now().after(TTL);
+    assert_eq!(library.heartbeat(vec![(a, until), (b, until)]).await.unwrap(), []);
+    let (result, file) = done('a');
+    let acked = library.ack(a, Plan::default(), vec![], result, file).await.unwrap();
+    assert_eq!(acked, gleaner_store::Fenced::Held(()));
+    assert_eq!(library.promote_due().await.unwrap(), 0);
+    scratch.clock.advance(TTL);
+    let expired = library.expire(3).await.unwrap();
+    assert_eq!(expired.requeued, 1, "a lease that was extended after the change expires by the new time");
+    scratch.clock.advance(hour);
+    assert_eq!(library.promote_due().await.unwrap(), 1);
+    let stats = library.stats().await.unwrap();
+    assert_eq!((stats.queued, stats.done, stats.total), (2, 1, 3));
 }
