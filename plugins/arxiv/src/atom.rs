@@ -136,6 +136,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+
         #[test]
         fn a_feed_that_is_cut_short_is_no_feed(length in 0..FEED.len()) {
             prop_assert!(entries(&FEED[..length]).is_err());

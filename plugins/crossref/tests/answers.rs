@@ -154,6 +154,8 @@ fn failures_of_the_way_there_keep_their_disposition() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+
     #[test]
     fn a_garbled_answer_is_read_or_refused(place in 0.0..1.0_f64, length in 0..30_usize, garble in "[{}\\[\\]\",:0-9a-z -]{0,8}") {
         let mut body = open_work().to_string();

@@ -135,6 +135,8 @@ fn three_pages_are_read_and_one_that_fails_costs_only_itself() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+
     #[test]
     fn any_page_is_read(page in "(<meta name=citation_pdf_url content=|<base href=|<a type=application/pdf href=|>|\"|&#x|\\PC|[\\x00-\\x7f]){0,30}") {
         for file in resolve(&at_publisher("text/html", page)).unwrap().candidates {

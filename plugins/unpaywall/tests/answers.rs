@@ -122,6 +122,8 @@ fn the_doi_and_the_base_url_make_the_url() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+
     #[test]
     fn a_garbled_answer_is_read_or_refused(place in 0.0..1.0_f64, length in 0..30_usize, garble in "[{}\\[\\]\",:0-9a-z -]{0,8}") {
         let mut body = record().to_string();
