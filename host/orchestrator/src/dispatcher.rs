@@ -86,7 +86,7 @@ impl Pieces {
     /// Works on the queue until `drain` is fulfilled or `stop` says so. Leases are given back in any case.
     ///
     /// # Errors
-    /// When the library fails; leases then expire.
+    /// When the library fails; a lease that cannot be given back then is free at the next start.
     pub async fn run(
         self: &Arc<Self>,
         drain: Drain,

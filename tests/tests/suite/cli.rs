@@ -304,3 +304,15 @@ fn a_reader_that_went_away_ends_a_command_quietly() {
         assert!(matches!(output.code, Some(0 | 1)) && output.stderr.is_empty(), "{command}: {output:?}");
     }
 }
+
+/// An input that breaks off is an error, and what was read before the break is kept all the same.
+#[test]
+fn works_read_before_an_input_breaks_off_are_kept() {
+    let bench = papers::bench(0);
+    let folder = bench.path("a-folder");
+    std::fs::create_dir(&folder).unwrap();
+    let input = folder.display().to_string();
+    let refused = bench.run(&["queue", "enqueue", "10.5555/kept", "--input", &input]).expect_code(2);
+    assert!(refused.stderr.contains(&format!("cannot read {input}")), "{}", refused.stderr);
+    assert_eq!(papers::count(&bench, "queued"), 1);
+}

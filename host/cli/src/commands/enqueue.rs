@@ -101,16 +101,22 @@ impl<'a> Enqueuer<'a> {
                 Err(error) => self.complain(&format!("argument {}: {error}", position + 1)),
             }
         }
-        if let Some(path) = &works.input {
-            self.read(path, Notation::List).await?;
+        match &works.input {
+            Some(path) => self.read_all(path, Notation::List).await,
+            None => self.finish().await,
         }
-        self.finish().await
     }
 
     /// Adds the works of a JSON-lines file.
-    pub(crate) async fn import(mut self, path: &Path) -> Result<Added, Failed> {
-        self.read(path, Notation::Json).await?;
-        self.finish().await
+    pub(crate) async fn import(self, path: &Path) -> Result<Added, Failed> {
+        self.read_all(path, Notation::Json).await
+    }
+
+    /// An input that breaks off is an error, but the works before the break are kept.
+    async fn read_all(mut self, path: &Path, notation: Notation) -> Result<Added, Failed> {
+        let read = self.read(path, notation).await;
+        let added = self.finish().await?;
+        read.map(|()| added)
     }
 
     async fn read(&mut self, path: &Path, notation: Notation) -> Result<(), Failed> {
