@@ -160,17 +160,14 @@ impl Context {
         self.sources(resolvers)
     }
 
-    /// The parts of a run on this library, with the pauses that upstreams imposed before.
-    pub(crate) async fn pieces(
+    /// The parts of a run on this library.
+    pub(crate) fn pieces(
         &self,
         library: Library,
         sources: Sources,
         identity: RunIdentity,
         observer: Arc<dyn Observer>,
     ) -> Result<Arc<Pieces>, Failed> {
-        for (key, until) in library.cooldowns().await? {
-            sources.limiter.cool_down_until(&key, until);
-        }
         let config = self.loaded.config.orchestrator.clone();
         Ok(Pieces::new(sources, library, self.content()?, config, identity, observer))
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gleaner_limits::{KeyedLimiter, Permit};
+use gleaner_limits::{KeyedLimiter, Permit, Why};
 use gleaner_model::clock::SharedClock;
 use gleaner_model::key::{HostKey, Key};
 use gleaner_model::retry_after;
@@ -205,7 +205,7 @@ impl Egress {
         match limiter.try_acquire(&key, self.0.config.max_wait.0.min(left)).await {
             // To give up here would ask for the earlier hops again, and never get further. A pause that the host
             // imposed ends the request all the same.
-            Err(blocked) if !blocked.cooldown && scope.requests() > 1 => {
+            Err(blocked) if matches!(blocked.why, Why::Full | Why::Rate) && scope.requests() > 1 => {
                 let left = end.saturating_duration_since(Instant::now());
                 limiter.try_acquire(&key, left).await.map_err(EgressError::Blocked)
             }

@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gleaner_limits::Blocked;
+use gleaner_limits::{Blocked, Why};
 use gleaner_model::key::Key;
 use gleaner_model::reason::{Failure, FailureClass, Reason};
 
@@ -121,8 +121,10 @@ pub enum EgressError {
         host: String,
     },
     /// A limit or cooldown of ours does not allow the request in time.
-    #[error("{} {}", .0.key, match (.0.cooldown, .0.retry_in) {
-        (true, Some(left)) => format!("is cooling down for {left:?}"),
+    #[error("{} {}", .0.key, match (.0.why, .0.retry_in) {
+        (Why::Cooldown, Some(left)) => format!("is cooling down for {left:?}"),
+        (Why::Paused, _) => "is paused; `gleaner queue resume` lets it go on".to_owned(),
+        (Why::NotOwned, _) => "is in use by another process that works on this library".to_owned(),
         (_, Some(wait)) => format!("may be asked again in {wait:?}"),
         (_, None) => "has all its requests in flight".to_owned(),
     })]
@@ -171,7 +173,7 @@ impl EgressError {
             Self::RedirectLoop { .. } => (Reason::RedirectLoop, FailureClass::Permanent),
             Self::TooManyRedirects { .. } => (Reason::TooManyRedirects, FailureClass::Permanent),
             Self::Blocked(blocked) => (
-                if blocked.cooldown { Reason::Cooldown } else { Reason::RateLimited },
+                if blocked.why == Why::Cooldown { Reason::Cooldown } else { Reason::RateLimited },
                 FailureClass::Throttled { retry_after: blocked.retry_in.unwrap_or(WHEN_RELEASED) },
             ),
             Self::Throttled { retry_after, .. } => {

@@ -6,13 +6,18 @@
 mod bucket;
 mod cooldown;
 mod limiter;
+mod ownership;
+mod permit;
 mod rules;
+mod settings;
 mod state;
 #[cfg(test)]
 mod tests;
 
 pub use bucket::TokenBucket;
-pub use limiter::{Blocked, KeyedLimiter, Permit, Room};
+pub use limiter::{Blocked, KeyedLimiter, Room, Why};
+pub use ownership::{Claims, Ownership};
+pub use permit::Permit;
 pub use rules::{Limit, LimitRules};
 
 use gleaner_model::key::HostKey;

@@ -4,17 +4,19 @@
 //! The limiter must never be asked for a second permit while one of another key is held: two such callers
 //! could wait for each other. Release first.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use gleaner_model::clock::{SharedClock, UnixMillis};
 use gleaner_model::key::Key;
+use gleaner_model::setting::KeyLimit;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::cooldown::LONGEST;
+use crate::ownership::{Claims, Owned};
+use crate::permit::{Permit, Place};
 use crate::rules::{Limit, LimitRules};
 use crate::state::{KeyState, Obstacle};
 
@@ -29,10 +31,26 @@ const SWEEP_FROM: usize = 1024;
 pub struct Blocked {
     /// The key whose limit it is; the group's, for a host that shares one.
     pub key: Key,
-    /// How long until it is worth asking again; none: until a permit of the key comes back.
+    /// How long until it is worth asking again; none: until a permit of the key comes back or the operator lets
+    /// it go on.
     pub retry_in: Option<Duration>,
-    /// Whether the upstream asked for the pause.
-    pub cooldown: bool,
+    /// Why.
+    pub why: Why,
+}
+
+/// What keeps a key from being used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// As many are in flight as may be, or others were first.
+    Full,
+    /// Its rate.
+    Rate,
+    /// The upstream asked for a pause.
+    Cooldown,
+    /// An operator stopped it.
+    Paused,
+    /// Another process owns it, or nobody: it has to be claimed first.
+    NotOwned,
 }
 
 /// How many steps of a key may start now.
@@ -40,46 +58,64 @@ pub struct Blocked {
 pub enum Room {
     /// So many, at least 1.
     Now(u32),
-    /// None, until that time has passed.
-    In(Duration),
-    /// None, until a permit comes back or the limit is raised; [`KeyedLimiter::changes`] tells.
-    WhenReleased,
+    /// None, for that reason. [`KeyedLimiter::changes`] tells when that changes by anything but time.
+    Blocked {
+        /// Why.
+        why: Why,
+        /// Until that time has passed; none when time alone changes nothing.
+        wait: Option<Duration>,
+    },
 }
 
 /// Limits concurrency and rate per key. Clones share their state.
 #[derive(Debug, Clone)]
-pub struct KeyedLimiter(Arc<Shared>);
+pub struct KeyedLimiter(pub(crate) Arc<Shared>);
 
 #[derive(Debug)]
-struct Shared {
-    rules: LimitRules,
+pub(crate) struct Shared {
+    rules: RwLock<Arc<LimitRules>>,
     clock: SharedClock,
     /// Every bucket was empty then.
-    start: Instant,
+    pub(crate) start: Instant,
     keys: Mutex<Keys>,
-    changes: Arc<Notify>,
+    pub(crate) changes: Arc<Notify>,
 }
 
 #[derive(Debug)]
-struct Keys {
-    states: HashMap<Key, KeyState>,
-    /// Limits that were set while running.
-    set: HashMap<Key, Limit>,
+pub(crate) struct Keys {
+    pub(crate) states: HashMap<Key, KeyState>,
+    /// What was set for keys while running, over the rules.
+    pub(crate) set: HashMap<Key, KeyLimit>,
+    pub(crate) paused: HashSet<Key>,
+    /// What this process owns; none: it is alone and owns everything.
+    pub(crate) owned: Option<Owned>,
+    /// Keys whose room may have grown since somebody asked.
+    pub(crate) changed: HashSet<Key>,
+    /// Keys whose cooldown began or grew since somebody asked.
+    cooled: HashSet<Key>,
     sweep_at: usize,
 }
 
 impl KeyedLimiter {
     /// A limiter for one process. Its token buckets start empty, so that a restart is never a second burst.
     pub fn new(rules: LimitRules, clock: SharedClock) -> Self {
-        let keys = Keys { states: HashMap::new(), set: HashMap::new(), sweep_at: SWEEP_FROM };
-        let (keys, changes) = (Mutex::new(keys), Arc::new(Notify::new()));
+        let keys = Keys {
+            states: HashMap::new(),
+            set: HashMap::new(),
+            paused: HashSet::new(),
+            owned: None,
+            changed: HashSet::new(),
+            cooled: HashSet::new(),
+            sweep_at: SWEEP_FROM,
+        };
+        let (keys, changes, rules) = (Mutex::new(keys), Arc::default(), RwLock::new(Arc::new(rules)));
         Self(Arc::new(Shared { rules, clock, start: Instant::now(), keys, changes }))
     }
 
     /// The key whose limit counts for a key: its group's, if its host shares one. Every method does this
     /// itself; jobs should be queued under it.
     pub fn canonical(&self, key: &Key) -> Key {
-        self.0.rules.canonical(key)
+        self.0.rules().canonical(key)
     }
 
     /// Waits for a permit, however long. Whoever came first gets the next one.
@@ -91,13 +127,14 @@ impl KeyedLimiter {
         }
     }
 
-    /// Waits for a permit, at most so long.
+    /// Waits for a permit, at most so long. A key that nobody owns is claimed.
     ///
     /// # Errors
     /// When none came in time, or at once when none can come in time.
     pub async fn try_acquire(&self, key: &Key, timeout: Duration) -> Result<Permit, Blocked> {
         let key = self.canonical(key);
         let end = Instant::now() + timeout.min(FOREVER);
+        self.own_until(&key, end).await?;
         let Some(place) = Place::at_the_end(self, &key) else { return Ok(self.permit(key, false)) };
         loop {
             let now = Instant::now();
@@ -107,10 +144,11 @@ impl KeyedLimiter {
             };
             // Those behind the first are woken when it is their turn; the first also by the time.
             let look_again = match obstacle {
-                Obstacle::Slots => end,
+                Obstacle::Slots | Obstacle::Paused => end,
                 Obstacle::Tokens(wait) | Obstacle::Cooldown(wait) => now + wait,
+                Obstacle::NotOwned => now,
             };
-            if look_again > end || now >= end {
+            if look_again > end || now >= end || obstacle == Obstacle::NotOwned {
                 return Err(blocked(key.clone(), obstacle));
             }
             let _ = tokio::time::timeout_at(look_again, place.ticket.notified()).await;
@@ -123,10 +161,14 @@ impl KeyedLimiter {
     /// When none is.
     pub fn try_now(&self, key: &Key) -> Result<Permit, Blocked> {
         let key = self.canonical(key);
-        let taken = match self.0.state(&mut self.0.lock(), &key) {
-            None => Ok(false),
-            Some(state) => state.take(state.waiting(), Instant::now()),
+        let now = Instant::now();
+        let mut keys = self.0.lock();
+        let taken = match self.0.state(&mut keys, &key, now) {
+            Err(obstacle) => Err(obstacle),
+            Ok(None) => Ok(false),
+            Ok(Some(state)) => state.take(state.waiting(), now),
         };
+        drop(keys);
         match taken {
             Ok(token) => Ok(self.permit(key, token)),
             Err(obstacle) => Err(blocked(key, obstacle)),
@@ -135,15 +177,25 @@ impl KeyedLimiter {
 
     /// How many steps of the key may start now, behind those who wait.
     pub fn room(&self, key: &Key) -> Room {
+        let now = Instant::now();
+        let key = self.canonical(key);
         let mut keys = self.0.lock();
-        let state = self.0.state(&mut keys, &self.canonical(key));
-        state.map_or(Room::Now(u32::MAX), |state| state.room(Instant::now()))
+        match self.0.state(&mut keys, &key, now) {
+            Err(obstacle) => obstacle.into(),
+            Ok(None) => Room::Now(u32::MAX),
+            Ok(Some(state)) => state.room(now),
+        }
     }
 
     /// Notified when a permit comes back, a limit changes or a cooldown begins. For one listener: a
     /// notification that nobody awaits is kept, several at once are one.
     pub fn changes(&self) -> Arc<Notify> {
         Arc::clone(&self.0.changes)
+    }
+
+    /// The keys whose room may have grown since this was last asked. For one listener.
+    pub fn take_changed(&self) -> HashSet<Key> {
+        std::mem::take(&mut self.0.lock().changed)
     }
 
     /// Permits of the key that are out.
@@ -155,22 +207,6 @@ impl KeyedLimiter {
     pub fn get_limit(&self, key: &Key) -> Option<Limit> {
         let key = self.canonical(key);
         self.0.limit(&self.0.lock(), &key)
-    }
-
-    /// Changes the limit of a key at once. A lower cap takes effect as permits come back, a higher one wakes
-    /// who waits. Nothing happens for [`Key::Plan`], which is never limited.
-    pub fn set_limit(&self, key: &Key, limit: Limit) {
-        let key = self.canonical(key);
-        if key == Key::Plan {
-            return;
-        }
-        let mut keys = self.0.lock();
-        if let Some(state) = keys.states.get_mut(&key) {
-            state.change(limit, Instant::now());
-            state.wake_first();
-        }
-        keys.set.insert(key, limit);
-        self.0.changes.notify_one();
     }
 
     /// The upstream asked to slow down: nobody gets a permit of the key for the returned time. `Retry-After`
@@ -187,29 +223,56 @@ impl KeyedLimiter {
         }
     }
 
-    /// Restores a cooldown that outlived a restart; never more than a day.
+    /// Takes in a cooldown that outlived a restart or was met by another process; never more than a day.
     pub fn cool_down_until(&self, key: &Key, until: UnixMillis) {
         let pause = self.0.clock.now().until(until).min(LONGEST);
         if !pause.is_zero() {
             self.cool_down(key, |state, now| state.cooldown.extend(pause, now));
+            self.0.lock().cooled.remove(&self.canonical(key));
         }
     }
 
-    /// The cooldowns that have not ended, for keeping.
-    pub fn cooldowns(&self) -> Vec<(Key, UnixMillis)> {
-        let (now, wall) = (Instant::now(), self.0.clock.now());
-        let keys = self.0.lock();
-        let left = keys.states.iter().filter_map(|(key, state)| Some((key, state.cooldown.left(now)?)));
-        left.map(|(key, left)| (key.clone(), wall.after(left))).collect()
+    /// The cooldowns that began or grew since this was last asked, for keeping.
+    pub fn take_cooldowns(&self) -> Vec<(Key, UnixMillis)> {
+        let mut keys = self.0.lock();
+        if keys.cooled.is_empty() {
+            return Vec::new();
+        }
+        let (now, wall, cooled) = (Instant::now(), self.0.clock.now(), std::mem::take(&mut keys.cooled));
+        let left = |key: Key| {
+            let left = keys.states.get(&key)?.cooldown.left(now)?;
+            Some((key, wall.after(left)))
+        };
+        cooled.into_iter().filter_map(left).collect()
     }
 
     fn cool_down(&self, key: &Key, how: impl FnOnce(&mut KeyState, Instant) -> Duration) -> Duration {
+        let key = self.canonical(key);
+        let now = Instant::now();
         let mut keys = self.0.lock();
-        let Some(state) = self.0.state(&mut keys, &self.canonical(key)) else { return Duration::ZERO };
-        let pause = how(state, Instant::now());
+        let Some(state) = self.0.any_state(&mut keys, &key, now) else { return Duration::ZERO };
+        let pause = how(state, now);
         state.wake_first();
+        keys.cooled.insert(key);
         self.0.changes.notify_one();
         pause
+    }
+
+    /// Waits until this process owns the key, at most until `end`.
+    async fn own_until(&self, key: &Key, end: Instant) -> Result<(), Blocked> {
+        loop {
+            let claims = match &self.0.lock().owned {
+                Some(owned) if !owned.has(key, Instant::now()) && *key != Key::Plan => owned.claims(),
+                _ => return Ok(()),
+            };
+            if claims.claim(self, key).await {
+                return Ok(());
+            }
+            if Instant::now() + <dyn Claims>::AGAIN > end {
+                return Err(blocked(key.clone(), Obstacle::NotOwned));
+            }
+            tokio::time::sleep(<dyn Claims>::AGAIN).await;
+        }
     }
 
     #[cfg(test)]
@@ -218,109 +281,80 @@ impl KeyedLimiter {
     }
 
     fn permit(&self, key: Key, token: bool) -> Permit {
-        Permit { shared: Arc::clone(&self.0), key, unspent: AtomicBool::new(token) }
+        Permit::new(Arc::clone(&self.0), key, token)
     }
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Keys> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Keys> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn limit(&self, keys: &Keys, key: &Key) -> Option<Limit> {
-        keys.set.get(key).copied().or_else(|| self.rules.limit(key))
+    pub(crate) fn rules(&self) -> Arc<LimitRules> {
+        Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The state of a canonical key, made if need be; none when the key is not limited.
-    fn state<'a>(&self, keys: &'a mut Keys, key: &Key) -> Option<&'a mut KeyState> {
+    pub(crate) fn set_rules(&self, rules: LimitRules) {
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+    }
+
+    /// How long ago that was, for a clock that tells the time of day.
+    pub(crate) fn since(&self, at: UnixMillis) -> Duration {
+        at.until(self.clock.now())
+    }
+
+    /// How long it is until then.
+    pub(crate) fn until(&self, at: UnixMillis) -> Duration {
+        self.clock.now().until(at)
+    }
+
+    pub(crate) fn limit(&self, keys: &Keys, key: &Key) -> Option<Limit> {
+        let limit = self.rules().limit(key)?;
+        Some(keys.set.get(key).map_or(limit, |set| limit.with(set)))
+    }
+
+    /// The state of a canonical key that may be used, made if need be; none when the key is not limited.
+    pub(crate) fn state<'a>(
+        &self,
+        keys: &'a mut Keys,
+        key: &Key,
+        now: Instant,
+    ) -> Result<Option<&'a mut KeyState>, Obstacle> {
+        if *key == Key::Plan {
+            return Ok(None);
+        }
+        if keys.owned.as_ref().is_some_and(|owned| !owned.has(key, now)) {
+            return Err(Obstacle::NotOwned);
+        }
+        if keys.paused.contains(key) {
+            return Err(Obstacle::Paused);
+        }
+        Ok(self.any_state(keys, key, now))
+    }
+
+    /// The state of a canonical key, whoever may use it.
+    pub(crate) fn any_state<'a>(
+        &self,
+        keys: &'a mut Keys,
+        key: &Key,
+        now: Instant,
+    ) -> Option<&'a mut KeyState> {
         if keys.states.len() >= keys.sweep_at {
-            let now = Instant::now();
             keys.states.retain(|_, state| !state.is_idle(now));
             keys.sweep_at = (keys.states.len() * 2).max(SWEEP_FROM);
         }
-        let limit = self.limit(keys, key)?;
-        Some(keys.states.entry(key.clone()).or_insert_with(|| KeyState::new(limit, self.start)))
+        if !keys.states.contains_key(key) {
+            let limit = self.limit(keys, key)?;
+            keys.states.insert(key.clone(), KeyState::new(limit, self.start));
+        }
+        keys.states.get_mut(key)
     }
 }
 
 fn blocked(key: Key, obstacle: Obstacle) -> Blocked {
-    let (retry_in, cooldown) = match obstacle {
-        Obstacle::Slots => (None, false),
-        Obstacle::Tokens(wait) => (Some(wait), false),
-        Obstacle::Cooldown(wait) => (Some(wait), true),
-    };
-    Blocked { key, retry_in, cooldown }
-}
-
-/// A place in a key's line. Dropping it, for whatever reason, lets the next one look.
-struct Place<'a> {
-    shared: &'a Shared,
-    key: &'a Key,
-    ticket: Arc<Notify>,
-}
-
-impl<'a> Place<'a> {
-    /// None when the key is not limited.
-    fn at_the_end(limiter: &'a KeyedLimiter, key: &'a Key) -> Option<Self> {
-        let (shared, ticket) = (&*limiter.0, Arc::new(Notify::new()));
-        shared.state(&mut shared.lock(), key)?.line_up(Arc::clone(&ticket));
-        Some(Self { shared, key, ticket })
-    }
-
-    /// Takes a slot and a token if it is this one's turn and both are there.
-    fn look(&self, now: Instant) -> Result<bool, Obstacle> {
-        let mut keys = self.shared.lock();
-        let Some(state) = self.shared.state(&mut keys, self.key) else { return Ok(false) };
-        match state.ahead_of(&self.ticket) {
-            0 => state.take(0, now),
-            ahead => Err(state.obstacle(ahead, now).unwrap_or(Obstacle::Slots)),
-        }
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        let mut keys = self.shared.lock();
-        if let Some(state) = keys.states.get_mut(self.key) {
-            state.leave(&self.ticket);
-            state.wake_first();
-        }
-    }
-}
-
-/// The right to one request or step: a slot of its key's concurrency and, if the key has a rate, one token.
-///
-/// Dropping it gives the slot back, and the token too unless it was [spent](Permit::spend).
-#[derive(Debug)]
-#[must_use = "a permit that is dropped is given back"]
-pub struct Permit {
-    shared: Arc<Shared>,
-    key: Key,
-    unspent: AtomicBool,
-}
-
-impl Permit {
-    /// The key whose limit it counts in; the group's, for a host that shares one.
-    pub fn key(&self) -> &Key {
-        &self.key
-    }
-
-    /// Marks the token as used: a request was sent.
-    pub fn spend(&self) {
-        self.unspent.store(false, Ordering::Relaxed);
-    }
-
-    /// Gives the slot back now; the same as dropping it.
-    pub fn release(self) {}
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        let mut keys = self.shared.lock();
-        if let Some(state) = keys.states.get_mut(&self.key) {
-            state.release(*self.unspent.get_mut());
-            state.wake_first();
-            self.shared.changes.notify_one();
-        }
+    match obstacle.into() {
+        Room::Blocked { why, wait } => Blocked { key, retry_in: wait, why },
+        // An obstacle is never room.
+        Room::Now(_) => Blocked { key, retry_in: Some(Duration::ZERO), why: Why::Full },
     }
 }

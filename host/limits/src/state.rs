@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::bucket::Bucket;
 use crate::cooldown::Cooldown;
-use crate::limiter::Room;
+use crate::limiter::{Room, Why};
 use crate::rules::Limit;
 
 /// What keeps a request from starting.
@@ -23,6 +23,23 @@ pub(crate) enum Obstacle {
     Tokens(Duration),
     /// Cooling down for so long.
     Cooldown(Duration),
+    /// Stopped by an operator.
+    Paused,
+    /// Not this process's to use.
+    NotOwned,
+}
+
+impl From<Obstacle> for Room {
+    fn from(obstacle: Obstacle) -> Self {
+        let (why, wait) = match obstacle {
+            Obstacle::Slots => (Why::Full, None),
+            Obstacle::Tokens(wait) => (Why::Rate, Some(wait)),
+            Obstacle::Cooldown(wait) => (Why::Cooldown, Some(wait)),
+            Obstacle::Paused => (Why::Paused, None),
+            Obstacle::NotOwned => (Why::NotOwned, None),
+        };
+        Self::Blocked { why, wait }
+    }
 }
 
 #[derive(Debug)]
@@ -30,6 +47,9 @@ pub(crate) struct KeyState {
     limit: Limit,
     bucket: Option<Bucket>,
     in_flight: u32,
+    /// Steps of other processes that count as in flight until then.
+    foreign: Vec<Instant>,
+    last_used: Option<Instant>,
     /// Who waits, first come first.
     queue: VecDeque<Arc<Notify>>,
     pub(crate) cooldown: Cooldown,
@@ -39,7 +59,15 @@ impl KeyState {
     /// A key nobody has used since `start`, so that what its bucket would hold by now is there.
     pub(crate) fn new(limit: Limit, start: Instant) -> Self {
         let bucket = limit.rate.map(|rate| Bucket::empty_at(rate, limit.burst, start));
-        Self { limit, bucket, in_flight: 0, queue: VecDeque::new(), cooldown: Cooldown::default() }
+        Self {
+            limit,
+            bucket,
+            in_flight: 0,
+            foreign: Vec::new(),
+            last_used: None,
+            queue: VecDeque::new(),
+            cooldown: Cooldown::default(),
+        }
     }
 
     pub(crate) fn in_flight(&self) -> u32 {
@@ -59,6 +87,12 @@ impl KeyState {
         self.limit = limit;
     }
 
+    /// Another process had the key, and nobody has used it since `idle_since`; its steps may go on until then.
+    pub(crate) fn taken_over(&mut self, idle_since: Instant, busy_until: Vec<Instant>) {
+        self.bucket = self.limit.rate.map(|rate| Bucket::empty_at(rate, self.limit.burst, idle_since));
+        self.foreign = busy_until;
+    }
+
     /// What keeps somebody from starting who has `ahead` others before them.
     pub(crate) fn obstacle(&self, ahead: u32, now: Instant) -> Option<Obstacle> {
         if let Some(left) = self.cooldown.left(now) {
@@ -67,8 +101,12 @@ impl KeyState {
         let tokens = self.bucket.as_ref().map(|bucket| bucket.queue_wait(ahead.saturating_add(1), now));
         match tokens {
             Some(wait) if !wait.is_zero() => Some(Obstacle::Tokens(wait)),
-            _ if self.free() > ahead => None,
-            _ => Some(Obstacle::Slots),
+            _ if self.free(now) > ahead => None,
+            // Nothing tells when another process's step ends, so its time counts.
+            _ => Some(match self.foreign.iter().filter(|end| **end > now).min() {
+                Some(end) => Obstacle::Tokens(*end - now),
+                None => Obstacle::Slots,
+            }),
         }
     }
 
@@ -76,11 +114,10 @@ impl KeyState {
     pub(crate) fn room(&self, now: Instant) -> Room {
         let waiting = self.waiting();
         match self.obstacle(waiting, now) {
-            Some(Obstacle::Slots) => Room::WhenReleased,
-            Some(Obstacle::Tokens(wait) | Obstacle::Cooldown(wait)) => Room::In(wait),
+            Some(obstacle) => obstacle.into(),
             None => {
                 let tokens = self.bucket.as_ref().map_or(u32::MAX, |bucket| bucket.level(now));
-                Room::Now(self.free().min(tokens) - waiting)
+                Room::Now(self.free(now).min(tokens) - waiting)
             }
         }
     }
@@ -94,12 +131,14 @@ impl KeyState {
             bucket.consume(1, now).map_err(Obstacle::Tokens)?;
         }
         self.in_flight += 1;
+        self.last_used = Some(now);
         Ok(self.bucket.is_some())
     }
 
     /// A permit came back; `refund` when its token was not used.
-    pub(crate) fn release(&mut self, refund: bool) {
+    pub(crate) fn release(&mut self, refund: bool, now: Instant) {
         self.in_flight -= 1;
+        self.last_used = Some(now);
         if let Some(bucket) = self.bucket.as_mut().filter(|_| refund) {
             bucket.refund(1);
         }
@@ -134,11 +173,21 @@ impl KeyState {
     /// A new state would behave the same, so this one can be forgotten.
     pub(crate) fn is_idle(&self, now: Instant) -> bool {
         let full = self.bucket.as_ref().is_none_or(|bucket| bucket.level(now) >= self.limit.burst.get());
-        self.in_flight == 0 && self.queue.is_empty() && full && self.cooldown.forgiven(now)
+        self.is_quiet(Duration::ZERO, now) && full && self.cooldown.forgiven(now) && self.busy(now) == 0
     }
 
-    fn free(&self) -> u32 {
-        self.limit.concurrency.get().saturating_sub(self.in_flight)
+    /// Nobody has used it for so long, and nobody waits for it.
+    pub(crate) fn is_quiet(&self, quiet: Duration, now: Instant) -> bool {
+        let used_lately = self.last_used.is_some_and(|at| now.saturating_duration_since(at) < quiet);
+        self.in_flight == 0 && self.queue.is_empty() && !used_lately
+    }
+
+    fn free(&self, now: Instant) -> u32 {
+        self.limit.concurrency.get().saturating_sub(self.in_flight).saturating_sub(self.busy(now))
+    }
+
+    fn busy(&self, now: Instant) -> u32 {
+        count(self.foreign.iter().filter(|end| **end > now).count())
     }
 }
 

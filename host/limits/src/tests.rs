@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use gleaner_model::clock::{Clock, FakeClock, UnixMillis};
 use gleaner_model::key::{Key, ResolverName};
+use gleaner_model::setting::{KeyLimit, KeySetting};
 use tokio::time::{Instant, advance, timeout};
 
-use crate::{KeyedLimiter, Limit, LimitRules, Room, host_key};
+use crate::{Claims, KeyedLimiter, LimitRules, Ownership, Room, Why, host_key};
 
 const ONE: Duration = Duration::from_secs(1);
 
@@ -25,8 +26,13 @@ fn resolver(name: &str) -> Key {
     Key::Resolver(ResolverName::new(name).unwrap())
 }
 
-fn cap(n: u32) -> Limit {
-    Limit { concurrency: NonZeroU32::new(n).unwrap(), rate: None, burst: NonZeroU32::MIN }
+fn cap(n: u32) -> KeyLimit {
+    KeyLimit { concurrency: NonZeroU32::new(n), ..KeyLimit::default() }
+}
+
+/// No room before that time has passed.
+fn later(why: Why, wait: Duration) -> Room {
+    Room::Blocked { why, wait: Some(wait) }
 }
 
 /// Starts `tasks` that each hold a permit for a while; returns the most that held one at once.
@@ -54,7 +60,8 @@ async fn caps_hold_and_are_used() {
     assert_eq!(most_at_once(&limiter, &resolver("unpaywall"), 40).await, 1);
     assert_eq!(most_at_once(&limiter, &resolver("arxiv"), 40).await, 8);
     assert_eq!(most_at_once(&limiter, &Key::Plan, 40).await, 40);
-    limiter.set_limit(&host("example.org"), cap(3));
+    let slow = KeyLimit { rate: Some("1000000/s".parse().unwrap()), burst: NonZeroU32::new(99), ..cap(3) };
+    limiter.set_limit(&host("example.org"), slow);
     assert_eq!(most_at_once(&limiter, &host("example.org"), 40).await, 3);
 }
 
@@ -134,7 +141,7 @@ async fn who_gives_up_takes_nothing_along() {
     assert!(served.iter().filter(|served| **served).count() >= 100);
     assert!(served.contains(&false), "some gave up");
     assert_eq!(limiter.in_flight(&key), 0);
-    assert!(matches!(limiter.room(&key), Room::Now(_) | Room::In(_)));
+    assert!(!matches!(limiter.room(&key), Room::Blocked { why: Why::Full, .. }));
 }
 
 /// Known mistake 12: `set_limit` was ignored on live keys, a double release made 3 permits of a cap of 1.
@@ -144,7 +151,7 @@ async fn limits_change_while_in_use() {
     let key = resolver("arxiv");
     let mut held: Vec<_> = (0..3).map(|_| limiter.try_now(&key).unwrap()).collect();
     limiter.set_limit(&key, cap(1));
-    assert_eq!(limiter.get_limit(&key), Some(cap(1)));
+    assert_eq!(limiter.get_limit(&key).map(|limit| limit.concurrency.get()), Some(1));
     assert_eq!(limiter.in_flight(&key), 3, "what is out stays out");
     for left in [2, 1] {
         held.pop().unwrap().release();
@@ -199,7 +206,7 @@ async fn unspent_tokens_come_back() {
     assert_eq!(limiter.room(&key), Room::Now(1));
     let used = limiter.try_now(&key).unwrap();
     used.spend();
-    assert_eq!(limiter.room(&key), Room::In(Duration::from_secs(10)));
+    assert_eq!(limiter.room(&key), later(Why::Rate, Duration::from_secs(10)));
     assert_eq!(limiter.try_now(&key).unwrap_err().retry_in, Some(Duration::from_secs(10)));
 }
 
@@ -208,7 +215,7 @@ async fn waits_that_cannot_succeed_end_at_once() {
     let limiter = limiter(r#"default-host = { concurrency = 9, rate = "1/10s" }"#);
     let (key, start) = (host("example.org"), Instant::now());
     let blocked = limiter.try_acquire(&key, ONE * 5).await.unwrap_err();
-    assert_eq!((blocked.retry_in, blocked.cooldown), (Some(ONE * 10), false));
+    assert_eq!((blocked.retry_in, blocked.why), (Some(ONE * 10), Why::Rate));
     assert_eq!(start.elapsed(), Duration::ZERO);
     let _permit = limiter.try_acquire(&key, ONE * 10).await.unwrap();
     assert_eq!(start.elapsed(), ONE * 10);
@@ -228,24 +235,25 @@ async fn a_cooldown_stops_everybody_and_survives_a_restart() {
     let key = host("example.org");
     advance(ONE * 10).await;
     assert_eq!(limiter.throttled(&key, Some(ONE * 100)), ONE * 100);
-    assert_eq!(limiter.room(&key), Room::In(ONE * 100));
+    assert_eq!(limiter.room(&key), later(Why::Cooldown, ONE * 100));
     let blocked = limiter.try_acquire(&key, ONE * 5).await.unwrap_err();
-    assert_eq!((blocked.retry_in, blocked.cooldown), (Some(ONE * 100), true));
+    assert_eq!((blocked.retry_in, blocked.why), (Some(ONE * 100), Why::Cooldown));
     assert_eq!(limiter.room(&host("example.net")), Room::Now(4), "others go on");
 
-    let kept = limiter.cooldowns();
+    let kept = limiter.take_cooldowns();
     assert_eq!(kept, [(key.clone(), UnixMillis(1_100_000))]);
     clock.advance(ONE * 40);
     let restarted = KeyedLimiter::new(LimitRules::default(), clock.clone());
     restarted.cool_down_until(&key, kept[0].1);
-    assert_eq!(restarted.room(&key), Room::In(ONE * 60));
+    assert_eq!(restarted.room(&key), later(Why::Cooldown, ONE * 60));
     restarted.cool_down_until(&host("example.net"), clock.now());
-    assert_eq!(restarted.cooldowns().len(), 1, "what has passed is nothing");
+    let rate = Room::Blocked { why: Why::Rate, wait: Some(Duration::from_millis(200)) };
+    assert_eq!(restarted.room(&host("example.net")), rate, "what has passed is no pause");
+    assert_eq!(restarted.take_cooldowns(), [], "who told of it has it written down");
 
     let start = Instant::now();
     let _permit = restarted.acquire(&key).await;
     assert_eq!(start.elapsed(), ONE * 60);
-    assert!(restarted.cooldowns().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -260,7 +268,7 @@ async fn a_cooldown_begins_for_those_who_wait_already() {
     tokio::task::yield_now().await;
     limiter.throttled(&key, Some(ONE * 600));
     drop(held);
-    assert!(waiter.await.unwrap().unwrap_err().cooldown);
+    assert_eq!(waiter.await.unwrap().unwrap_err().why, Why::Cooldown);
 }
 
 #[tokio::test(start_paused = true)]
@@ -269,7 +277,7 @@ async fn the_dispatcher_is_told_of_changes() {
     let (key, changes) = (resolver("arxiv"), limiter.changes());
     assert_eq!(limiter.room(&key), Room::Now(1));
     let permit = limiter.try_now(&key).unwrap();
-    assert_eq!(limiter.room(&key), Room::WhenReleased);
+    assert_eq!(limiter.room(&key), Room::Blocked { why: Why::Full, wait: None });
     assert!(timeout(ONE, changes.notified()).await.is_err());
     drop(permit);
     timeout(ONE, changes.notified()).await.expect("a permit came back");
@@ -293,4 +301,101 @@ async fn idle_keys_are_forgotten() {
     assert!(limiter.known() <= 4096, "{}", limiter.known());
     let recent = host("h99999.example.org");
     assert!(matches!(limiter.room(&recent), Room::Now(1)), "a key in use is remembered");
+}
+
+/// What an operator sets holds at once, for groups too, and what is taken back is the configuration's again.
+#[tokio::test(start_paused = true)]
+async fn what_is_set_holds_until_it_is_taken_back() {
+    let limiter = limiter(r#"hosts."arxiv.org" = { shared = ["export.arxiv.org"], concurrency = 1 }"#);
+    let (member, group) = (host("export.arxiv.org"), host("arxiv.org"));
+    advance(ONE * 10).await;
+    let set = |paused: bool, limit: KeyLimit| {
+        vec![KeySetting { paused, limit, ..KeySetting::none(member.clone()) }]
+    };
+    limiter.take_changed();
+    limiter.apply(&set(true, KeyLimit::default()));
+    assert_eq!(limiter.room(&group), Room::Blocked { why: Why::Paused, wait: None });
+    assert!(limiter.is_paused(&member) && limiter.take_changed().contains(&group));
+    assert_eq!(limiter.try_now(&member).unwrap_err().why, Why::Paused);
+    let waiter = tokio::spawn({
+        let (limiter, key) = (limiter.clone(), member.clone());
+        async move { limiter.try_acquire(&key, ONE * 5).await.map(drop) }
+    });
+    tokio::task::yield_now().await;
+    limiter.apply(&set(false, cap(3)));
+    timeout(ONE, waiter).await.expect("resuming wakes who waits").unwrap().unwrap();
+    assert_eq!(limiter.room(&group), Room::Now(3));
+    limiter.apply(&[]);
+    assert_eq!(limiter.room(&group), Room::Now(1));
+    limiter.set_rules(toml::from_str("default-host = { concurrency = 2, burst = 9 }").unwrap());
+    assert_eq!(limiter.get_limit(&group).unwrap().concurrency.get(), 2, "other rules, and no group");
+}
+
+/// Claims everything but one key.
+#[derive(Debug)]
+struct AllBut(Key);
+
+#[async_trait::async_trait]
+impl Claims for AllBut {
+    async fn claim(&self, limiter: &KeyedLimiter, key: &Key) -> bool {
+        let nobodys =
+            Ownership { cooldown_until: UnixMillis(0), busy_until: vec![], released_at: UnixMillis(0) };
+        if *key != self.0 {
+            limiter.own(key, &nobodys);
+        }
+        *key != self.0
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_what_is_owned_is_used_and_only_while_that_is_certain() {
+    let limiter = limiter("default-host = { concurrency = 2 }");
+    let (ours, theirs) = (host("ours.org"), host("theirs.org"));
+    limiter.share(Arc::new(AllBut(theirs.clone())), Instant::now() + ONE * 15);
+    let not_owned = Room::Blocked { why: Why::NotOwned, wait: None };
+    assert_eq!((limiter.room(&ours), limiter.room(&Key::Plan)), (not_owned, Room::Now(u32::MAX)));
+    let permit = limiter.try_acquire(&ours, ONE * 5).await.expect("it is claimed on the way");
+    let refused = limiter.try_acquire(&theirs, ONE * 5).await.unwrap_err();
+    assert_eq!((refused.why, refused.retry_in), (Why::NotOwned, None));
+
+    // A process that stood still for too long uses nothing, and finds out what it has lost.
+    advance(ONE * 15).await;
+    assert_eq!(limiter.room(&ours), not_owned);
+    limiter.certain_until(Instant::now() + ONE * 15);
+    assert!(matches!(limiter.room(&ours), Room::Now(_)));
+    limiter.keep_owned(|_| false);
+    assert_eq!(limiter.room(&ours), not_owned);
+    assert_eq!(limiter.in_flight(&ours), 1, "what is out counts until it comes back");
+    drop(permit);
+}
+
+/// Who takes a key over finds an empty bucket, the pause that the other met, and its steps in flight.
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_taken_over_is_as_it_was_left() {
+    let clock = FakeClock::at(UnixMillis(1_000_000));
+    let rules = r#"default-host = { concurrency = 2, rate = "1/s", burst = 5 }"#;
+    let limiter = KeyedLimiter::new(toml::from_str::<LimitRules>(rules).unwrap(), clock.clone());
+    limiter.share(Arc::new(AllBut(host("none.org"))), Instant::now() + ONE * 10_000);
+    advance(ONE * 100).await;
+    let now = clock.now();
+    let own = |name: &str, cooldown_until, busy_until, released_at| {
+        limiter.own(&host(name), &Ownership { cooldown_until, busy_until, released_at });
+        limiter.room(&host(name))
+    };
+    let never = UnixMillis(0);
+    assert_eq!(own("new.org", never, vec![], never), Room::Now(2));
+    assert_eq!(own("fresh.org", never, vec![], now), later(Why::Rate, ONE));
+    clock.advance(ONE * 3);
+    assert_eq!(own("quiet.org", never, vec![], now), Room::Now(2), "three tokens since it was let go");
+    assert_eq!(
+        own("cooling.org", clock.now().after(ONE * 60), vec![], never),
+        later(Why::Cooldown, ONE * 60)
+    );
+    let until = clock.now().after(ONE * 30);
+    assert_eq!(own("half.org", never, vec![until], never), Room::Now(1));
+    assert_eq!(own("full.org", never, vec![until, until], never), later(Why::Rate, ONE * 30));
+    advance(ONE * 30).await;
+    assert_eq!(limiter.room(&host("full.org")), Room::Now(2));
+    // Owning it already changes nothing.
+    assert_eq!(own("full.org", clock.now().after(ONE * 60), vec![], now), Room::Now(2));
 }

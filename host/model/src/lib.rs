@@ -16,4 +16,5 @@ pub mod next;
 pub mod plan;
 pub mod reason;
 pub mod retry_after;
+pub mod setting;
 pub mod units;

@@ -3,31 +3,42 @@
 //! Sleeps until something changes: a step ended, a permit came back, a job fell due, somebody asked to stop.
 //! A key that may not run costs nothing: no lease, no worker, no look at its jobs.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use gleaner_limits::Room;
+use gleaner_limits::{Claims, Why};
 use gleaner_model::clock::UnixMillis;
 use gleaner_model::job::JobId;
 use gleaner_model::key::Key;
-use gleaner_store::{Backlog, StoreError};
+use gleaner_store::{Backlog, Leased, StoreError};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::heartbeat;
 use crate::pieces::{Pieces, RunError, lock};
-use crate::reserve::Reservation;
+use crate::reserve::{Place, Refusal, Reservation};
+use crate::schedule::Slots;
+use crate::sharing;
 use crate::worker;
 
 /// How often a run that waits looks for jobs that another process enqueued: nothing else tells it.
 const LOOK_AROUND: Duration = Duration::from_secs(2);
 /// How long giving leases back may take at the end.
 const GIVE_BACK: Duration = Duration::from_secs(2);
+/// A look is good for so long at least, and so many times longer than it took.
+const GOOD_FOR: Duration = Duration::from_millis(250);
+const LOOKS_COST: u32 = 20;
+/// When nothing runs, only a look this fresh says that nothing is left.
+const STALE: Duration = Duration::from_millis(50);
+/// The shortest pause.
+const TICK: Duration = Duration::from_millis(1);
 /// Most jobs leased at once.
-const BATCH: usize = 64;
+const BATCH: u64 = 512;
+/// Most keys claimed at once.
+const CLAIMS: usize = 256;
 
 /// How far a run was asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,7 +94,8 @@ pub struct RunReport {
 type Tasks = JoinSet<Result<(), RunError>>;
 
 impl Pieces {
-    /// Works on the queue until `drain` is fulfilled or `stop` says so. Leases are given back in any case.
+    /// Works on the queue until `drain` is fulfilled or `stop` says so. Leases are given back in any case. This
+    /// process must have joined those that work on the library.
     ///
     /// # Errors
     /// When the library fails; a lease that cannot be given back then is free at the next start.
@@ -95,165 +107,25 @@ impl Pieces {
         if let Drain::Jobs { jobs, .. } = &drain {
             lock(&self.awaited).clone_from(jobs);
         }
+        let claims = Arc::clone(&self.sharing) as Arc<dyn gleaner_limits::Claims>;
+        self.sources.limiter.share(claims, Instant::now() + sharing::ALIVE_FOR);
+        self.sources.limiter.apply(&self.library.key_settings().await?);
         let mut tasks = Tasks::new();
         let mut beat = tokio::spawn(heartbeat::beat(Arc::clone(self)));
+        let mut neighbour = tokio::spawn(sharing::keep_up(Arc::clone(self)));
+        let mut turns = Turns::new(&drain);
+        let mut at_once = stop.clone();
         let result = tokio::select! {
-            result = self.dispatch(&drain, &mut tasks, &mut stop) => result,
+            result = turns.dispatch(self, &mut tasks, &mut stop) => result,
             failed = &mut beat => Err(failed.map_or(RunError::Heartbeat, RunError::Store)),
+            failed = &mut neighbour => Err(failed.map_or(RunError::Heartbeat, RunError::Store)),
+            // Also when a write waits for another process.
+            () = told_to(&mut at_once, Stop::Now) => Ok(Finish::Stopped),
         };
         let result = self.wind_down(&mut tasks, &mut stop, result).await;
         beat.abort();
+        neighbour.abort();
         result.map(|finish| RunReport { finish })
-    }
-
-    async fn dispatch(
-        self: &Arc<Self>,
-        drain: &Drain,
-        tasks: &mut Tasks,
-        stop: &mut watch::Receiver<Stop>,
-    ) -> Result<Finish, RunError> {
-        let changes = self.sources.limiter.changes();
-        let mut turn = 0;
-        loop {
-            if *stop.borrow() != Stop::Go {
-                return Ok(Finish::Stopped);
-            }
-            // Registered before the look, so that a change right after it is not missed.
-            let changed = changes.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            while let Some(ended) = tasks.try_join_next() {
-                note_end(ended)?;
-            }
-            if self.awaited_are_done(drain) {
-                return Ok(Finish::Complete);
-            }
-            let backlog = self.look().await?;
-            turn += 1;
-            if self.start_what_may_run(&backlog, tasks, turn).await? > 0 {
-                continue;
-            }
-            let mut wake = self.next_change(&backlog);
-            // A token may have come since the reservations were tried.
-            if tasks.is_empty() && backlog.ready.iter().any(|(key, _)| self.has_room(key)) {
-                wake = Some(Duration::from_millis(1));
-            }
-            if tasks.is_empty() {
-                let max_wait = match drain {
-                    Drain::Serve => None,
-                    Drain::Empty { max_wait } | Drain::Jobs { max_wait, .. } => Some(*max_wait),
-                };
-                if max_wait.is_some() && is_empty(&backlog) {
-                    return Ok(Finish::Complete);
-                }
-                if let Some(max_wait) = max_wait
-                    && wake.is_none_or(|wait| wait > max_wait)
-                {
-                    return Ok(Finish::Waiting {
-                        until: wake.map(|wait| self.sources.clock.now().after(wait)),
-                    });
-                }
-            }
-            let pause = wake.map_or(LOOK_AROUND, |wait| wait.min(LOOK_AROUND));
-            tokio::select! {
-                () = changed => {}
-                () = tokio::time::sleep(pause) => {}
-                Some(ended) = tasks.join_next() => note_end(ended)?,
-                () = told_to(stop, Stop::Drain) => {}
-            }
-        }
-    }
-
-    /// Looks at the queue, after taking in what fell due and what expired.
-    async fn look(&self) -> Result<Backlog, StoreError> {
-        let mut backlog = self.queue.backlog().await?;
-        let now = self.sources.clock.now();
-        let due = backlog.next_due.is_some_and(|at| at <= now);
-        let expired = backlog.next_expiry.is_some_and(|at| at <= now);
-        if due {
-            self.queue.promote_due().await?;
-        }
-        if expired {
-            let expired = self.queue.expire(self.config.max_attempts.get()).await?;
-            for job in &expired.poisoned {
-                tracing::warn!(%job, "its worker died too often; it ended as poison");
-                lock(&self.awaited).remove(job);
-            }
-        }
-        if due || expired {
-            backlog = self.queue.backlog().await?;
-        }
-        let keys = backlog.ready.iter().map(|(key, _)| key.clone()).collect();
-        *lock(&self.contenders) = self.find_contenders(&backlog.ready);
-        *lock(&self.backlogged) = keys;
-        Ok(backlog)
-    }
-
-    /// Starts steps of every key that may run, keys in turn. Returns how many.
-    async fn start_what_may_run(
-        self: &Arc<Self>,
-        backlog: &Backlog,
-        tasks: &mut Tasks,
-        turn: usize,
-    ) -> Result<usize, StoreError> {
-        let mut reserved: Vec<Reservation> = Vec::new();
-        let keys = backlog.ready.len();
-        for position in 0..keys {
-            let (key, waiting) = &backlog.ready[(position + turn) % keys];
-            let mut of_key = 0;
-            while (of_key as u64) < *waiting && reserved.len() < BATCH {
-                let Some(reservation) = self.reserve(key) else { break };
-                reserved.push(reservation);
-                of_key += 1;
-            }
-        }
-        if reserved.is_empty() {
-            return Ok(0);
-        }
-        let mut wanted: Vec<(Key, u32)> = Vec::new();
-        for reservation in &reserved {
-            match wanted.last_mut().filter(|(key, _)| *key == reservation.key) {
-                Some((_, count)) => *count += 1,
-                None => wanted.push((reservation.key.clone(), 1)),
-            }
-        }
-        let leased = self.queue.lease(wanted, self.config.lease_ttl.0).await?;
-        let started = leased.len();
-        for job in leased {
-            let Some(at) = reserved.iter().position(|reservation| reservation.key == job.key) else {
-                let _ = self.queue.snooze(job.lease(), job.key, None).await?;
-                continue;
-            };
-            let reservation = reserved.swap_remove(at);
-            let lease = job.lease();
-            self.running.begin(lease, job.key.clone(), Instant::now() + self.config.lease_ttl.0);
-            let task = tasks.spawn(worker::work(Arc::clone(self), job, reservation));
-            self.running.set_task(lease, task);
-        }
-        Ok(started)
-    }
-
-    /// How long until something could start: a job falls due, a lease expires, a key's pause ends. None
-    /// when nothing but an event will change it.
-    fn next_change(&self, backlog: &Backlog) -> Option<Duration> {
-        let now = self.sources.clock.now();
-        let timed = backlog.next_due.into_iter().chain(backlog.next_expiry).map(|at| now.until(at));
-        let keys = backlog.ready.iter().filter_map(|(key, _)| self.wait_of(key));
-        timed.chain(keys).min().map(|wait| wait.max(Duration::from_millis(1)))
-    }
-
-    /// How long the key, or a host that its resolver asks, will certainly be blocked.
-    fn wait_of(&self, key: &Key) -> Option<Duration> {
-        let limits = std::iter::once(key).chain(self.asked_hosts(key));
-        let waits = limits.filter_map(|key| match self.sources.limiter.room(key) {
-            Room::In(wait) => Some(wait),
-            Room::Now(_) | Room::WhenReleased => None,
-        });
-        waits.max()
-    }
-
-    fn awaited_are_done(&self, drain: &Drain) -> bool {
-        matches!(drain, Drain::Jobs { .. }) && lock(&self.awaited).is_empty()
     }
 
     /// Lets running steps finish within the grace period of a stop, then ends them and gives their leases back
@@ -296,14 +168,260 @@ impl Pieces {
     }
 }
 
+/// The dispatcher's turns, and what it knows from the last look at the library.
+struct Turns<'a> {
+    drain: &'a Drain,
+    backlog: Backlog,
+    looked: Option<Instant>,
+    /// How long a look is good for: looks are to cost little of the time.
+    good_for: Duration,
+}
+
+impl<'a> Turns<'a> {
+    fn new(drain: &'a Drain) -> Self {
+        Self { drain, backlog: Backlog::default(), looked: None, good_for: Duration::ZERO }
+    }
+
+    async fn dispatch(
+        &mut self,
+        pieces: &Arc<Pieces>,
+        tasks: &mut Tasks,
+        stop: &mut watch::Receiver<Stop>,
+    ) -> Result<Finish, RunError> {
+        let changes = pieces.sources.limiter.changes();
+        loop {
+            if *stop.borrow() != Stop::Go {
+                return Ok(Finish::Stopped);
+            }
+            // Registered before the look, so that a change right after it is not missed.
+            let changed = changes.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            while let Some(ended) = tasks.try_join_next() {
+                note_end(ended)?;
+            }
+            if matches!(self.drain, Drain::Jobs { .. }) && lock(&pieces.awaited).is_empty() {
+                return Ok(Finish::Complete);
+            }
+            self.take_in_news(pieces).await?;
+            if self.start_what_may_run(pieces, tasks).await? > 0 {
+                continue;
+            }
+            let mut pause = self.until_next_change(pieces);
+            if tasks.is_empty() {
+                if self.looked.is_some_and(|at| at.elapsed() > STALE) {
+                    // Nothing runs, so nothing but a look tells what is left.
+                    self.looked = None;
+                    continue;
+                }
+                if let Some(finish) = self.has_ended(pieces, pause) {
+                    return Ok(finish);
+                }
+                pause = pause.or(Some(LOOK_AROUND));
+            }
+            let pause = pause.unwrap_or(LOOK_AROUND).min(LOOK_AROUND.max(self.good_for));
+            tokio::select! {
+                () = changed => {}
+                () = tokio::time::sleep(pause) => {}
+                Some(ended) = tasks.join_next() => note_end(ended)?,
+                () = told_to(stop, Stop::Drain) => {}
+            }
+        }
+    }
+
+    /// Why the run has come to its end, if nothing runs and nothing will within the time that the caller waits.
+    fn has_ended(&self, pieces: &Pieces, pause: Option<Duration>) -> Option<Finish> {
+        let max_wait = match self.drain {
+            Drain::Serve => return None,
+            Drain::Empty { max_wait } | Drain::Jobs { max_wait, .. } => *max_wait,
+        };
+        let Backlog { ready, delayed, leased, .. } = &self.backlog;
+        if ready.is_empty() && *delayed == 0 && *leased == 0 {
+            return Some(Finish::Complete);
+        }
+        // A key that may run has been tried, and got nothing only because of a moment's race.
+        let is_over = !lock(&pieces.schedule).may_run() && pause.is_none_or(|pause| pause > max_wait);
+        is_over.then(|| Finish::Waiting { until: pause.map(|pause| pieces.sources.clock.now().after(pause)) })
+    }
+
+    /// Looks at the library when it is time, and lets keys take their turn whose limit or time has changed.
+    async fn take_in_news(&mut self, pieces: &Pieces) -> Result<(), StoreError> {
+        let now = pieces.sources.clock.now();
+        let wakes = lock(&pieces.next_due).is_some_and(|due| due <= now)
+            || self.backlog.next_expiry.is_some_and(|at| at <= now);
+        if wakes || self.looked.is_none_or(|at| at.elapsed() >= self.good_for) {
+            self.look(pieces).await?;
+        }
+        let changed = pieces.sources.limiter.take_changed();
+        let freed = pieces.seats.take_freed();
+        let mut schedule = lock(&pieces.schedule);
+        changed.iter().for_each(|limit| schedule.has_changed(limit));
+        freed.iter().for_each(|key| schedule.has_slot(key));
+        schedule.tick(Instant::now());
+        Ok(())
+    }
+
+    /// Looks at the queue, after taking in what fell due and what expired.
+    async fn look(&mut self, pieces: &Pieces) -> Result<(), StoreError> {
+        let began = Instant::now();
+        let mut backlog = pieces.queue.backlog().await?;
+        let now = pieces.sources.clock.now();
+        let due = backlog.next_due.is_some_and(|at| at <= now);
+        let expired = backlog.next_expiry.is_some_and(|at| at <= now);
+        if due {
+            pieces.queue.promote_due().await?;
+        }
+        if expired {
+            pieces.mourn(pieces.queue.expire(pieces.config.max_attempts.get()).await?);
+        }
+        if due || expired {
+            backlog = pieces.queue.backlog().await?;
+        }
+        *lock(&pieces.next_due) = backlog.next_due;
+        lock(&pieces.schedule).refresh(&backlog.ready);
+        self.backlog = backlog;
+        self.looked = Some(Instant::now());
+        self.good_for = GOOD_FOR.max(began.elapsed() * LOOKS_COST);
+        Ok(())
+    }
+
+    /// Starts steps of every key that may run, keys in turn. Returns how many.
+    async fn start_what_may_run(
+        &mut self,
+        pieces: &Arc<Pieces>,
+        tasks: &mut Tasks,
+    ) -> Result<usize, StoreError> {
+        let mut offers: Vec<Offer> = Vec::new();
+        let mut unclaimed: Vec<(Key, Key)> = Vec::new();
+        let mut jobs = 0;
+        for slots in Slots::ALL {
+            while jobs < BATCH && unclaimed.len() < CLAIMS {
+                // Not across the reservation, which asks the schedule who else waits.
+                let Some((key, ready)) = lock(&pieces.schedule).next(slots) else { break };
+                match pieces.reserve(&key) {
+                    Ok(reservation) => {
+                        let most = u64::from(pieces.jobs_a_slot(&key)).min(ready).max(1);
+                        lock(&pieces.schedule).took(&key, most);
+                        jobs += most;
+                        offers.push(Offer { most, reservation });
+                    }
+                    Err(Refusal::NoSlot | Refusal::Ending) => {
+                        lock(&pieces.schedule).put_back(key);
+                        break;
+                    }
+                    Err(Refusal::Share) => lock(&pieces.schedule).park_served(&key),
+                    Err(Refusal::Limit(limit, Why::NotOwned, _)) => unclaimed.push((key, limit)),
+                    Err(Refusal::Limit(limit, _, None)) => {
+                        lock(&pieces.schedule).park_behind(&key, &limit);
+                    }
+                    Err(Refusal::Limit(_, _, Some(wait))) => {
+                        let until = Instant::now() + wait.max(TICK);
+                        lock(&pieces.schedule).park_until(&key, until);
+                    }
+                }
+            }
+        }
+        let claimed = claim(pieces, unclaimed).await?;
+        Ok(claimed + lease(pieces, offers, tasks).await?)
+    }
+
+    /// How long until something could start: a key's time comes, a job falls due, a lease expires. None when
+    /// nothing but an event will change it.
+    fn until_next_change(&self, pieces: &Pieces) -> Option<Duration> {
+        let now = pieces.sources.clock.now();
+        let due = *lock(&pieces.next_due);
+        let timed = due.into_iter().chain(self.backlog.next_expiry).map(|at| now.until(at));
+        let timer = lock(&pieces.schedule).next_timer();
+        let timer = timer.map(|at| at.saturating_duration_since(Instant::now()));
+        timed.chain(timer).min().map(|wait| wait.max(TICK))
+    }
+}
+
+/// Room for one step, or for several one after the other.
+struct Offer {
+    most: u64,
+    reservation: Reservation,
+}
+
+/// Claims what keys wait for. Those whose limits are all this process's take their turn again; returns how many.
+async fn claim(pieces: &Pieces, unclaimed: Vec<(Key, Key)>) -> Result<usize, StoreError> {
+    if unclaimed.is_empty() {
+        return Ok(0);
+    }
+    let limits: HashSet<Key> = unclaimed.iter().map(|(_, limit)| limit.clone()).collect();
+    let limiter = &pieces.sources.limiter;
+    let foreign = pieces.sharing.claim_all(limiter, limits.into_iter().collect(), false).await?;
+    let mut schedule = lock(&pieces.schedule);
+    let mut claimed = 0;
+    for (key, limit) in unclaimed {
+        if foreign.contains(&limit) {
+            schedule.park_until(&key, Instant::now() + <dyn Claims>::AGAIN);
+        } else {
+            schedule.put_back(key);
+            claimed += 1;
+        }
+    }
+    Ok(claimed)
+}
+
+/// Leases what there is room for, and starts it.
+async fn lease(pieces: &Arc<Pieces>, offers: Vec<Offer>, tasks: &mut Tasks) -> Result<usize, StoreError> {
+    if offers.is_empty() {
+        return Ok(0);
+    }
+    let mut rooms: HashMap<Key, Vec<Offer>> = HashMap::new();
+    let mut wanted: Vec<(Key, u32)> = Vec::new();
+    for offer in offers {
+        let most = u32::try_from(offer.most).unwrap_or(u32::MAX);
+        let rooms = rooms.entry(offer.reservation.key.clone()).or_default();
+        match wanted.iter_mut().find(|(key, _)| *key == offer.reservation.key).filter(|_| !rooms.is_empty()) {
+            Some((_, count)) => *count += most,
+            None => wanted.push((offer.reservation.key.clone(), most)),
+        }
+        rooms.push(offer);
+    }
+    let leased = pieces.queue.lease(wanted.clone(), pieces.config.lease_ttl.0).await?;
+    let started = leased.len();
+    let mut by_key: HashMap<Key, Vec<Leased>> = HashMap::new();
+    for job in leased {
+        by_key.entry(job.key.clone()).or_default().push(job);
+    }
+    for (key, most) in wanted {
+        let jobs = by_key.remove(&key).unwrap_or_default();
+        if jobs.len() < most as usize {
+            lock(&pieces.schedule).emptied(&key);
+        }
+        let mut jobs = jobs.into_iter().peekable();
+        for Offer { most, reservation } in rooms.remove(&key).unwrap_or_default() {
+            let of_this: Vec<Leased> = jobs.by_ref().take(usize::try_from(most).unwrap_or(1)).collect();
+            for (job, place) in places(reservation, of_this) {
+                start(pieces, job, place, tasks);
+            }
+        }
+    }
+    Ok(started)
+}
+
+/// Each job with its place: alone, or in turn with others.
+fn places(reservation: Reservation, mut jobs: Vec<Leased>) -> Vec<(Leased, Place)> {
+    if jobs.len() == 1 {
+        return jobs.pop().map(|job| (job, Place::Own(reservation))).into_iter().collect();
+    }
+    let shared = Arc::new(tokio::sync::Mutex::new(reservation));
+    jobs.into_iter().map(|job| (job, Place::Shared(Arc::clone(&shared)))).collect()
+}
+
+fn start(pieces: &Arc<Pieces>, job: Leased, place: Place, tasks: &mut Tasks) {
+    let lease = job.lease();
+    pieces.running.begin(lease, job.key.clone(), Instant::now() + pieces.config.lease_ttl.0);
+    let task = tasks.spawn(worker::work(Arc::clone(pieces), job, place));
+    pieces.running.set_task(lease, task);
+}
+
 async fn told_to(stop: &mut watch::Receiver<Stop>, level: Stop) {
     if stop.wait_for(|told| *told >= level).await.is_err() {
         std::future::pending::<()>().await;
     }
-}
-
-fn is_empty(backlog: &Backlog) -> bool {
-    backlog.ready.is_empty() && backlog.delayed == 0 && backlog.leased == 0
 }
 
 /// A worker's store error ends the run; a panic costs its job a charge, by the expiry of its lease.

@@ -2,7 +2,7 @@
 //!
 //! Holds no logic: who does what stands in the modules that use it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,13 +12,17 @@ use gleaner_model::clock::UnixMillis;
 use gleaner_model::job::JobId;
 use gleaner_model::key::Key;
 use gleaner_model::manifest::RunIdentity;
+use gleaner_model::plan::{Plan, Step};
 use gleaner_store::{Library, StoreError, WorkQueue};
 use gleaner_telemetry::{Event, Observer};
 use tokio::sync::Semaphore;
 
 use crate::config::OrchestratorConfig;
+use crate::pace::Paces;
 use crate::reserve::Seats;
 use crate::running::Running;
+use crate::schedule::Schedule;
+use crate::sharing::Sharing;
 use crate::sources::Sources;
 
 /// The parts of a run.
@@ -38,16 +42,18 @@ pub struct Pieces {
     pub(crate) fetches: Arc<Semaphore>,
     /// Who holds how many of them.
     pub(crate) seats: Arc<Seats>,
-    /// Keys that had jobs waiting when the dispatcher last looked.
-    pub(crate) backlogged: Mutex<HashSet<Key>>,
-    /// Some of those keys that could run then.
-    pub(crate) contenders: Mutex<Vec<Key>>,
+    /// Which keys may run. Never locked while another lock is asked for.
+    pub(crate) schedule: Mutex<Schedule>,
+    /// When the next job falls due, as far as is known.
+    pub(crate) next_due: Mutex<Option<UnixMillis>>,
+    /// How long calls take.
+    pub(crate) paces: Paces,
+    /// Which keys are this process's to use.
+    pub(crate) sharing: Arc<Sharing>,
     /// Jobs whose end somebody waits for.
     pub(crate) awaited: Mutex<HashSet<JobId>>,
     /// Set once the run ends: no further step begins, not even under a lease in hand.
     pub(crate) winding_down: AtomicBool,
-    /// Pauses that are written down already.
-    pub(crate) saved_cooldowns: Mutex<HashMap<Key, UnixMillis>>,
 }
 
 /// What the mutex holds, also after a panic elsewhere: none of these can be half changed.
@@ -65,8 +71,10 @@ impl Pieces {
         identity: RunIdentity,
         observer: Arc<dyn Observer>,
     ) -> Arc<Self> {
+        let sharing = Sharing::new(library.clone(), Arc::clone(&sources.clock));
         Arc::new(Self {
             sources,
+            sharing,
             queue: Arc::new(library.clone()),
             library,
             content,
@@ -78,11 +86,11 @@ impl Pieces {
             identity,
             observer,
             running: Running::default(),
-            backlogged: Mutex::default(),
-            contenders: Mutex::default(),
+            schedule: Mutex::default(),
+            next_due: Mutex::default(),
+            paces: Paces::default(),
             awaited: Mutex::default(),
             winding_down: AtomicBool::new(false),
-            saved_cooldowns: Mutex::default(),
         })
     }
 
@@ -95,9 +103,9 @@ impl Pieces {
         self.observer.on(event);
     }
 
-    /// Whether jobs wait under that key already.
-    pub(crate) fn has_backlog(&self, key: &Key) -> bool {
-        lock(&self.backlogged).contains(key)
+    /// What a step is limited by. Hosts that share a limit have one key, so that their jobs wait in one line.
+    pub(crate) fn key_of(&self, plan: &Plan, step: &Step) -> Key {
+        self.sources.limiter.canonical(&plan.key(step))
     }
 }
 

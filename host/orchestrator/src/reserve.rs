@@ -4,15 +4,18 @@
 //! Taken all at once and without waiting, or not at all. What is not used is given back on drop, tokens
 //! included.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use gleaner_limits::{Permit, Room};
+use gleaner_limits::{Permit, Room, Why};
 use gleaner_model::key::Key;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::pace;
 use crate::pieces::{Pieces, lock};
+use crate::schedule::Slots;
 
 /// Everything that one step needs to run.
 pub(crate) struct Reservation {
@@ -26,71 +29,118 @@ pub(crate) struct Reservation {
     pub(crate) seat: Seat,
 }
 
+/// A reservation that the jobs leased for it use in turn.
+pub(crate) enum Place {
+    /// One job's alone.
+    Own(Reservation),
+    /// Several jobs', one after the other: only for calls whose key has neither a rate nor a host to ask.
+    Shared(Arc<tokio::sync::Mutex<Reservation>>),
+}
+
+/// Why a step may not start now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// No slot is free.
+    NoSlot,
+    /// The key holds its share of the slots.
+    Share,
+    /// That limit is in the way; time may change it.
+    Limit(Key, Why, Option<Duration>),
+    /// The run ends.
+    Ending,
+}
+
 /// One of the slots for plugin calls or downloads, and one of those that its key may hold.
 pub(crate) struct Seat {
-    _slot: OwnedSemaphorePermit,
+    slot: Option<OwnedSemaphorePermit>,
     key: Key,
     taken: Arc<Seats>,
 }
 
 /// How many seats each key holds, reserved ones included.
 #[derive(Debug, Default)]
-pub(crate) struct Seats(Mutex<HashMap<Key, usize>>);
+pub(crate) struct Seats(Mutex<Taken>);
+
+#[derive(Debug, Default)]
+struct Taken {
+    held: HashMap<Key, usize>,
+    /// Keys that gave one back since somebody asked.
+    freed: HashSet<Key>,
+}
 
 impl Seats {
     /// One more for the key, unless it has as many as it may.
     fn take(&self, key: &Key, most: usize) -> bool {
-        let mut seats = lock(&self.0);
-        let held = seats.get(key).copied().unwrap_or(0);
+        let mut taken = lock(&self.0);
+        let held = taken.held.get(key).copied().unwrap_or(0);
         if held < most {
-            seats.insert(key.clone(), held + 1);
+            taken.held.insert(key.clone(), held + 1);
         }
         held < most
+    }
+
+    /// The keys that gave a seat back since this was last asked.
+    pub(crate) fn take_freed(&self) -> HashSet<Key> {
+        std::mem::take(&mut lock(&self.0).freed)
+    }
+
+    /// Whether steps of the key run.
+    pub(crate) fn holds(&self, key: &Key) -> bool {
+        lock(&self.0).held.contains_key(key)
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut seats = lock(&self.taken.0);
-        if let Some(held) = seats.get_mut(&self.key) {
+        // The slot first: who hears that the seat is free finds it free.
+        self.slot = None;
+        let mut taken = lock(&self.taken.0);
+        if let Some(held) = taken.held.get_mut(&self.key) {
             *held -= 1;
             if *held == 0 {
-                seats.remove(&self.key);
+                taken.held.remove(&self.key);
             }
         }
+        taken.freed.insert(self.key.clone());
     }
 }
 
 impl Pieces {
-    /// Reserves a step of `key`; none when it may not start now.
-    pub(crate) fn reserve(&self, key: &Key) -> Option<Reservation> {
+    /// Reserves a step of `key`.
+    ///
+    /// # Errors
+    /// Why it may not start now.
+    pub(crate) fn reserve(&self, key: &Key) -> Result<Reservation, Refusal> {
+        if self.winding_down.load(Ordering::SeqCst) {
+            return Err(Refusal::Ending);
+        }
         // A permit taken and given back would wake the dispatcher for nothing.
-        if self.winding_down.load(Ordering::SeqCst) || !self.has_room(key) {
-            return None;
+        for limit in std::iter::once(key).chain(self.asked_hosts(key)) {
+            if let Room::Blocked { why, wait } = self.sources.limiter.room(limit) {
+                return Err(Refusal::Limit(self.sources.limiter.canonical(limit), why, wait));
+            }
         }
         let seat = self.seat(key)?;
-        let host = match self.asked_hosts(key).first() {
-            Some(host) => Some(self.sources.limiter.try_now(host).ok()?),
-            None => None,
+        let take = |limit: &Key| {
+            let taken = self.sources.limiter.try_now(limit);
+            taken.map_err(|blocked| Refusal::Limit(blocked.key, blocked.why, blocked.retry_in))
         };
-        let permit = self.sources.limiter.try_now(key).ok()?;
-        Some(Reservation { key: key.clone(), permit, host, seat })
+        let host = self.asked_hosts(key).first().map(take).transpose()?;
+        let permit = take(key)?;
+        Ok(Reservation { key: key.clone(), permit, host, seat })
     }
 
-    fn seat(&self, key: &Key) -> Option<Seat> {
-        let (slots, total) = match key {
-            Key::Host(_) => (&self.fetches, usize::from(self.config.max_fetches.get())),
-            Key::Resolver(_) | Key::Plan => (&self.workers, usize::from(self.config.workers.get())),
+    fn seat(&self, key: &Key) -> Result<Seat, Refusal> {
+        let (slots, total) = match Slots::of(key) {
+            Slots::Fetches => (&self.fetches, usize::from(self.config.max_fetches.get())),
+            Slots::Calls => (&self.workers, usize::from(self.config.workers.get())),
         };
-        let slot = Arc::<Semaphore>::clone(slots).try_acquire_owned().ok()?;
+        let slot = Arc::<Semaphore>::clone(slots).try_acquire_owned().map_err(|_| Refusal::NoSlot)?;
         let taken = Arc::clone(&self.seats);
-        taken.take(key, self.share_of(key, total)).then(|| Seat { _slot: slot, key: key.clone(), taken })
-    }
-
-    /// Whether the step's key, and the hosts that its resolver asks, have room now.
-    pub(crate) fn has_room(&self, key: &Key) -> bool {
-        let limits = std::iter::once(key).chain(self.asked_hosts(key));
-        limits.into_iter().all(|key| matches!(self.sources.limiter.room(key), Room::Now(_)))
+        if !taken.take(key, self.share_of(key, total)) {
+            return Err(Refusal::Share);
+        }
+        Ok(Seat { slot: Some(slot), key: key.clone(), taken })
     }
 
     /// The hosts that a resolver's call will ask, the usual one first.
@@ -101,28 +151,24 @@ impl Pieces {
         }
     }
 
+    /// How many jobs to lease for one slot of the key. More than one only where they need nothing but the slot.
+    pub(crate) fn jobs_a_slot(&self, key: &Key) -> u32 {
+        match key {
+            Key::Plan => pace::MOST,
+            Key::Resolver(name)
+                if self.asked_hosts(key).is_empty()
+                    && self.sources.limiter.get_limit(key).is_some_and(|limit| limit.rate.is_none()) =>
+            {
+                self.paces.jobs_a_slot(name)
+            }
+            Key::Resolver(_) | Key::Host(_) => 1,
+        }
+    }
+
     /// How many of `total` slots this key may hold: a quarter while jobs of other keys wait that could run. Alone
     /// it leaves a quarter free, because a slot that is taken cannot be taken back when another key gets jobs.
     fn share_of(&self, key: &Key, total: usize) -> usize {
-        let contended = lock(&self.contenders).iter().any(|other| other != key && same_kind(other, key));
         let quarter = (total / 4).max(1);
-        if contended || total == 1 { quarter } else { total - quarter }
+        if lock(&self.schedule).is_contended(key) || total == 1 { quarter } else { total - quarter }
     }
-
-    /// Two keys of each kind that have jobs and could run: enough to tell any key whether others wait.
-    pub(crate) fn find_contenders(&self, keys: &[(Key, u64)]) -> Vec<Key> {
-        let mut found: Vec<Key> = Vec::new();
-        for (key, _) in keys {
-            let enough = found.iter().filter(|other| same_kind(other, key)).count() == 2;
-            if !enough && self.has_room(key) {
-                found.push(key.clone());
-            }
-        }
-        found
-    }
-}
-
-/// Whether both are limited by the same slots.
-fn same_kind(one: &Key, other: &Key) -> bool {
-    matches!(one, Key::Host(_)) == matches!(other, Key::Host(_))
 }

@@ -77,10 +77,28 @@ impl Pieces {
         let this = Try { pieces: self, lease, artifact, plan, step, key, number, started: Instant::now() };
         match step {
             Step::Resolve(name) => match self.sources.resolvers.get(name) {
-                Some(installed) => this.resolve(installed, permit, host).await,
+                Some(installed) => this.resolve(installed, &permit, host).await,
                 None => this.resolver_is_gone(name),
             },
             Step::Fetch(index) => this.fetch(&plan.candidates[*index].candidate, permit).await,
+        }
+    }
+
+    /// Calls a resolver under a reservation that several jobs use in turn.
+    pub(crate) async fn call_in_turn(
+        &self,
+        lease: Lease,
+        artifact: &Artifact,
+        plan: &Plan,
+        resolver: &ResolverName,
+        permit: &Permit,
+    ) -> Done {
+        let step = &Step::Resolve(resolver.clone());
+        let (key, number) = (Key::Resolver(resolver.clone()), plan.fate(step).failures() + 1);
+        let this = Try { pieces: self, lease, artifact, plan, step, key, number, started: Instant::now() };
+        match self.sources.resolvers.get(resolver) {
+            Some(installed) => this.resolve(installed, permit, None).await,
+            None => this.resolver_is_gone(resolver),
         }
     }
 
@@ -97,12 +115,12 @@ impl Pieces {
 }
 
 impl Try<'_> {
-    async fn resolve(self, installed: &Installed, permit: Permit, host: Option<Permit>) -> Done {
+    async fn resolve(self, installed: &Installed, permit: &Permit, host: Option<Permit>) -> Done {
         let Self { pieces, artifact, plan, number, .. } = self;
         permit.spend();
         let job = self.lease.job.to_string();
         let report = pieces.sources.call(installed, &job, artifact, plan, number, host).await;
-        drop(permit);
+        pieces.paces.note(&installed.plugin.info.name, report.wall);
         if let Err(failure) = &report.outcome {
             if let FailureClass::Throttled { retry_after } = failure.class {
                 let retry_after = pieces.sources.limiter.throttled(&self.key, Some(retry_after));

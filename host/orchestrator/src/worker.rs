@@ -7,25 +7,24 @@
 use std::sync::Arc;
 
 use gleaner_model::artifact::Artifact;
+use gleaner_model::clock::UnixMillis;
 use gleaner_model::job::JobResult;
+use gleaner_model::key::Key;
 use gleaner_model::next::Next;
-use gleaner_model::plan::Plan;
+use gleaner_model::plan::{Plan, Step};
 use gleaner_store::{AfterRecord, Fenced, Lease, Leased};
 use gleaner_telemetry::{Event, JobEnded};
 use tokio::time::Instant;
 
+use crate::pace::PATIENCE;
 use crate::pieces::{Pieces, RunError, lock};
-use crate::reserve::Reservation;
+use crate::reserve::{Place, Reservation};
 use crate::step::{Done, Facts};
 
 /// Works on a leased job; returns when its lease was given back or lost.
-pub(crate) async fn work(
-    pieces: Arc<Pieces>,
-    leased: Leased,
-    reservation: Reservation,
-) -> Result<(), RunError> {
+pub(crate) async fn work(pieces: Arc<Pieces>, leased: Leased, place: Place) -> Result<(), RunError> {
     let _end = EndOfWork { pieces: &pieces, lease: leased.lease() };
-    steps(&pieces, leased, reservation).await
+    steps(&pieces, leased, place).await
 }
 
 /// Takes the job off the list of running steps, also when its worker panics: the heartbeat must not keep
@@ -41,40 +40,59 @@ impl Drop for EndOfWork<'_> {
     }
 }
 
-async fn steps(pieces: &Pieces, leased: Leased, reservation: Reservation) -> Result<(), RunError> {
+async fn steps(pieces: &Pieces, leased: Leased, place: Place) -> Result<(), RunError> {
     let lease = leased.lease();
-    let Leased { artifact, mut plan, .. } = leased;
-    let mut held = Some(reservation);
+    let Leased { key: mut held_for, artifact, mut plan, .. } = leased;
+    let mut held = Some(place);
     loop {
         let step = match pieces.sources.planner.next(&plan, &artifact, pieces.sources.clock.now()) {
             Next::Step(step) => step,
             Next::Wait(step, until) => {
-                let key = plan.key(&step);
-                return Ok(pieces.queue.snooze(lease, key, Some(until)).await.map(drop)?);
+                let key = pieces.key_of(&plan, &step);
+                return pieces.put_back(lease, key, Some(until)).await;
             }
             Next::End(result) => return end(pieces, lease, &artifact, plan, result).await,
         };
-        let key = plan.key(&step);
+        let key = pieces.key_of(&plan, &step);
         // The step may have changed since the job was queued: new tiers, a removed plugin.
-        let reservation = match held.take().filter(|held| held.key == key).or_else(|| pieces.reserve(&key)) {
-            Some(reservation) => reservation,
-            None => return Ok(pieces.queue.snooze(lease, key, None).await.map(drop)?),
+        let place = match held.take().filter(|_| held_for == key) {
+            Some(place) => place,
+            None => match pieces.reserve(&key) {
+                Ok(reservation) => Place::Own(reservation),
+                Err(_) => return pieces.put_back(lease, key, None).await,
+            },
         };
-        pieces.running.begin(lease, key.clone(), Instant::now() + pieces.deadline_of(&step));
-        let done = pieces.carry_out(lease, &artifact, &plan, &step, reservation).await;
+        let done = match place {
+            Place::Own(reservation) => {
+                pieces.running.begin(lease, key.clone(), Instant::now() + pieces.deadline_of(&step));
+                pieces.carry_out(lease, &artifact, &plan, &step, reservation).await
+            }
+            Place::Shared(shared) => {
+                let turn = tokio::time::timeout(PATIENCE, shared.lock()).await;
+                let (Ok(turn), Step::Resolve(name)) = (turn, &step) else {
+                    // Those before it take longer than was thought.
+                    return pieces.put_back(lease, key, None).await;
+                };
+                pieces.running.begin(lease, key.clone(), Instant::now() + pieces.deadline_of(&step));
+                pieces.call_in_turn(lease, &artifact, &plan, name, &turn.permit).await
+            }
+        };
         pieces.save_cooldowns().await?;
         match done {
             Done::Blocked { retry_after } => {
                 // By the clock, whichever key it was: only the others of a blocked key wait without being looked at.
                 let until = Some(pieces.sources.clock.now().after(retry_after));
-                return Ok(pieces.queue.snooze(lease, key, until).await.map(drop)?);
+                return pieces.put_back(lease, key, until).await;
             }
             Done::NoDisk { detail } => {
-                let _ = pieces.queue.snooze(lease, key, None).await?;
+                pieces.put_back(lease, key, None).await?;
                 return Err(RunError::Files { detail });
             }
             Done::Facts(facts) => match settle(pieces, lease, &artifact, *facts).await? {
-                Some((next_plan, next)) => (plan, held) = (next_plan, Some(next)),
+                Some((next_plan, next)) => {
+                    held_for = next.key.clone();
+                    (plan, held) = (next_plan, Some(Place::Own(next)));
+                }
                 None => return Ok(()),
             },
         }
@@ -111,35 +129,55 @@ async fn settle(
             Ok(None)
         }
         Next::Wait(step, until) => {
-            let key = plan.key(&step);
-            tell(pieces.queue.fail_and_retry(lease, plan, records, key, until).await?);
+            let key = pieces.key_of(&plan, &step);
+            tell(pieces.queue.fail_and_retry(lease, plan, records, key.clone(), until).await?);
+            pieces.note_waiting(&key, Some(until));
             Ok(None)
         }
         Next::Step(step) => {
-            let key = plan.key(&step);
-            let reservation = if pieces.has_backlog(&key) { None } else { pieces.reserve(&key) };
+            let key = pieces.key_of(&plan, &step);
+            let is_free = !lock(&pieces.schedule).has(&key);
+            let reservation = is_free.then(|| pieces.reserve(&key).ok()).flatten();
             let until = pieces.sources.clock.now().after(pieces.config.lease_ttl.0);
             let after = if reservation.is_some() {
-                AfterRecord::Keep { key, until }
+                AfterRecord::Keep { key: key.clone(), until }
             } else {
-                AfterRecord::Queue { key }
+                AfterRecord::Queue { key: key.clone() }
             };
             let held = tell(pieces.queue.record(lease, plan.clone(), records, after).await?);
+            if reservation.is_none() {
+                pieces.note_waiting(&key, None);
+            }
             Ok(reservation.filter(|_| held).map(|reservation| (plan, reservation)))
         }
     }
 }
 
 impl Pieces {
+    /// Gives a lease back free of charge: the job waits under the key, until then if given.
+    async fn put_back(&self, lease: Lease, key: Key, until: Option<UnixMillis>) -> Result<(), RunError> {
+        if let Fenced::Held(()) = self.queue.snooze(lease, key.clone(), until).await? {
+            self.note_waiting(&key, until);
+        }
+        Ok(())
+    }
+
+    /// A job waits under the key from now on: the dispatcher need not look to know it.
+    fn note_waiting(&self, key: &Key, until: Option<UnixMillis>) {
+        match until.filter(|until| *until > self.sources.clock.now()) {
+            None => lock(&self.schedule).add(key, 1),
+            Some(until) => {
+                let mut next = lock(&self.next_due);
+                *next = Some(next.map_or(until, |due| due.min(until)));
+            }
+        }
+    }
+
     /// Writes down the pauses that upstreams imposed, so that a restart keeps them.
     async fn save_cooldowns(&self) -> Result<(), RunError> {
-        for (key, until) in self.sources.limiter.cooldowns() {
-            // What is left is computed anew each time, so that the same pause may differ by its rounding.
-            let before = lock(&self.saved_cooldowns).insert(key.clone(), until);
-            if before.is_none_or(|before| (before.0 - until.0).abs() > 1000) {
-                self.library.save_cooldown(key.clone(), until).await?;
-                self.tell(&Event::Cooldown { key, until });
-            }
+        for (key, until) in self.sources.limiter.take_cooldowns() {
+            self.library.save_cooldown(key.clone(), until).await?;
+            self.tell(&Event::Cooldown { key, until });
         }
         Ok(())
     }

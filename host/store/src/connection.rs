@@ -13,7 +13,8 @@ use crate::options::{Durability, StoreOptions};
 const APPLICATION_ID: i64 = 0x476c_6e72;
 
 /// In order; the schema version is how many of them have been applied.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_initial.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001_initial.sql"), include_str!("migrations/0002_sharing.sql")];
 
 /// Prepared statements held per connection: more than there are.
 const STATEMENTS: usize = 128;
@@ -45,6 +46,10 @@ fn configured(path: &Path, mode: Mode, options: &StoreOptions) -> Result<Connect
         return Err(StoreError::NotALibrary { path: path.to_owned() }.into());
     }
     if mode == Mode::Write {
+        if version == 0 {
+            // Before there are tables; later it would take rewriting the file.
+            connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        }
         // Answers with the mode; cannot be set inside a transaction.
         connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
         connection.pragma_update(

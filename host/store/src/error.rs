@@ -82,17 +82,6 @@ pub enum StoreError {
         /// What the system said.
         detail: String,
     },
-    /// Another process drains the library.
-    #[error(
-        "another process{} is working on the queue of {}; wait for it to end, or stop it. Enqueuing works meanwhile",
-        pid.map(|pid| format!(" ({pid})")).unwrap_or_default(), path.display()
-    )]
-    Locked {
-        /// The library.
-        path: PathBuf,
-        /// Its process id, when it could be read.
-        pid: Option<u32>,
-    },
     /// [`crate::Library::close`] was called, or the writer ended after a failure that is in the log.
     #[error("the library {} is closed", path.display())]
     Closed {

@@ -4,13 +4,15 @@
 //! [`WorkQueue`], and [`conformance`] says what an implementation has to keep. Must remain the only crate
 //! that knows which database it is: no type of the driver leaves it.
 
+mod backup;
 pub mod conformance;
 mod connection;
 mod decode;
 mod error;
+mod keys;
 mod library;
-mod lock;
 mod options;
+mod processes;
 mod queue;
 mod read;
 mod readers;
@@ -21,12 +23,13 @@ mod write;
 mod writer;
 
 pub use error::StoreError;
+pub use keys::{Claim, KeyRow, Wish};
 pub use library::Library;
-pub use lock::RunLock;
 pub use options::{Durability, StoreOptions};
+pub use processes::{Membership, Others, Process};
 pub use queue::{
-    AfterRecord, Backlog, Enqueued, Expired, Fenced, Lease, Leased, NewJob, QueueStats, RetryFilter,
-    StoredFile, WorkQueue,
+    AfterRecord, Backlog, Enqueued, Expired, Fenced, Lease, Leased, NewJob, ProcessId, QueueStats,
+    RetryFilter, StoredFile, WorkQueue,
 };
 pub use view::{FileRow, JobRow, JobView, Scope, Summary};
 

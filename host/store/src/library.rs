@@ -7,18 +7,16 @@ use std::sync::Arc;
 
 use gleaner_model::clock::{SharedClock, UnixMillis};
 use gleaner_model::job::{JobId, JobState};
-use gleaner_model::key::Key;
 use gleaner_model::manifest::{ManifestRecord, RunIdentity};
 use rusqlite::Connection;
 
 use crate::connection::{Mode, open};
 use crate::error::{StoreError, Trouble};
-use crate::lock::RunLock;
 use crate::options::StoreOptions;
-use crate::queue::{Expired, QueueStats};
+use crate::queue::QueueStats;
 use crate::readers::Readers;
 use crate::view::{FileRow, JobRow, JobView, Scope, Summary};
-use crate::write::Holder;
+use crate::write::{Holder, Tx};
 use crate::writer::Writer;
 use crate::{read, write};
 
@@ -85,43 +83,12 @@ impl Library {
         &self.dir
     }
 
-    /// Makes this process the one that works on the queue. Leases that another process left behind go back
-    /// at once, as [`crate::WorkQueue::expire`] does it: whoever held them is dead.
-    ///
-    /// # Errors
-    /// [`StoreError::Locked`] while another process holds the lock.
-    pub async fn take_run_lock(&self, max_attempts: u32) -> Result<(RunLock, Expired), StoreError> {
-        let dir = self.dir.clone();
-        let taken = tokio::task::spawn_blocking(move || RunLock::take(&dir)).await;
-        let lock = taken.map_err(|_| StoreError::Closed { path: self.path() })??;
-        let holder = self.holder;
-        let expired = self.write(move |c, now| write::take_over(c, holder, max_attempts, now)).await?;
-        Ok((lock, expired))
-    }
-
     /// Notes that a run begins; its manifest records carry its id.
     ///
     /// # Errors
     /// When the write fails, as it does for an id that was used before.
     pub async fn begin_run(&self, run: RunIdentity) -> Result<(), StoreError> {
-        self.write(move |c, now| write::begin_run(c, &run, now)).await
-    }
-
-    /// Remembers that a key is not to be used before then, over restarts.
-    ///
-    /// # Errors
-    /// When the write fails.
-    pub async fn save_cooldown(&self, key: Key, until: UnixMillis) -> Result<(), StoreError> {
-        self.write(move |c, _| write::save_cooldown(c, &key, until)).await
-    }
-
-    /// Keys that are not to be used for a while yet.
-    ///
-    /// # Errors
-    /// When the read fails.
-    pub async fn cooldowns(&self) -> Result<Vec<(Key, UnixMillis)>, StoreError> {
-        let now = self.clock.now();
-        self.read(move |c| read::cooldowns(c, now)).await
+        self.write(move |tx, now| write::begin_run(tx, &run, now)).await
     }
 
     /// The job that a user means by an `artifact_id`, any identifier in any notation, or a job's number.
@@ -131,6 +98,14 @@ impl Library {
     pub async fn find(&self, text: &str) -> Result<Option<JobView>, StoreError> {
         let text = text.to_owned();
         self.read(move |c| read::find(c, &text)).await
+    }
+
+    /// How many jobs under the same key go before this one, counted up to `most`; none when it is not ready.
+    ///
+    /// # Errors
+    /// When the read fails.
+    pub async fn ahead_of(&self, job: JobId, most: u32) -> Result<Option<u64>, StoreError> {
+        self.read(move |c| read::ahead_of(c, job, most)).await
     }
 
     /// Everything about a job.
@@ -228,11 +203,11 @@ impl Library {
     /// Writes, at the time of the call.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection, UnixMillis) -> Result<T, Trouble> + Send + 'static,
+        work: impl FnOnce(&Tx<'_>, UnixMillis) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, StoreError> {
         let now = self.clock.now();
         match &self.writer {
-            Some(writer) => writer.call(move |connection| work(connection, now)).await,
+            Some(writer) => writer.call(move |tx| work(tx, now)).await,
             None => Err(StoreError::ReadOnly { path: self.path(), detail: "opened for reading".into() }),
         }
     }
@@ -244,7 +219,15 @@ impl Library {
         self.readers.call(work).await
     }
 
-    fn path(&self) -> PathBuf {
+    /// Reads without a transaction around it, for a statement that makes its own.
+    pub(crate) async fn read_alone<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.readers.call_alone(work).await
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
         self.dir.join(Self::DATABASE)
     }
 }

@@ -129,6 +129,10 @@ pub struct StoredFile {
     pub name: String,
 }
 
+/// A process that works on a library: its number there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProcessId(pub i64);
+
 /// What [`WorkQueue::expire`] did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Expired {
@@ -180,7 +184,7 @@ impl QueueStats {
 /// What waits, as the dispatcher sees it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Backlog {
-    /// Keys with jobs that may run, and how many: exact below [`Backlog::COUNTED`], else that number.
+    /// Keys with jobs that may run when their key may, and how many, by name.
     pub ready: Vec<(Key, u64)>,
     /// Jobs that wait for a time.
     pub delayed: u64,
@@ -190,11 +194,6 @@ pub struct Backlog {
     pub leased: u64,
     /// When the first lease expires.
     pub next_expiry: Option<UnixMillis>,
-}
-
-impl Backlog {
-    /// Counting stops here, so that looking at a long backlog stays cheap.
-    pub const COUNTED: u64 = 1000;
 }
 
 /// The durable queue of jobs. Every call is atomic, and durable when it returns. Any call may fail with a
@@ -209,7 +208,8 @@ pub trait WorkQueue: Send + Sync {
 
     /// Leases at most so many jobs of each key, by priority, then in the order of enqueuing, until `ttl` from
     /// now. Returns exactly what it leased; the cost depends on that alone, not on the backlog. Each lease has
-    /// a new token and charges an attempt. Jobs whose time has come are leased after `promote_due`.
+    /// a new token and charges an attempt. Jobs whose time has come are leased after `promote_due`. Nothing is
+    /// leased of a key that another process owns.
     async fn lease(&self, wanted: Vec<(Key, u32)>, ttl: Duration) -> Result<Vec<Leased>, StoreError>;
 
     /// Sets when each lease expires; returns those that are not held any more.
@@ -260,6 +260,19 @@ pub trait WorkQueue: Send + Sync {
     /// Starts ended jobs anew: an empty plan, no attempts, under [`Key::Plan`]. Returns how many; with
     /// `dry_run`, how many it would be.
     async fn retry_failed(&self, filter: RetryFilter, dry_run: bool) -> Result<u64, StoreError>;
+
+    /// Ends these jobs as `skipped`, reason `cancelled`, wherever they stand; returns those that had not ended.
+    /// Whoever works on one finds its lease lost.
+    async fn cancel(&self, jobs: Vec<JobId>) -> Result<Vec<JobId>, StoreError>;
+
+    /// Forgets works that ended as `Error` or `Skipped` at least so long ago, with their manifest records;
+    /// no states mean both. Returns how many; with `dry_run`, how many it would be.
+    async fn purge(
+        &self,
+        states: Vec<JobState>,
+        older_than: Duration,
+        dry_run: bool,
+    ) -> Result<u64, StoreError>;
 
     /// Jobs per state.
     async fn stats(&self) -> Result<QueueStats, StoreError>;

@@ -37,6 +37,18 @@ impl Readers {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.call_alone(move |connection| {
+            let moment = connection.unchecked_transaction()?;
+            work(&moment)
+        })
+        .await
+    }
+
+    /// Runs `work` on a thread that may block, in no transaction.
+    pub(crate) async fn call_alone<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let pool = self.0.clone();
         match tokio::task::spawn_blocking(move || pool.run(work)).await {
             Ok(answer) => answer,
@@ -58,10 +70,7 @@ impl Pool {
     fn run<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Trouble>) -> Result<T, StoreError> {
         let idle = self.idle().pop();
         let connection = idle.map_or_else(|| open(&self.path, Mode::Read, &self.options), Ok)?;
-        let answer = (|| {
-            let moment = connection.unchecked_transaction()?;
-            work(&moment)
-        })();
+        let answer = work(&connection);
         let mut idle = self.idle();
         if idle.len() < KEPT {
             idle.push(connection);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gleaner_model::clock::UnixMillis;
-use gleaner_model::job::JobResult;
+use gleaner_model::job::{JobId, JobResult, JobState};
 use gleaner_model::key::Key;
 use gleaner_model::manifest::ManifestRecord;
 use gleaner_model::plan::Plan;
@@ -20,20 +20,22 @@ use crate::{StoreError, read, write};
 
 /// Jobs moved in one command, so that no other waits long behind it.
 const BATCH: u32 = 5000;
+/// Jobs deleted in one command: each takes rows out of several tables.
+const SMALL_BATCH: u32 = 500;
 
 #[async_trait]
 impl WorkQueue for Library {
     async fn enqueue(&self, jobs: Vec<NewJob>, recheck_after: Duration) -> Result<Vec<Enqueued>, StoreError> {
-        self.write(move |c, now| write::enqueue(c, &jobs, recheck_after, now)).await
+        self.write(move |tx, now| write::enqueue(tx, &jobs, recheck_after, now)).await
     }
 
     async fn lease(&self, wanted: Vec<(Key, u32)>, ttl: Duration) -> Result<Vec<Leased>, StoreError> {
         let holder = self.holder();
-        self.write(move |c, now| write::lease(c, &wanted, holder, now.after(ttl), now)).await
+        self.write(move |tx, now| write::lease(tx, &wanted, holder, now.after(ttl), now)).await
     }
 
     async fn heartbeat(&self, extend: Vec<(Lease, UnixMillis)>) -> Result<Vec<Lease>, StoreError> {
-        self.write(move |c, _| write::heartbeat(c, &extend)).await
+        self.write(move |tx, _| write::heartbeat(tx, &extend)).await
     }
 
     async fn record(
@@ -43,7 +45,7 @@ impl WorkQueue for Library {
         records: Vec<ManifestRecord>,
         next: AfterRecord,
     ) -> Result<Fenced, StoreError> {
-        self.write(move |c, now| write::record(c, lease, &plan, &records, next, now)).await
+        self.write(move |tx, now| write::record(tx, lease, &plan, &records, next, now)).await
     }
 
     async fn fail_and_retry(
@@ -58,7 +60,7 @@ impl WorkQueue for Library {
     }
 
     async fn snooze(&self, lease: Lease, key: Key, until: Option<UnixMillis>) -> Result<Fenced, StoreError> {
-        self.write(move |c, now| write::snooze(c, lease, &key, until, now)).await
+        self.write(move |tx, now| write::snooze(tx, lease, &key, until, now)).await
     }
 
     async fn ack(
@@ -80,15 +82,15 @@ impl WorkQueue for Library {
         if let Some(detail) = wrong {
             return Err(StoreError::WrongResult { job: lease.job.0, detail });
         }
-        self.write(move |c, now| write::ack(c, lease, &plan, &records, &result, file.as_ref(), now)).await
+        self.write(move |tx, now| write::ack(tx, lease, &plan, &records, &result, file.as_ref(), now)).await
     }
 
     async fn expire(&self, max_attempts: u32) -> Result<Expired, StoreError> {
-        self.write(move |c, now| write::expire(c, max_attempts, now)).await
+        self.write(move |tx, now| write::expire(tx, max_attempts, now)).await
     }
 
     async fn promote_due(&self) -> Result<u64, StoreError> {
-        self.write(|c, now| write::promote_due(c, BATCH, now)).await
+        self.write(|tx, now| write::promote_due(tx, BATCH, now)).await
     }
 
     async fn retry_failed(&self, filter: RetryFilter, dry_run: bool) -> Result<u64, StoreError> {
@@ -101,7 +103,32 @@ impl WorkQueue for Library {
             count += if dry_run {
                 ended.len() as u64
             } else {
-                self.write(move |c, now| write::restart(c, &ended, now)).await?
+                self.write(move |tx, now| write::restart(tx, &ended, now)).await?
+            };
+        }
+    }
+
+    async fn cancel(&self, jobs: Vec<JobId>) -> Result<Vec<JobId>, StoreError> {
+        self.write(move |tx, now| write::cancel(tx, &jobs, now)).await
+    }
+
+    async fn purge(
+        &self,
+        states: Vec<JobState>,
+        older_than: Duration,
+        dry_run: bool,
+    ) -> Result<u64, StoreError> {
+        let (now, mut after, mut count) = (self.now(), 0, 0);
+        loop {
+            let states = states.clone();
+            let ended =
+                self.read(move |c| read::old(c, &states, older_than, after, SMALL_BATCH, now)).await?;
+            let Some(&last) = ended.last() else { return Ok(count) };
+            after = last;
+            count += if dry_run {
+                ended.len() as u64
+            } else {
+                self.write(move |tx, _| write::purge(tx, &ended)).await?
             };
         }
     }

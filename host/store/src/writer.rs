@@ -14,6 +14,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::{StoreError, Trouble};
+use crate::write::{Counts, Tx};
 
 /// Commands that may wait; then callers do.
 const WAITING: usize = 1024;
@@ -29,7 +30,7 @@ const RESTART_PAGES: i64 = 4 * CHECKPOINT_PAGES;
 
 /// Work on the connection, answered after the commit.
 trait Command: Send {
-    fn run(&mut self, connection: &Connection) -> Result<(), Trouble>;
+    fn run(&mut self, tx: &Tx<'_>) -> Result<(), Trouble>;
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
 }
 
@@ -41,12 +42,12 @@ struct Call<F, T> {
 
 impl<F, T> Command for Call<F, T>
 where
-    F: FnOnce(&Connection) -> Result<T, Trouble> + Send,
+    F: FnOnce(&Tx<'_>) -> Result<T, Trouble> + Send,
     T: Send,
 {
-    fn run(&mut self, connection: &Connection) -> Result<(), Trouble> {
+    fn run(&mut self, tx: &Tx<'_>) -> Result<(), Trouble> {
         if let Some(work) = self.work.take() {
-            self.outcome = Some(work(connection)?);
+            self.outcome = Some(work(tx)?);
         }
         Ok(())
     }
@@ -106,7 +107,7 @@ impl Writer {
     /// stops waiting.
     pub(crate) async fn call<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         let call = Message::Run(Box::new(Call { work: Some(work), outcome: None, reply }));
@@ -163,9 +164,13 @@ impl Work {
         }
         let begun = Instant::now();
         let (mut ran, mut next, mut goes_on) = (Vec::new(), Some(first), true);
+        let mut counts = Counts::default();
         while let Some(mut command) = next.take() {
             match self.undoable(command.as_mut()) {
-                Ok(()) => ran.push((command, Ok(()))),
+                Ok(moved) => {
+                    counts.add(moved);
+                    ran.push((command, Ok(())));
+                }
                 // Some failures, a full disk among them, make the database undo the whole transaction.
                 Err(error) if self.connection.is_autocommit() => {
                     ran.push((command, Err(error.clone())));
@@ -183,8 +188,10 @@ impl Work {
                 }
             }
         }
+        let counted = counts.write(&self.connection);
+        let counted = counted.map_err(|error| StoreError::of(error, &self.path, self.busy_timeout));
         fault::point("store.commit");
-        let committed = self.statement("COMMIT");
+        let committed = counted.and_then(|()| self.statement("COMMIT"));
         if committed.is_err() && !self.connection.is_autocommit() {
             let _ = self.statement("ROLLBACK");
         }
@@ -193,11 +200,12 @@ impl Work {
         goes_on
     }
 
-    /// Runs a command so that its failure undoes what it did and nothing else.
-    fn undoable(&self, command: &mut dyn Command) -> Result<(), StoreError> {
+    /// Runs a command so that its failure undoes what it did and nothing else; tells what it moved.
+    fn undoable(&self, command: &mut dyn Command) -> Result<Counts, StoreError> {
         self.statement("SAVEPOINT command")?;
-        match command.run(&self.connection) {
-            Ok(()) => self.statement("RELEASE command"),
+        let tx = Tx::new(&self.connection);
+        match command.run(&tx) {
+            Ok(()) => self.statement("RELEASE command").map(|()| tx.into_counts()),
             Err(trouble) => {
                 if !self.connection.is_autocommit() {
                     self.statement("ROLLBACK TO command")?;
@@ -270,7 +278,7 @@ mod tests {
         assert_eq!(large, Err(full.clone()));
         // Whether both came into one group is a matter of time.
         assert!(small == Ok(1) || small == Err(full), "{small:?}");
-        writer.call(move |connection| Ok(allow(connection, 1000)?)).await.unwrap();
+        writer.call(move |tx| Ok(allow(tx, 1000)?)).await.unwrap();
         assert_eq!(add("large", 1 << 20).await, Ok(1));
         let count = "SELECT count(*) FROM job";
         let jobs: i64 = writer

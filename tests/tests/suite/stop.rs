@@ -140,16 +140,16 @@ fn a_run_that_serves_picks_up_what_another_process_enqueues() {
 }
 
 #[test]
-fn a_second_run_is_refused_with_the_pid_of_the_first_and_does_not_disturb_it() {
+fn a_second_run_joins_the_first_and_neither_does_what_the_other_does() {
     let (bench, barrier, run) = held_run(&["queue", "run", "--drain"], 0, "");
-    for command in [&["queue", "run", "--drain"][..], &["queue", "run"], &["get", "10.5555/paper.1"]] {
-        let refused = bench.run(command).expect_code(4);
-        assert!(refused.stderr.contains(&format!("({})", run.pid())), "{}", refused.stderr);
-        assert!(refused.stderr.contains("is working on the queue of"), "{}", refused.stderr);
-    }
+    let second = bench.spawn(&["--format", "json", "queue", "run", "--drain"]);
+    let third = bench.spawn(&["--format", "json", "get", &papers::doi(1)]);
     barrier.open();
-    let totals = run.wait(TIMEOUT).expect_code(0).json();
-    assert_eq!((&totals["done"], &totals["error"]), (&4.into(), &0.into()), "{totals}");
+    for run in [run, second, third] {
+        let totals = run.wait(TIMEOUT).expect_code(0).json();
+        assert_eq!((&totals["queued"], &totals["error"]), (&0.into(), &0.into()), "{totals}");
+    }
+    assert_eq!(count(&bench, "done"), 4);
     assert_eq!(bench.sim().seen(PRESS).requests.len(), 4);
 }
 

@@ -65,7 +65,7 @@ pub(crate) async fn run(context: &Context, args: &Run) -> Result<Exit, Failed> {
     work(context, library, sources, task).await
 }
 
-/// Works on the library's queue; no other process does meanwhile.
+/// Works on the library's queue, with whatever other processes do.
 pub(crate) async fn work(
     context: &Context,
     library: Library,
@@ -74,20 +74,20 @@ pub(crate) async fn work(
 ) -> Result<Exit, Failed> {
     let started = Instant::now();
     let identity = context.identity();
-    // The totals are of the whole library, but an error of last year is not this run's failure. Taking the lock may
-    // end jobs as poison, which is.
+    // The totals are of the whole library, but an error of last year is not this run's failure. Joining may end
+    // jobs of dead processes as poison, which is.
     let failed_before = match &task {
         Task::Jobs { .. } => 0,
         Task::Serve | Task::Drain { .. } => library.stats().await?.error,
     };
     let max_attempts = context.loaded.config.orchestrator.max_attempts.get();
-    let (lock, _) = library.take_run_lock(max_attempts).await?;
+    let (member, _) = library.join(gleaner_orchestrator::ALIVE_FOR, max_attempts).await?;
     library.begin_run(identity.clone()).await?;
     let is_serving = matches!(task, Task::Serve);
     let (drain, total, scope) = lower(&library, task).await?;
     let progress = Arc::new(Progress::new(total, context.quiet));
     let observer = Arc::clone(&progress) as Arc<dyn gleaner_telemetry::Observer>;
-    let pieces = context.pieces(library.clone(), sources, identity, observer).await?;
+    let pieces = context.pieces(library.clone(), sources, identity, observer)?;
     let (tell, told) = watch::channel(Stop::Go);
     let interrupted = Arc::new(AtomicBool::new(false));
     let signals = tokio::spawn(pass_signals_on(tell, Arc::clone(&interrupted))?);
@@ -97,7 +97,8 @@ pub(crate) async fn work(
     let report = report?;
     drop(pieces);
     let summary = library.summary(scope).await?;
-    drop(lock);
+    // What is left of it others take over.
+    let _ = member.leave().await;
     library.close().await;
     if !(is_serving && report.finish == Finish::Stopped && context.output.is_json()) {
         print(context, &summary, &report, started.elapsed().as_secs_f64())?;
@@ -110,7 +111,7 @@ pub(crate) async fn work(
     })
 }
 
-/// What the run drains, over how many jobs, and what its summary is of. Looked up under the lock: taking it may
+/// What the run drains, over how many jobs, and what its summary is of. Looked up after joining: that may
 /// have ended jobs.
 async fn lower(library: &Library, task: Task) -> Result<(Drain, u64, Scope), Failed> {
     Ok(match task {

@@ -1,2 +1,1 @@
-SELECT (SELECT count(*) FROM delayed), (SELECT min(due_ms) FROM delayed),
-       (SELECT count(*) FROM lease), (SELECT min(until_ms) FROM lease)
+SELECT (SELECT min(due_ms) FROM delayed), (SELECT count(*) FROM lease), (SELECT min(until_ms) FROM lease)

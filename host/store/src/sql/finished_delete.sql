@@ -1,1 +1,1 @@
-DELETE FROM finished WHERE id = ?1
+DELETE FROM finished WHERE id = ?1 RETURNING state

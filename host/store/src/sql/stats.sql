@@ -1,5 +1,5 @@
-SELECT (SELECT count(*) FROM ready) + (SELECT count(*) FROM delayed),
+SELECT (SELECT coalesce(sum(ready) + sum(delayed), 0) FROM backlog),
        (SELECT count(*) FROM lease),
-       (SELECT count(*) FROM finished WHERE state = 'done'),
-       (SELECT count(*) FROM finished WHERE state = 'skipped'),
-       (SELECT count(*) FROM finished WHERE state = 'error')
+       (SELECT jobs FROM tally WHERE state = 'done'),
+       (SELECT jobs FROM tally WHERE state = 'skipped'),
+       (SELECT jobs FROM tally WHERE state = 'error')

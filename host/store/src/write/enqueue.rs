@@ -8,10 +8,10 @@ use std::time::Duration;
 use gleaner_model::artifact::{Artifact, ArtifactId};
 use gleaner_model::clock::UnixMillis;
 use gleaner_model::identifier::Identifier;
-use gleaner_model::job::JobId;
+use gleaner_model::job::{JobId, JobState};
 use rusqlite::{Connection, OptionalExtension};
 
-use super::Moving;
+use super::{Moving, Tx};
 use crate::decode;
 use crate::error::Trouble;
 use crate::queue::{Enqueued, NewJob};
@@ -19,47 +19,41 @@ use crate::sql;
 
 /// Adds or finds each.
 pub(crate) fn enqueue(
-    connection: &Connection,
+    tx: &Tx<'_>,
     jobs: &[NewJob],
     recheck_after: Duration,
     now: UnixMillis,
 ) -> Result<Vec<Enqueued>, Trouble> {
-    jobs.iter().map(|job| one(connection, job, recheck_after, now)).collect()
+    jobs.iter().map(|job| one(tx, job, recheck_after, now)).collect()
 }
 
-fn one(
-    connection: &Connection,
-    job: &NewJob,
-    recheck_after: Duration,
-    now: UnixMillis,
-) -> Result<Enqueued, Trouble> {
-    let (known, unnamed) = look_up(connection, &job.artifact)?;
+fn one(tx: &Tx<'_>, job: &NewJob, recheck_after: Duration, now: UnixMillis) -> Result<Enqueued, Trouble> {
+    let (known, unnamed) = look_up(tx, &job.artifact)?;
     let mut known = known.into_iter();
     match (known.next(), known.as_slice()) {
         (None, _) => {
             let artifact = json(&job.artifact);
-            connection.prepare_cached(sql::JOB_INSERT)?.execute((job.artifact.id.as_str(), artifact))?;
-            let id = connection.last_insert_rowid();
-            name(connection, id, &unnamed)?;
-            start(connection, id, job, now)?;
+            tx.prepare_cached(sql::JOB_INSERT)?.execute((job.artifact.id.as_str(), artifact))?;
+            let id = tx.last_insert_rowid();
+            name(tx, id, &unnamed)?;
+            start(tx, id, job, now)?;
             Ok(Enqueued::New(JobId(id)))
         }
         (Some(id), []) => {
             if !unnamed.is_empty() {
-                add_identifiers(connection, id, &unnamed)?;
+                add_identifiers(tx, id, &unnamed)?;
             }
             let skipped_before =
                 now.0.saturating_sub(i64::try_from(recheck_after.as_millis()).unwrap_or(i64::MAX));
-            let restarts =
-                connection.prepare_cached(sql::FINISHED_TAKE_SKIPPED)?.execute((id, skipped_before))? == 1;
+            let restarts = tx.prepare_cached(sql::FINISHED_TAKE_SKIPPED)?.execute((id, skipped_before))? == 1;
             if restarts {
-                start(connection, id, job, now)?;
+                tx.ended(JobState::Skipped.as_str(), -1);
+                start(tx, id, job, now)?;
             }
             Ok(if restarts { Enqueued::Requeued(JobId(id)) } else { Enqueued::Known(JobId(id)) })
         }
         (Some(first), others) => {
-            let jobs =
-                std::iter::once(&first).chain(others).map(|id| Ok((JobId(*id), load(connection, *id)?.id)));
+            let jobs = std::iter::once(&first).chain(others).map(|id| Ok((JobId(*id), load(tx, *id)?.id)));
             Ok(Enqueued::Conflict { jobs: jobs.collect::<Result<Vec<(JobId, ArtifactId)>, Trouble>>()? })
         }
     }
@@ -87,9 +81,9 @@ fn look_up<'a>(
     Ok((known.into_iter().collect(), unnamed))
 }
 
-fn start(connection: &Connection, id: i64, job: &NewJob, now: UnixMillis) -> rusqlite::Result<()> {
+fn start(tx: &Tx<'_>, id: i64, job: &NewJob, now: UnixMillis) -> rusqlite::Result<()> {
     let (key, prio) = (job.key.to_string(), job.priority.0);
-    Moving { id, key, prio, attempts: 0, plan: String::new() }.wait(connection, job.not_before, now)
+    Moving { id, key, prio, attempts: 0, plan: String::new() }.wait(tx, job.not_before, now)
 }
 
 fn name(connection: &Connection, id: i64, identifiers: &[&Identifier]) -> rusqlite::Result<()> {

@@ -9,7 +9,7 @@ use gleaner_model::manifest::{AttemptOutcome, ManifestRecord};
 use gleaner_model::plan::Plan;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::Moving;
+use super::{Moving, Tx};
 use crate::error::Trouble;
 use crate::queue::{AfterRecord, Fenced, Lease, StoredFile};
 use crate::sql;
@@ -31,7 +31,7 @@ pub(crate) fn heartbeat(
 
 /// Writes a step's result; the job stays leased or goes to wait, with no attempt charged for the past.
 pub(crate) fn record(
-    connection: &Connection,
+    tx: &Tx<'_>,
     lease: Lease,
     plan: &Plan,
     records: &[ManifestRecord],
@@ -39,13 +39,13 @@ pub(crate) fn record(
     now: UnixMillis,
 ) -> Result<Fenced, Trouble> {
     let (key, until) = match next {
-        AfterRecord::Keep { key, until } => return keep(connection, lease, plan, records, &key, until),
+        AfterRecord::Keep { key, until } => return keep(tx, lease, plan, records, &key, until),
         AfterRecord::Queue { key } => (key, None),
         AfterRecord::Wait { key, until } => (key, Some(until)),
     };
-    let Some((job, step)) = take(connection, lease)? else { return Ok(Fenced::Lost) };
-    write_manifest(connection, lease, step, records)?;
-    Moving { key: key.to_string(), attempts: 0, plan: plan.to_json(), ..job }.wait(connection, until, now)?;
+    let Some((job, step)) = take(tx, lease)? else { return Ok(Fenced::Lost) };
+    write_manifest(tx, lease, step, records)?;
+    Moving { key: key.to_string(), attempts: 0, plan: plan.to_json(), ..job }.wait(tx, until, now)?;
     Ok(Fenced::Held(()))
 }
 
@@ -66,21 +66,21 @@ fn keep(
 
 /// Gives the job back, its attempt with it.
 pub(crate) fn snooze(
-    connection: &Connection,
+    tx: &Tx<'_>,
     lease: Lease,
     key: &Key,
     until: Option<UnixMillis>,
     now: UnixMillis,
 ) -> Result<Fenced, Trouble> {
-    let Some((job, _)) = take(connection, lease)? else { return Ok(Fenced::Lost) };
+    let Some((job, _)) = take(tx, lease)? else { return Ok(Fenced::Lost) };
     let attempts = job.attempts.saturating_sub(1);
-    Moving { key: key.to_string(), attempts, ..job }.wait(connection, until, now)?;
+    Moving { key: key.to_string(), attempts, ..job }.wait(tx, until, now)?;
     Ok(Fenced::Held(()))
 }
 
 /// Ends the job. That `file` is there exactly for `Done` has been checked.
 pub(crate) fn ack(
-    connection: &Connection,
+    tx: &Tx<'_>,
     lease: Lease,
     plan: &Plan,
     records: &[ManifestRecord],
@@ -88,14 +88,14 @@ pub(crate) fn ack(
     file: Option<&StoredFile>,
     now: UnixMillis,
 ) -> Result<Fenced, Trouble> {
-    let Some((job, step)) = take(connection, lease)? else { return Ok(Fenced::Lost) };
-    write_manifest(connection, lease, step, records)?;
+    let Some((job, step)) = take(tx, lease)? else { return Ok(Fenced::Lost) };
+    write_manifest(tx, lease, step, records)?;
     if let Some(StoredFile { sha256, size, media_type, name }) = file {
-        connection.prepare_cached(sql::FILE_INSERT)?.execute((sha256, size, media_type, now.0))?;
-        connection.prepare_cached(sql::HOLDING_INSERT)?.execute((job.id, sha256, name))?;
+        tx.prepare_cached(sql::FILE_INSERT)?.execute((sha256, size, media_type, now.0))?;
+        tx.prepare_cached(sql::HOLDING_INSERT)?.execute((job.id, sha256, name))?;
     }
     let end = (result.state().as_str(), result.reason().as_str(), result.detail());
-    Moving { plan: plan.to_json(), ..job }.finish(connection, end, now)?;
+    Moving { plan: plan.to_json(), ..job }.finish(tx, end, now)?;
     Ok(Fenced::Held(()))
 }
 

@@ -6,8 +6,9 @@ use gleaner_model::clock::UnixMillis;
 use gleaner_model::job::{JobId, LeaseToken, Priority};
 use gleaner_model::key::Key;
 use gleaner_model::plan::Plan;
-use rusqlite::Connection;
+use rusqlite::OptionalExtension;
 
+use super::Tx;
 use crate::decode::{self, Column};
 use crate::error::Trouble;
 use crate::queue::Leased;
@@ -22,21 +23,26 @@ pub(crate) struct Holder {
     pub(crate) pid: u32,
 }
 
-/// Leases at most so many jobs of each key until `until`.
+/// Leases at most so many jobs of each key until `until`; none of a key that another process owns.
 pub(crate) fn lease(
-    connection: &Connection,
+    tx: &Tx<'_>,
     wanted: &[(Key, u32)],
     holder: Holder,
     until: UnixMillis,
     now: UnixMillis,
 ) -> Result<Vec<Leased>, Trouble> {
-    connection.prepare_cached(sql::PROCESS_INSERT)?.execute((holder.id, holder.pid, now.0))?;
-    let mut pick = connection.prepare_cached(sql::READY_PICK)?;
-    let mut leave = connection.prepare_cached(sql::READY_DELETE)?;
-    let mut enter = connection.prepare_cached(sql::LEASE_INSERT)?;
+    tx.prepare_cached(sql::PROCESS_INSERT)?.execute((holder.id, holder.pid, now.0))?;
+    let mut owner = tx.prepare_cached(sql::KEY_OWNER)?;
+    let mut pick = tx.prepare_cached(sql::READY_PICK)?;
+    let mut leave = tx.prepare_cached(sql::READY_DELETE)?;
+    let mut enter = tx.prepare_cached(sql::LEASE_INSERT)?;
     let mut leased = Vec::new();
     for (key, most) in wanted {
         let name = key.to_string();
+        let owned: Option<Option<i64>> = owner.query_row([&name], |row| row.get(0)).optional()?;
+        if owned.flatten().is_some_and(|process| process != holder.id) {
+            continue;
+        }
         let first = leased.len();
         let mut rows = pick.query((&name, most))?;
         while let Some(row) = rows.next()? {
@@ -52,6 +58,7 @@ pub(crate) fn lease(
                 plan: Plan::read(id, row.get_ref(3)?.as_str()?)?,
             });
         }
+        tx.ready(&name, -((leased.len() - first) as i64));
         // Only now, so that no row moves under the query.
         for one in &leased[first..] {
             let Leased { job, token, priority, attempts, plan, .. } = one;

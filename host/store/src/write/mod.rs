@@ -2,18 +2,26 @@
 //!
 //! Must never begin or end a transaction, and never read a clock.
 
+mod cancel;
+mod counts;
 mod enqueue;
 mod fenced;
+mod keys;
 mod lease;
+mod processes;
 mod upkeep;
 
 use gleaner_model::clock::UnixMillis;
-use rusqlite::{Connection, Row};
+use rusqlite::Row;
 
+pub(crate) use cancel::{cancel, purge};
+pub(crate) use counts::{Counts, Tx};
 pub(crate) use enqueue::enqueue;
 pub(crate) use fenced::{ack, heartbeat, record, snooze};
+pub(crate) use keys::{claim, give, limit, pause, save_cooldown};
 pub(crate) use lease::{Holder, lease};
-pub(crate) use upkeep::{begin_run, expire, promote_due, restart, save_cooldown, take_over};
+pub(crate) use processes::{bury, leave, renew};
+pub(crate) use upkeep::{begin_run, expire, promote_due, prune, restart};
 
 use crate::sql;
 
@@ -38,20 +46,17 @@ impl Moving {
     }
 
     /// Lets it wait for its turn, and for `until` if that is to come.
-    fn wait(
-        self,
-        connection: &Connection,
-        until: Option<UnixMillis>,
-        now: UnixMillis,
-    ) -> rusqlite::Result<()> {
+    fn wait(self, tx: &Tx<'_>, until: Option<UnixMillis>, now: UnixMillis) -> rusqlite::Result<()> {
         let Self { id, key, prio, attempts, plan } = self;
         match until.filter(|until| *until > now) {
             None => {
-                let mut insert = connection.prepare_cached(sql::READY_INSERT)?;
+                tx.ready(&key, 1);
+                let mut insert = tx.prepare_cached(sql::READY_INSERT)?;
                 insert.execute((key, prio, id, attempts, plan))?;
             }
             Some(until) => {
-                let mut insert = connection.prepare_cached(sql::DELAYED_INSERT)?;
+                tx.delayed(&key, 1);
+                let mut insert = tx.prepare_cached(sql::DELAYED_INSERT)?;
                 insert.execute((until.0, key, prio, id, attempts, plan))?;
             }
         }
@@ -61,12 +66,13 @@ impl Moving {
     /// Ends it.
     fn finish(
         self,
-        connection: &Connection,
+        tx: &Tx<'_>,
         (state, reason, detail): (&str, &str, &str),
         now: UnixMillis,
     ) -> rusqlite::Result<()> {
         let Self { id, prio, attempts, plan, .. } = self;
-        let mut insert = connection.prepare_cached(sql::FINISHED_INSERT)?;
+        tx.ended(state, 1);
+        let mut insert = tx.prepare_cached(sql::FINISHED_INSERT)?;
         insert.execute((id, state, reason, detail, now.0, prio, attempts, plan))?;
         Ok(())
     }

@@ -8,7 +8,7 @@ use gleaner_model::clock::FakeClock;
 use gleaner_model::job::{JobId, JobState};
 use gleaner_model::key::{HostKey, Key};
 use gleaner_model::plan::Plan;
-use gleaner_store::{AfterRecord, Fenced, Library, StoreError, WorkQueue};
+use gleaner_store::{AfterRecord, Fenced, Library, WorkQueue};
 
 use crate::scratch::{NOON, Scratch, TTL, done, job, options};
 
@@ -33,15 +33,16 @@ async fn what_was_answered_survives_a_kill() {
         acked.extend(lines.next().unwrap().strip_prefix("acked ").map(|id| JobId(id.parse().unwrap())));
     }
     let library = scratch.open();
-    let held = library.take_run_lock(3).await.map(drop).unwrap_err();
-    assert!(matches!(&held, StoreError::Locked { pid, .. } if *pid == Some(child.id())), "{held}");
+    let (_member, expired) = library.join(TTL, 3).await.unwrap();
+    assert_eq!(expired.requeued, 0, "it lives");
+    assert_eq!(library.others().await.unwrap().processes[0].pid, child.id());
     child.kill().unwrap();
     child.wait().unwrap();
     // What it said before it died counts too.
     acked.extend(lines.filter_map(|line| Some(JobId(line.strip_prefix("acked ")?.parse().ok()?))));
 
     let before = library.stats().await.unwrap();
-    let (_lock, expired) = library.take_run_lock(3).await.unwrap();
+    let expired = library.bury_the_dead(3).await.unwrap();
     assert_eq!((expired.requeued, expired.poisoned), (before.in_progress, vec![]));
     assert_eq!(library.problems().await.unwrap(), Vec::<String>::new());
     assert_eq!(library.job_states(acked.clone()).await.unwrap().done, acked.len() as u64);
@@ -55,7 +56,7 @@ async fn what_was_answered_survives_a_kill() {
 
 async fn work_until_killed(dir: &Path) {
     let library = Library::open(dir, &options(), FakeClock::at(NOON)).unwrap();
-    let _lock = library.take_run_lock(3).await.unwrap();
+    let _member = library.join(TTL, 3).await.unwrap();
     let host = Key::Host(HostKey::from_normalised("a.example"));
     for batch in 0.. {
         let jobs = (0..BATCH).map(|n| job(&format!("10.1000/{batch}.{n}"))).collect();

@@ -2,30 +2,31 @@
 
 use std::time::Duration;
 
-use gleaner_model::clock::Clock;
+use gleaner_model::clock::{Clock, UnixMillis};
 use gleaner_model::job::{JobId, LeaseToken};
 use gleaner_model::key::Key;
 use gleaner_model::manifest::RunIdentity;
 use gleaner_model::plan::Plan;
+use gleaner_model::setting::KeyLimit;
 use gleaner_model::units::Span;
-use gleaner_store::{Lease, Library, NewJob, StoreError, StoreOptions, WorkQueue};
+use gleaner_store::{Claim, Lease, Library, NewJob, StoreError, StoreOptions, WorkQueue};
 
 use crate::scratch::{Scratch, TTL, done, job, options};
 
 #[tokio::test]
-async fn one_process_works_on_the_queue_and_others_may_enqueue() {
+async fn what_a_dead_process_held_goes_back_at_once_and_a_living_one_keeps_it() {
     let scratch = Scratch::new();
     let (first, second) = (scratch.open(), scratch.open());
-    let (lock, _) = first.take_run_lock(3).await.unwrap();
-    let refused = second.take_run_lock(3).await.unwrap_err();
-    let pid = Some(std::process::id());
-    assert!(matches!(&refused, StoreError::Locked { pid: named, .. } if *named == pid), "{refused}");
+    let (member, _) = first.join(TTL, 3).await.unwrap();
     second.enqueue(vec![job("10.1000/a")], TTL).await.unwrap();
     assert_eq!(first.lease(vec![(Key::Plan, 9)], TTL).await.unwrap().len(), 1);
-    // Taking the lock again means that its holder is gone, and what it leased goes back at once.
-    drop(lock);
-    let (_lock, expired) = second.take_run_lock(3).await.unwrap();
+    let (_other, expired) = second.join(TTL, 3).await.unwrap();
+    assert_eq!((expired.requeued, second.others().await.unwrap().processes.len()), (0, 1));
+    // A membership that is dropped is a process that died.
+    drop(member);
+    let expired = second.bury_the_dead(3).await.unwrap();
     assert_eq!((expired.requeued, expired.poisoned), (1, vec![]));
+    assert_eq!(second.others().await.unwrap().processes, []);
     let leased = second.lease(vec![(Key::Plan, 9)], TTL).await.unwrap();
     assert_eq!(leased[0].attempts, 2);
 }
@@ -36,12 +37,80 @@ async fn whose_lease_dies_with_its_process_too_often_is_poison() {
     scratch.open().enqueue(vec![job("10.1000/a")], TTL).await.unwrap();
     for _ in 0..2 {
         let library = scratch.open();
-        let (_lock, expired) = library.take_run_lock(2).await.unwrap();
+        let (_member, expired) = library.join(TTL, 2).await.unwrap();
         assert_eq!(expired.poisoned, []);
         assert_eq!(library.lease(vec![(Key::Plan, 1)], TTL).await.unwrap().len(), 1);
     }
-    let (_lock, expired) = scratch.open().take_run_lock(2).await.unwrap();
+    let (_member, expired) = scratch.open().join(TTL, 2).await.unwrap();
     assert_eq!((expired.requeued, expired.poisoned), (0, vec![JobId(1)]));
+}
+
+/// Claims a key for a library.
+async fn claim(library: &Library, key: &Key) -> Claim {
+    let until = UnixMillis(i64::MAX);
+    library.claim(vec![key.clone()], until, false).await.unwrap().remove(0)
+}
+
+#[tokio::test]
+async fn a_key_has_one_owner_who_alone_leases_its_jobs() {
+    let scratch = Scratch::new();
+    let (first, second) = (scratch.open(), scratch.open());
+    let (member, _) = first.join(TTL, 3).await.unwrap();
+    let (_other, _) = second.join(TTL, 3).await.unwrap();
+    let key = Key::parse("host:a.example").unwrap();
+    let jobs = (0..4).map(|n| NewJob { key: key.clone(), ..job(&format!("10.1000/{n}")) }).collect();
+    first.enqueue(jobs, TTL).await.unwrap();
+
+    let owned = |claim| matches!(claim, Claim::Owned { .. });
+    assert!(owned(claim(&first, &key).await));
+    assert_eq!(claim(&second, &key).await, Claim::Foreign);
+    assert_eq!(second.lease(vec![(key.clone(), 1)], TTL).await.unwrap(), []);
+    assert_eq!(first.lease(vec![(key.clone(), 1)], TTL).await.unwrap().len(), 1);
+    let wishes = first.others().await.unwrap().wishes;
+    assert_eq!(wishes.iter().map(|wish| &wish.key).collect::<Vec<_>>(), [&key]);
+
+    // Given to who wished for it.
+    first.give(vec![(key.clone(), Some(wishes[0].process))]).await.unwrap();
+    assert_eq!(first.others().await.unwrap().wishes, []);
+    assert_eq!(claim(&first, &key).await, Claim::Foreign);
+    assert_eq!(second.owned().await.unwrap(), std::slice::from_ref(&key));
+    let Claim::Owned { busy_until, released_at, .. } = claim(&second, &key).await else { panic!() };
+    assert_eq!((busy_until.len(), released_at), (1, scratch.clock.now()), "the first one's step counts");
+
+    // A process that stands still keeps its keys as long as it said, and then loses them.
+    scratch.clock.advance(TTL - Duration::from_millis(1));
+    first.renew(TTL, 0).await.unwrap();
+    assert_eq!(claim(&first, &key).await, Claim::Foreign);
+    scratch.clock.advance(Duration::from_millis(1));
+    assert!(owned(claim(&first, &key).await));
+    assert_eq!(second.lease(vec![(key.clone(), 1)], TTL).await.unwrap(), []);
+    assert_eq!(second.owned().await.unwrap(), []);
+    // One that leaves takes nothing along.
+    assert_eq!(first.expire(3).await.unwrap().requeued, 1);
+    member.leave().await.unwrap();
+    assert!(owned(claim(&second, &key).await));
+}
+
+#[tokio::test]
+async fn what_is_set_for_a_key_is_there_for_every_process() {
+    let scratch = Scratch::new();
+    let (first, second) = (scratch.open(), scratch.open());
+    let key = Key::parse("resolver:arxiv").unwrap();
+    let limit = KeyLimit { rate: Some("1/3s".parse().unwrap()), ..KeyLimit::default() };
+    first.limit(key.clone(), limit).await.unwrap();
+    first.pause(key.clone(), true).await.unwrap();
+    first.save_cooldown(key.clone(), scratch.clock.now().after(TTL)).await.unwrap();
+    let [set] = &second.key_settings().await.unwrap()[..] else { panic!() };
+    assert_eq!((&set.key, set.paused, set.limit), (&key, true, limit));
+    assert_eq!(set.cooldown_until, scratch.clock.now().after(TTL));
+    assert_eq!(second.keys().await.unwrap()[0].setting, *set);
+    second.pause(key.clone(), false).await.unwrap();
+    second.limit(key.clone(), KeyLimit::default()).await.unwrap();
+    scratch.clock.advance(TTL);
+    assert_eq!(first.key_settings().await.unwrap(), []);
+    scratch.clock.advance(Duration::from_secs(100_000));
+    first.prune().await.unwrap();
+    assert_eq!(first.keys().await.unwrap(), []);
 }
 
 #[tokio::test]

@@ -2,6 +2,10 @@
 //!
 //! Must be short: a long reader keeps the log from being merged. Lists come in pages.
 
+pub(crate) mod keys;
+
+use std::time::Duration;
+
 use gleaner_model::artifact::ArtifactId;
 use gleaner_model::clock::UnixMillis;
 use gleaner_model::identifier::Identifier;
@@ -30,18 +34,31 @@ pub(crate) fn stats(connection: &Connection) -> Result<QueueStats, Trouble> {
 
 /// What waits.
 pub(crate) fn backlog(connection: &Connection) -> Result<Backlog, Trouble> {
-    let ready = list(connection, sql::BACKLOG_READY, [Backlog::COUNTED], |row| {
-        Ok((Key::read(0, row.get_ref(0)?.as_str()?)?, row.get(1)?))
-    })?;
-    Ok(connection.prepare_cached(sql::BACKLOG_WAITING)?.query_row([], |row| {
-        Ok(Backlog {
-            ready,
-            delayed: row.get(0)?,
-            next_due: row.get::<_, Option<i64>>(1)?.map(UnixMillis),
-            leased: row.get(2)?,
-            next_expiry: row.get::<_, Option<i64>>(3)?.map(UnixMillis),
-        })
-    })?)
+    let mut backlog = Backlog::default();
+    let mut select = connection.prepare_cached(sql::BACKLOG_KEYS)?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let ready: u64 = row.get(1)?;
+        if ready > 0 {
+            backlog.ready.push((Key::read(0, row.get_ref(0)?.as_str()?)?, ready));
+        }
+        backlog.delayed += row.get::<_, u64>(2)?;
+    }
+    (backlog.next_due, backlog.leased, backlog.next_expiry) =
+        connection.prepare_cached(sql::BACKLOG_WAITING)?.query_row([], |row| {
+            let time = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(UnixMillis));
+            Ok((time(0)?, row.get(1)?, time(2)?))
+        })?;
+    Ok(backlog)
+}
+
+/// How many jobs of its key go before a job that is ready.
+pub(crate) fn ahead_of(connection: &Connection, job: JobId, most: u32) -> Result<Option<u64>, Trouble> {
+    let mut place = connection.prepare_cached(sql::READY_PLACE)?;
+    let place = place.query_row([job.0], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i32>(1)?)));
+    let Some((key, prio)) = place.optional()? else { return Ok(None) };
+    let mut count = connection.prepare_cached(sql::AHEAD_OF_JOB)?;
+    Ok(Some(count.query_row((key, prio, job.0, most), |row| row.get(0))?))
 }
 
 /// The job that a user means: by its work's id, by any identifier of it, or by its number.
@@ -166,11 +183,10 @@ pub(crate) fn ended(
     limit: u32,
     now: UnixMillis,
 ) -> Result<Vec<(i64, i32)>, Trouble> {
-    let age = filter.older_than.map_or(0, |age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
     let errors = filter.states.is_empty() || filter.states.contains(&JobState::Error);
     let values = (
         after,
-        now.0.saturating_sub(age),
+        before(now, filter.older_than.unwrap_or_default()),
         errors,
         filter.states.contains(&JobState::Skipped),
         filter.reason.map(Reason::as_str),
@@ -181,11 +197,23 @@ pub(crate) fn ended(
     list(connection, sql::FINISHED_PICK, values, |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// Keys that are not to be used for a while yet.
-pub(crate) fn cooldowns(connection: &Connection, now: UnixMillis) -> Result<Vec<(Key, UnixMillis)>, Trouble> {
-    list(connection, sql::COOLDOWNS, [now.0], |row| {
-        Ok((Key::read(0, row.get_ref(0)?.as_str()?)?, UnixMillis(row.get(1)?)))
-    })
+/// Jobs behind `after` that ended without a file, long enough ago.
+pub(crate) fn old(
+    connection: &Connection,
+    states: &[JobState],
+    older_than: Duration,
+    after: i64,
+    limit: u32,
+    now: UnixMillis,
+) -> Result<Vec<i64>, Trouble> {
+    let wanted = |state| states.is_empty() || states.contains(&state);
+    let values = (after, before(now, older_than), wanted(JobState::Error), wanted(JobState::Skipped), limit);
+    list(connection, sql::PURGE_PICK, values, |row| Ok(row.get(0)?))
+}
+
+/// The time that long ago.
+fn before(now: UnixMillis, age: Duration) -> i64 {
+    now.0.saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// Whether the library has that file.
@@ -200,6 +228,10 @@ pub(crate) fn problems(connection: &Connection) -> Result<Vec<String>, Trouble> 
     problems.extend(list(connection, sql::MISPLACED_JOBS, [], |row| {
         let (id, places, state): (i64, u32, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
         Ok(format!("job {id} stands in {places} places as {state}, or its file does not fit that"))
+    })?);
+    problems.extend(list(connection, sql::MISCOUNTED, [], |row| {
+        let (name, counted, found): (String, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(format!("{counted} jobs are counted as {name}, and there are {found}"))
     })?);
     Ok(problems)
 }

@@ -1,0 +1,1 @@
+INSERT INTO backlog (key, ready, delayed) VALUES (?1, ?2, ?3)

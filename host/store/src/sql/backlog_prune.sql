@@ -1,0 +1,1 @@
+DELETE FROM backlog WHERE ready = 0 AND delayed = 0

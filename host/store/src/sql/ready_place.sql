@@ -1,0 +1,1 @@
+SELECT key, prio FROM ready WHERE id = ?1

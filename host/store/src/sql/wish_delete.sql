@@ -1,0 +1,1 @@
+DELETE FROM wish WHERE key = ?1 AND process = ?2

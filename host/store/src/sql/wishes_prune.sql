@@ -1,0 +1,1 @@
+DELETE FROM wish WHERE until_ms <= ?1
