@@ -20,6 +20,7 @@ mod holdings;
 mod messages;
 mod never_stored;
 mod papers;
+mod processes;
 mod progress;
 mod reading_list;
 mod recorded;
