@@ -81,6 +81,17 @@ fn a_mutated_field_gives_a_safe_name() {
 }
 
 #[test]
+fn a_mutated_hash_leads_into_the_library_or_nowhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let content =
+        crate::Content::open(dir.path(), ContentConfig::default(), NameTemplate::default()).unwrap();
+    each_mutation(&[SHA, "../../etc/passwd", "ab/cdef"], |text| {
+        let path = content.blob_path(text);
+        assert!(path.is_none_or(|path| path.parent().unwrap().parent().unwrap() == dir.path().join("blobs")));
+    });
+}
+
+#[test]
 fn a_mutated_section_is_refused_or_fits_some_file() {
     each_mutation(&["max-size = \"512MiB\"\nmin-size = \"1KiB\"\naccept = [\"pdf\"]\n"], |text| {
         let Ok(config) = toml::from_str::<ContentConfig>(text) else { return };
@@ -141,7 +152,7 @@ fn a_mutated_body_counts_only_as_what_it_is() {
 fn a_mutated_pdf_opens_or_does_not() {
     let mut seeds = [1, 3].map(|pages| testing::pdf(pages, "text", 200)).to_vec();
     seeds.extend([testing::pdf(0, "text", 100), testing::encrypted(""), testing::encrypted("sesame")]);
-    each_mutation_of_bytes(CASES, &seeds, |bytes| pdf::tests::opens(bytes));
+    each_mutation_of_bytes(CASES, &seeds, pdf::tests::opens);
 }
 
 /// What a body that is no file is refused for.

@@ -96,7 +96,7 @@ fn identifier(text: &str) -> Option<&str> {
     Some(&text[..end]).filter(|name| !name.is_empty())
 }
 
-/// Every string that reads like something said: three words or more.
+/// Every string that reads like something said: three words or more, and one in what ends a command.
 fn texts(path: &str, lines: &[(usize, &str)]) -> Vec<(usize, String)> {
     // Attributes talk to compilers, and what is logged for developers only is theirs.
     let is_for_us = |line: &str| {
@@ -108,7 +108,15 @@ fn texts(path: &str, lines: &[(usize, &str)]) -> Vec<(usize, String)> {
     let exempt = |text: &str| {
         NOT_SAID.iter().any(|(file, beginning, _)| path.starts_with(file) && text.starts_with(beginning))
     };
-    literals.filter(|(_, text)| words(text) >= 3 && !exempt(text)).collect()
+    // The text may begin in the line after.
+    let ends_a_command = |number: usize| {
+        let near = lines.iter().filter(|(other, _)| *other == number || *other + 1 == number);
+        near.into_iter().any(|(_, line)| {
+            ["Failed::usage(", "Failed::configuration("].iter().any(|end| line.contains(end))
+        })
+    };
+    let least = |number| if ends_a_command(number) { 1 } else { 3 };
+    literals.filter(|(number, text)| words(text) >= least(*number) && !exempt(text)).collect()
 }
 
 fn words(text: &str) -> usize {
@@ -201,6 +209,11 @@ fn f() -> Result<(), String> {
     tracing::debug!("nobody reads this text");
     Err(format!("nothing to add to {x}: give {{}} identifiers"))
 }
+fn g() -> Failed {
+    Failed::usage(
+        "zebra",
+    )
+}
 #[cfg(test)]
 mod tests {
     fn f() { "this is not said either" }
@@ -216,13 +229,13 @@ mod tests {
     fn errors_and_texts_without_an_example_are_found() {
         let place = |number: usize| format!("host/store/src/error.rs:{number}");
         let own = "StoreError::Full\n  the disk of /x is full; make room\n\nStoreError::Damaged\n  x is damaged, restore it\n\nKeyError\n  \"x\" is no key\n";
-        let suite = "$ gleaner x\nnothing to add to y: give {}\nidentifiers\n[exit 2]\n";
+        let suite = "$ gleaner x\nnothing to add to y: give {}\nidentifiers\n[exit 2]\n\n$ gleaner y\nzebra\n[exit 2]\n";
         assert_eq!(missing(own, suite), [""; 0]);
         assert_eq!(missing(&own.replace("KeyError", "Key"), suite), [place(19)]);
         assert_eq!(missing(&own.replace("StoreError::Full", "Full"), suite), [place(6)]);
         assert_eq!(missing(&own.replace("damaged, restore", "damaged. Restore"), suite), [place(10)]);
-        assert_eq!(missing(own, ""), [place(22)]);
-        assert_eq!(missing("", suite).len(), 5);
+        assert_eq!(missing(own, ""), [place(23), place(27)]);
+        assert_eq!(missing("", suite).len(), 6);
     }
 
     #[test]
