@@ -133,7 +133,7 @@ fn a_mutated_body_counts_only_as_what_it_is() {
         b"PK\x03\x04{\\rtf%!PS".to_vec(),
     ]);
     each_mutation_of_bytes(CASES, &seeds, |body| {
-        let _ = (sniff::sniff(body).media_type(), sniff::page(body));
+        let _ = sniff::sniff(body).media_type();
         for config in [&config, &small] {
             let Ok(kind) = validate::check(sample(body), config) else { continue };
             assert_eq!(kind, FileKind::Pdf);
@@ -141,7 +141,7 @@ fn a_mutated_body_counts_only_as_what_it_is() {
             assert!(!body.trim_ascii_start().starts_with(b"<"), "a page was taken for a PDF");
             assert!(config.min_size() <= body.len() as u64);
         }
-        for status in [200, 403, 404, 429, 503] {
+        for status in [403, 503] {
             assert!(!validate::status_failure(status, body).detail.is_empty());
         }
     });
