@@ -259,3 +259,6 @@ fn resolver_cap(text: &str) -> Result<(ResolverName, NonZeroU16), String> {
     let cap = cap.parse().map_err(|_| format!("{cap:?} is not a number from 1 to 65535"))?;
     Ok((resolver_name(name)?, cap))
 }
+
+#[cfg(test)]
+mod outside;

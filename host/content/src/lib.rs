@@ -8,6 +8,8 @@ mod config;
 mod content;
 mod download;
 mod names;
+#[cfg(test)]
+mod outside;
 mod pdf;
 mod sniff;
 mod template;

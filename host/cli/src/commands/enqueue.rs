@@ -122,7 +122,9 @@ impl<'a> Enqueuer<'a> {
     async fn read(&mut self, path: &Path, notation: Notation) -> Result<(), Failed> {
         let is_stdin = path == Path::new("-");
         let name = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
-        let unreadable = |error: io::Error| Failed::usage(format!("cannot read {name}: {error}"));
+        let unreadable = |error: io::Error| {
+            Failed::usage(format!("cannot read {name}: {error}; give a text file, or - for standard input"))
+        };
         let reader: Box<dyn BufRead + Send> = if is_stdin {
             Box::new(BufReader::new(io::stdin()))
         } else {
