@@ -210,7 +210,7 @@ impl Library {
     /// Writes, at the time of the call.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Tx<'_>, UnixMillis) -> Result<T, Trouble> + Send + 'static,
+        mut work: impl FnMut(&Tx<'_>, UnixMillis) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, StoreError> {
         let now = self.clock.now();
         match &self.writer {

@@ -31,7 +31,14 @@ impl WorkQueue for Library {
 
     async fn lease(&self, wanted: Vec<(Key, u32)>, ttl: Duration) -> Result<Vec<Leased>, StoreError> {
         let holder = self.holder();
-        self.write(move |tx, now| write::lease(tx, &wanted, holder, now.after(ttl), now)).await
+        let leased =
+            self.write(move |tx, now| write::lease(tx, &wanted, holder, now.after(ttl), now)).await?;
+        // One that cannot be read stays charged, and ends as poison like any that nobody can work on.
+        let readable = |taken: write::Taken| {
+            let read = taken.read();
+            read.inspect_err(|error| tracing::error!(%error, "it is left alone until its lease expires")).ok()
+        };
+        Ok(leased.into_iter().filter_map(readable).collect())
     }
 
     async fn heartbeat(&self, extend: Vec<(Lease, UnixMillis)>) -> Result<Vec<Lease>, StoreError> {
@@ -45,7 +52,8 @@ impl WorkQueue for Library {
         records: Vec<ManifestRecord>,
         next: AfterRecord,
     ) -> Result<Fenced, StoreError> {
-        self.write(move |tx, now| write::record(tx, lease, &plan, &records, next, now)).await
+        let (plan, records) = (plan.to_json(), lines(records));
+        self.write(move |tx, now| write::record(tx, lease, &plan, &records, &next, now)).await
     }
 
     async fn fail_and_retry(
@@ -82,6 +90,7 @@ impl WorkQueue for Library {
         if let Some(detail) = wrong {
             return Err(StoreError::WrongResult { job: lease.job.0, detail });
         }
+        let (plan, records) = (plan.to_json(), lines(records));
         self.write(move |tx, now| write::ack(tx, lease, &plan, &records, &result, file.as_ref(), now)).await
     }
 
@@ -140,4 +149,8 @@ impl WorkQueue for Library {
     async fn backlog(&self) -> Result<Backlog, StoreError> {
         self.read(read::backlog).await
     }
+}
+
+fn lines(records: Vec<ManifestRecord>) -> Vec<write::Line> {
+    records.into_iter().map(write::Line::from).collect()
 }

@@ -2,6 +2,10 @@
 //!
 //! A command that fails undoes itself and nothing else. A caller is answered after the commit, never before;
 //! a caller that went away is no reason not to commit.
+//!
+//! A group runs without savepoints: each would make the database keep a copy of every page that its command touches
+//! first, which cost more than the commands. Only when one fails is the whole group undone and run once more, with a
+//! savepoint around each; so a command may run twice, and must be the same both times.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,20 +40,19 @@ trait Command: Send {
 }
 
 struct Call<F, T> {
-    work: Option<F>,
+    work: F,
     outcome: Option<T>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
 impl<F, T> Command for Call<F, T>
 where
-    F: FnOnce(&Tx<'_>) -> Result<T, Trouble> + Send,
+    F: FnMut(&Tx<'_>) -> Result<T, Trouble> + Send,
     T: Send,
 {
     fn run(&mut self, tx: &Tx<'_>) -> Result<(), Trouble> {
-        if let Some(work) = self.work.take() {
-            self.outcome = Some(work(tx)?);
-        }
+        self.outcome = None;
+        self.outcome = Some((self.work)(tx)?);
         Ok(())
     }
 
@@ -111,10 +114,10 @@ impl Writer {
     /// stops waiting.
     pub(crate) async fn call<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Tx<'_>) -> Result<T, Trouble> + Send + 'static,
+        work: impl FnMut(&Tx<'_>) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
-        let call = Message::Run(Box::new(Call { work: Some(work), outcome: None, reply }));
+        let call = Message::Run(Box::new(Call { work, outcome: None, reply }));
         self.messages.send(call).await.map_err(|_| self.closed())?;
         answer.await.map_err(|_| self.closed())?
     }
@@ -174,9 +177,50 @@ impl Work {
             return true;
         }
         let begun = Instant::now();
-        let (mut ran, mut next, mut goes_on) = (Vec::new(), Some(first), true);
-        let mut counts = Counts::default();
-        while let Some(mut command) = next.take() {
+        let (mut group, mut counts, mut goes_on) = (vec![first], Counts::default(), true);
+        let mut last_fits = self.run_next(group.last_mut(), &mut counts);
+        while last_fits && group.len() < GROUP && begun.elapsed() < GROUP_TIME {
+            match self.inbox.try_recv() {
+                Ok(Message::Run(command)) => group.push(command),
+                Ok(Message::Close) => {
+                    goes_on = false;
+                    break;
+                }
+                Err(_) => break,
+            }
+            last_fits = self.run_next(group.last_mut(), &mut counts);
+        }
+        if last_fits {
+            let committed = self.commit(&counts);
+            group.into_iter().for_each(|command| command.answer(committed.clone()));
+        } else {
+            self.one_by_one(group);
+        }
+        goes_on
+    }
+
+    /// Runs a command that nothing protects; false when it failed.
+    fn run_next(&self, command: Option<&mut Box<dyn Command>>, counts: &mut Counts) -> bool {
+        let tx = Tx::new(&self.connection);
+        let done = command.is_none_or(|command| command.run(&tx).is_ok());
+        counts.add(tx.into_counts());
+        done
+    }
+
+    /// Undoes a group of which a command failed, and runs it again so that each failure undoes itself alone.
+    fn one_by_one(&self, group: Vec<Box<dyn Command>>) {
+        // A full disk, for one, has undone it already.
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.statement("ROLLBACK")
+        {
+            return group.into_iter().for_each(|command| command.answer(Err(error.clone())));
+        }
+        if let Err(error) = self.begin() {
+            return group.into_iter().for_each(|command| command.answer(Err(error.clone())));
+        }
+        let (mut ran, mut counts) = (Vec::new(), Counts::default());
+        let mut group = group.into_iter();
+        while let Some(mut command) = group.next() {
             match self.undoable(command.as_mut()) {
                 Ok(moved) => {
                     counts.add(moved);
@@ -185,20 +229,19 @@ impl Work {
                 // Some failures, a full disk among them, make the database undo the whole transaction.
                 Err(error) if self.connection.is_autocommit() => {
                     ran.push((command, Err(error.clone())));
-                    answer_all(ran, &Err(error));
-                    return true;
+                    ran.extend(group.map(|command| (command, Ok(()))));
+                    return answer_all(ran, &Err(error));
                 }
                 // Answered with the others: who was told must find no transaction open.
                 Err(error) => ran.push((command, Err(error))),
             }
-            if ran.len() < GROUP && begun.elapsed() < GROUP_TIME {
-                match self.inbox.try_recv() {
-                    Ok(Message::Run(command)) => next = Some(command),
-                    Ok(Message::Close) => goes_on = false,
-                    Err(_) => {}
-                }
-            }
         }
+        let committed = self.commit(&counts);
+        answer_all(ran, &committed);
+    }
+
+    /// Commits what ran, with its counts.
+    fn commit(&self, counts: &Counts) -> Result<(), StoreError> {
         let counted = counts.write(&self.connection);
         let counted = counted.map_err(|error| StoreError::of(error, &self.path, self.busy_timeout));
         fault::point("store.commit");
@@ -207,8 +250,7 @@ impl Work {
             let _ = self.statement("ROLLBACK");
         }
         fault::point("store.committed");
-        answer_all(ran, &committed);
-        goes_on
+        committed
     }
 
     fn begin(&self) -> Result<(), StoreError> {

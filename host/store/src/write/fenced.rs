@@ -6,7 +6,6 @@ use gleaner_model::clock::UnixMillis;
 use gleaner_model::job::JobResult;
 use gleaner_model::key::Key;
 use gleaner_model::manifest::{AttemptOutcome, ManifestRecord};
-use gleaner_model::plan::Plan;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{Moving, Tx};
@@ -33,32 +32,32 @@ pub(crate) fn heartbeat(
 pub(crate) fn record(
     tx: &Tx<'_>,
     lease: Lease,
-    plan: &Plan,
-    records: &[ManifestRecord],
-    next: AfterRecord,
+    plan: &str,
+    records: &[Line],
+    next: &AfterRecord,
     now: UnixMillis,
 ) -> Result<Fenced, Trouble> {
     let (key, until) = match next {
-        AfterRecord::Keep { key, until } => return keep(tx, lease, plan, records, &key, until),
+        AfterRecord::Keep { key, until } => return keep(tx, lease, plan, records, key, *until),
         AfterRecord::Queue { key } => (key, None),
-        AfterRecord::Wait { key, until } => (key, Some(until)),
+        AfterRecord::Wait { key, until } => (key, Some(*until)),
     };
     let Some((job, step)) = take(tx, lease)? else { return Ok(Fenced::Lost) };
     write_manifest(tx, lease, step, records)?;
-    Moving { key: key.to_string(), attempts: 0, plan: plan.to_json(), ..job }.wait(tx, until, now)?;
+    Moving { key: key.to_string(), attempts: 0, plan: plan.to_owned(), ..job }.wait(tx, until, now)?;
     Ok(Fenced::Held(()))
 }
 
 fn keep(
     connection: &Connection,
     lease: Lease,
-    plan: &Plan,
-    records: &[ManifestRecord],
+    plan: &str,
+    records: &[Line],
     key: &Key,
     until: UnixMillis,
 ) -> Result<Fenced, Trouble> {
     let mut update = connection.prepare_cached(sql::LEASE_KEEP)?;
-    let values = (lease.job.0, lease.token.0, key.to_string(), plan.to_json(), records.len() as i64, until.0);
+    let values = (lease.job.0, lease.token.0, key.to_string(), plan, records.len() as i64, until.0);
     let Some(step) = update.query_row(values, |row| row.get(0)).optional()? else { return Ok(Fenced::Lost) };
     write_manifest(connection, lease, step, records)?;
     Ok(Fenced::Held(()))
@@ -82,8 +81,8 @@ pub(crate) fn snooze(
 pub(crate) fn ack(
     tx: &Tx<'_>,
     lease: Lease,
-    plan: &Plan,
-    records: &[ManifestRecord],
+    plan: &str,
+    records: &[Line],
     result: &JobResult,
     file: Option<&StoredFile>,
     now: UnixMillis,
@@ -95,14 +94,20 @@ pub(crate) fn ack(
         tx.prepare_cached(sql::HOLDING_INSERT)?.execute((job.id, sha256, name))?;
     }
     let end = (result.state().as_str(), result.reason().as_str(), result.detail());
-    Moving { plan: plan.to_json(), ..job }.finish(tx, end, now)?;
+    Moving { plan: plan.to_owned(), ..job }.finish(tx, end, now)?;
     Ok(Fenced::Held(()))
 }
 
 /// Takes the job out of its lease, if it is held: the job, and how many records its lease has written.
 fn take(connection: &Connection, lease: Lease) -> rusqlite::Result<Option<(Moving, i64)>> {
-    let mut delete = connection.prepare_cached(sql::LEASE_TAKE)?;
-    delete.query_row((lease.job.0, lease.token.0), |row| Ok((Moving::from_row(row)?, row.get(5)?))).optional()
+    // Two statements: one that deletes and returns builds a table for its one row.
+    let mut held = connection.prepare_cached(sql::LEASE_HELD)?;
+    let job = held.query_row((lease.job.0, lease.token.0), |row| Ok((Moving::from_row(row)?, row.get(5)?)));
+    let job = job.optional()?;
+    if job.is_some() {
+        connection.prepare_cached(sql::LEASE_DELETE)?.execute([lease.job.0])?;
+    }
+    Ok(job)
 }
 
 /// Adds the records, numbered on from `step`.
@@ -110,10 +115,28 @@ fn write_manifest(
     connection: &Connection,
     lease: Lease,
     step: i64,
-    records: &[ManifestRecord],
+    records: &[Line],
 ) -> rusqlite::Result<()> {
     let mut insert = connection.prepare_cached(sql::ATTEMPT_INSERT)?;
-    for (step, record) in (step..).zip(records) {
+    for (step, line) in (step..).zip(records) {
+        let Line { run_id, resolver, host, outcome, json } = line;
+        insert.execute((lease.job.0, lease.token.0, step, run_id, resolver, host, outcome, json))?;
+    }
+    Ok(())
+}
+
+/// A manifest record as it is written. Made by whoever asks for the write, so that the one thread that writes does
+/// nothing else.
+pub(crate) struct Line {
+    run_id: String,
+    resolver: String,
+    host: Option<String>,
+    outcome: &'static str,
+    json: String,
+}
+
+impl From<ManifestRecord> for Line {
+    fn from(record: ManifestRecord) -> Self {
         let outcome = match record.outcome {
             AttemptOutcome::Answered => "answered",
             AttemptOutcome::Accepted => "accepted",
@@ -121,9 +144,8 @@ fn write_manifest(
             AttemptOutcome::Failed => "failed",
         };
         // Plain data: cannot fail, and an empty text would be refused by the schema.
-        let json = serde_json::to_string(record).unwrap_or_default();
+        let json = serde_json::to_string(&record).unwrap_or_default();
         let ManifestRecord { run_id, resolver, host, .. } = record;
-        insert.execute((lease.job.0, lease.token.0, step, run_id, resolver, host, outcome, json))?;
+        Self { run_id, resolver, host, outcome, json }
     }
-    Ok(())
 }

@@ -10,7 +10,7 @@ use rusqlite::OptionalExtension;
 
 use super::Tx;
 use crate::decode::{self, Column};
-use crate::error::Trouble;
+use crate::error::{StoreError, Trouble};
 use crate::queue::Leased;
 use crate::sql;
 
@@ -23,6 +23,29 @@ pub(crate) struct Holder {
     pub(crate) pid: u32,
 }
 
+/// A job under a new lease, as its rows say it. Whoever asked reads them: the one thread that writes has no time to.
+pub(crate) struct Taken {
+    job: JobId,
+    token: LeaseToken,
+    key: Key,
+    priority: Priority,
+    attempts: u32,
+    until: UnixMillis,
+    artifact_id: String,
+    artifact: String,
+    plan: String,
+}
+
+impl Taken {
+    /// The rows as they are meant.
+    pub(crate) fn read(self) -> Result<Leased, StoreError> {
+        let Self { job, token, key, priority, attempts, until, .. } = self;
+        let artifact = decode::artifact(job.0, &self.artifact_id, &self.artifact)?;
+        let plan = Plan::read(job.0, &self.plan)?;
+        Ok(Leased { job, token, key, priority, attempts, until, artifact, plan })
+    }
+}
+
 /// Leases at most so many jobs of each key until `until`; none of a key that another process owns.
 pub(crate) fn lease(
     tx: &Tx<'_>,
@@ -30,13 +53,13 @@ pub(crate) fn lease(
     holder: Holder,
     until: UnixMillis,
     now: UnixMillis,
-) -> Result<Vec<Leased>, Trouble> {
+) -> Result<Vec<Taken>, Trouble> {
     tx.prepare_cached(sql::PROCESS_INSERT)?.execute((holder.id, holder.pid, now.0))?;
     let mut owner = tx.prepare_cached(sql::KEY_OWNER)?;
     let mut pick = tx.prepare_cached(sql::READY_PICK)?;
     let mut leave = tx.prepare_cached(sql::READY_DELETE)?;
     let mut enter = tx.prepare_cached(sql::LEASE_INSERT)?;
-    let (mut leased, mut plans) = (Vec::new(), Vec::<String>::new());
+    let mut leased = Vec::new();
     for (key, most) in wanted {
         let name = key.to_string();
         let owned: Option<Option<i64>> = owner.query_row([&name], |row| row.get(0)).optional()?;
@@ -44,27 +67,23 @@ pub(crate) fn lease(
             continue;
         }
         let first = leased.len();
-        plans.clear();
         let mut rows = pick.query((&name, most))?;
         while let Some(row) = rows.next()? {
-            let (id, prio, attempts): (i64, i32, u32) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            let plan = row.get_ref(3)?.as_str()?;
-            plans.push(plan.to_owned());
-            leased.push(Leased {
-                job: JobId(id),
+            leased.push(Taken {
+                job: JobId(row.get(0)?),
                 token: LeaseToken(fastrand::i64(..)),
                 key: key.clone(),
-                priority: Priority(prio),
-                attempts: attempts.saturating_add(1),
+                priority: Priority(row.get(1)?),
+                attempts: row.get::<_, u32>(2)?.saturating_add(1),
                 until,
-                artifact: decode::artifact(id, row.get_ref(4)?.as_str()?, row.get_ref(5)?.as_str()?)?,
-                plan: Plan::read(id, plan)?,
+                artifact_id: row.get(4)?,
+                artifact: row.get(5)?,
+                plan: row.get(3)?,
             });
         }
         tx.ready(&name, -((leased.len() - first) as i64));
         // Only now, so that no row moves under the query.
-        for (one, plan) in leased[first..].iter().zip(&plans) {
-            let Leased { job, token, priority, attempts, .. } = one;
+        for Taken { job, token, priority, attempts, plan, .. } in &leased[first..] {
             leave.execute((&name, priority.0, job.0))?;
             enter.execute((job.0, token.0, &name, priority.0, attempts, until.0, holder.id, plan))?;
         }

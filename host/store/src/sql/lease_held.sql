@@ -1,0 +1,1 @@
+SELECT id, key, prio, attempts, plan, steps FROM lease WHERE id = ?1 AND token = ?2
