@@ -44,6 +44,9 @@ impl Drop for Place<'_> {
         if let Some(state) = keys.states.get_mut(self.key) {
             state.leave(&self.ticket);
             state.wake_first();
+            // Whoever does not stand in line has one less before it, and may have been told to wait because of it.
+            keys.changed.insert(self.key.clone());
+            self.shared.changes.notify_one();
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What the limiter promises, in paused time.
 
+mod random;
+
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
