@@ -353,7 +353,7 @@ async fn claim(pieces: &Pieces, unclaimed: Vec<(Key, Key)>) -> Result<usize, Sto
     let foreign = pieces.sharing.claim_all(limiter, limits.into_iter().collect(), false).await?;
     let mut schedule = lock(&pieces.schedule);
     let mut claimed = 0;
-    for (key, limit) in unclaimed {
+    for (key, limit) in unclaimed.into_iter().rev() {
         if foreign.contains(&limit) {
             schedule.park_until(&key, &limit, Instant::now() + <dyn Claims>::AGAIN);
         } else {

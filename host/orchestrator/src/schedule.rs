@@ -145,7 +145,8 @@ impl Schedule {
         self.move_to(key, Place::Served);
     }
 
-    /// The key that `next` gave stays first in turn: no slot is free.
+    /// The key that `next` gave stays first in turn: no slot is free, or it has only now been claimed. Of several
+    /// the one that came last goes back first.
     pub(crate) fn put_back(&mut self, key: Key) {
         if let Some(entry) = self.keys.get_mut(&key) {
             entry.place = Place::Ring;

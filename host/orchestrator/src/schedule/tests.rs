@@ -45,7 +45,11 @@ fn who_got_no_slot_stays_first() {
     let mut schedule = with_jobs(&["host:a.org", "host:b.org"]);
     let (first, _) = schedule.next(Slots::Fetches).unwrap();
     schedule.put_back(first);
+    let [first, second] = std::array::from_fn(|_| schedule.next(Slots::Fetches).unwrap().0);
+    schedule.put_back(second);
+    schedule.put_back(first);
     assert_eq!(next(&mut schedule, Slots::Fetches).unwrap(), "host:a.org");
+    assert_eq!(next(&mut schedule, Slots::Fetches).unwrap(), "host:b.org");
 }
 
 #[test]
@@ -107,7 +111,7 @@ enum Call {
     Until { turn: usize, limit: usize, seconds: u64 },
     Behind { turn: usize, limit: usize },
     Served { turn: usize },
-    PutBack { turn: usize },
+    PutBack,
     Refresh { jobs: Vec<u64> },
     Emptied { key: usize },
     Changed { limit: usize },
@@ -126,7 +130,7 @@ fn call() -> impl Strategy<Value = Call> {
             .prop_map(|(turn, limit, seconds)| Call::Until { turn, limit, seconds }),
         2 => (turn(), key()).prop_map(|(turn, limit)| Call::Behind { turn, limit }),
         1 => turn().prop_map(|turn| Call::Served { turn }),
-        1 => turn().prop_map(|turn| Call::PutBack { turn }),
+        1 => Just(Call::PutBack),
         1 => prop::collection::vec(0..4_u64, KEYS.len()).prop_map(|jobs| Call::Refresh { jobs }),
         1 => key().prop_map(|key| Call::Emptied { key }),
         2 => key().prop_map(|limit| Call::Changed { limit }),
@@ -161,7 +165,7 @@ impl Pair {
     }
 
     fn take_turn(&mut self, index: usize) -> Option<Key> {
-        (!self.turns.is_empty()).then(|| self.turns.swap_remove(index % self.turns.len()))
+        (!self.turns.is_empty()).then(|| self.turns.remove(index % self.turns.len()))
     }
 
     fn line_up(&mut self, who: impl Fn(&Key, &Place) -> bool) {
@@ -218,8 +222,8 @@ impl Pair {
                 self.schedule.park_served(&waiting);
                 self.park(&waiting, Place::Served);
             }
-            Call::PutBack { turn } => {
-                let Some(key) = self.take_turn(turn) else { return };
+            Call::PutBack => {
+                let Some(key) = self.turns.pop() else { return };
                 let seen = self.keys.get_mut(&key).unwrap();
                 // As if it had not been its turn.
                 (seen.place, seen.turn) = (Place::Ring, seen.turn_before);
