@@ -78,6 +78,11 @@ impl Bucket {
         self.zero -= i128::from(n) * self.interval;
     }
 
+    /// Whether so many tokens more would not have found room in it.
+    pub(crate) fn would_overflow(&self, n: u32, now: Instant) -> bool {
+        self.zero - self.full_since(now) < i128::from(n) * self.interval
+    }
+
     /// Whole tokens in the bucket.
     pub(crate) fn level(&self, now: Instant) -> u32 {
         let since = self.at(now) - self.zero.max(self.full_since(now));

@@ -135,7 +135,7 @@ impl KeyedLimiter {
         let key = self.canonical(key);
         let end = Instant::now() + timeout.min(FOREVER);
         self.own_until(&key, end).await?;
-        let Some(place) = Place::at_the_end(self, &key) else { return Ok(self.permit(key, false)) };
+        let Some(place) = Place::at_the_end(self, &key) else { return Ok(self.permit(key, None)) };
         loop {
             let now = Instant::now();
             let obstacle = match place.look(now) {
@@ -165,7 +165,7 @@ impl KeyedLimiter {
         let mut keys = self.0.lock();
         let taken = match self.0.state(&mut keys, &key, now) {
             Err(obstacle) => Err(obstacle),
-            Ok(None) => Ok(false),
+            Ok(None) => Ok(None),
             Ok(Some(state)) => state.take(state.waiting(), now),
         };
         drop(keys);
@@ -280,7 +280,7 @@ impl KeyedLimiter {
         self.0.lock().states.len()
     }
 
-    fn permit(&self, key: Key, token: bool) -> Permit {
+    fn permit(&self, key: Key, token: Option<u64>) -> Permit {
         Permit::new(Arc::clone(&self.0), key, token)
     }
 }

@@ -28,9 +28,9 @@ impl<'a> Place<'a> {
     }
 
     /// Takes a slot and a token if it is this one's turn and both are there.
-    pub(crate) fn look(&self, now: Instant) -> Result<bool, Obstacle> {
+    pub(crate) fn look(&self, now: Instant) -> Result<Option<u64>, Obstacle> {
         let mut keys = self.shared.lock();
-        let Some(state) = self.shared.state(&mut keys, self.key, now)? else { return Ok(false) };
+        let Some(state) = self.shared.state(&mut keys, self.key, now)? else { return Ok(None) };
         match state.ahead_of(&self.ticket) {
             0 => state.take(0, now),
             ahead => Err(state.obstacle(ahead, now).unwrap_or(Obstacle::Slots)),
@@ -44,24 +44,29 @@ impl Drop for Place<'_> {
         if let Some(state) = keys.states.get_mut(self.key) {
             state.leave(&self.ticket);
             state.wake_first();
+            // Whoever does not stand in line has one less before it, and may have been told to wait because of it.
+            keys.changed.insert(self.key.clone());
+            self.shared.changes.notify_one();
         }
     }
 }
 
 /// The right to one request or step: a slot of its key's concurrency and, if the key has a rate, one token.
 ///
-/// Dropping it gives the slot back, and the token too unless it was [spent](Permit::spend).
+/// Dropping it gives the slot back, and the token too unless it was [spent](Permit::spend), or has been replaced
+/// meanwhile by one that came into a full bucket.
 #[derive(Debug)]
 #[must_use = "a permit that is dropped is given back"]
 pub struct Permit {
     shared: Arc<Shared>,
     key: Key,
-    unspent: AtomicBool,
+    token: Option<u64>,
+    spent: AtomicBool,
 }
 
 impl Permit {
-    pub(crate) fn new(shared: Arc<Shared>, key: Key, token: bool) -> Self {
-        Self { shared, key, unspent: AtomicBool::new(token) }
+    pub(crate) fn new(shared: Arc<Shared>, key: Key, token: Option<u64>) -> Self {
+        Self { shared, key, token, spent: AtomicBool::new(false) }
     }
 
     /// The key whose limit it counts in; the group's, for a host that shares one.
@@ -71,7 +76,7 @@ impl Permit {
 
     /// Marks the token as used: a request was sent.
     pub fn spend(&self) {
-        self.unspent.store(false, Ordering::Relaxed);
+        self.spent.store(true, Ordering::Relaxed);
     }
 
     /// Gives the slot back now; the same as dropping it.
@@ -82,7 +87,8 @@ impl Drop for Permit {
     fn drop(&mut self) {
         let mut keys = self.shared.lock();
         if let Some(state) = keys.states.get_mut(&self.key) {
-            state.release(*self.unspent.get_mut(), Instant::now());
+            let unspent = self.token.filter(|_| !*self.spent.get_mut());
+            state.release(unspent, Instant::now());
             state.wake_first();
             keys.changed.insert(self.key.clone());
             self.shared.changes.notify_one();

@@ -47,6 +47,10 @@ pub(crate) struct KeyState {
     limit: Limit,
     bucket: Option<Bucket>,
     in_flight: u32,
+    /// Tokens taken so far; a token is known by its number.
+    taken: u64,
+    /// Tokens before this one do not come back: kept in the bucket, they would have overflowed meanwhile.
+    good_from: u64,
     /// Steps of other processes that count as in flight until then.
     foreign: Vec<Instant>,
     last_used: Option<Instant>,
@@ -63,6 +67,8 @@ impl KeyState {
             limit,
             bucket,
             in_flight: 0,
+            taken: 0,
+            good_from: 0,
             foreign: Vec::new(),
             last_used: None,
             queue: VecDeque::new(),
@@ -85,12 +91,14 @@ impl KeyState {
             (_, None) => None,
         };
         self.limit = limit;
+        self.good_from = self.taken;
     }
 
     /// Another process had the key, and nobody has used it since `idle_since`; its steps may go on until then.
     pub(crate) fn taken_over(&mut self, idle_since: Instant, busy_until: Vec<Instant>) {
         self.bucket = self.limit.rate.map(|rate| Bucket::empty_at(rate, self.limit.burst, idle_since));
         self.foreign = busy_until;
+        self.good_from = self.taken;
     }
 
     /// What keeps somebody from starting who has `ahead` others before them.
@@ -122,24 +130,33 @@ impl KeyState {
         }
     }
 
-    /// Takes a slot and a token; `Ok(true)` when a token was taken.
-    pub(crate) fn take(&mut self, ahead: u32, now: Instant) -> Result<bool, Obstacle> {
+    /// Takes a slot and, where there is a rate, a token: its number.
+    pub(crate) fn take(&mut self, ahead: u32, now: Instant) -> Result<Option<u64>, Obstacle> {
         if let Some(obstacle) = self.obstacle(ahead, now) {
             return Err(obstacle);
         }
+        let mut token = None;
         if let Some(bucket) = &mut self.bucket {
+            let overflows = bucket.would_overflow(self.in_flight, now);
             bucket.consume(1, now).map_err(Obstacle::Tokens)?;
+            if overflows {
+                self.good_from = self.taken;
+            }
+            token = Some(self.taken);
+            self.taken += 1;
         }
         self.in_flight += 1;
         self.last_used = Some(now);
-        Ok(self.bucket.is_some())
+        Ok(token)
     }
 
-    /// A permit came back; `refund` when its token was not used.
-    pub(crate) fn release(&mut self, refund: bool, now: Instant) {
+    /// A permit came back, with its token when that was not used.
+    pub(crate) fn release(&mut self, unspent: Option<u64>, now: Instant) {
         self.in_flight -= 1;
         self.last_used = Some(now);
-        if let Some(bucket) = self.bucket.as_mut().filter(|_| refund) {
+        if let (Some(bucket), Some(token)) = (&mut self.bucket, unspent)
+            && token >= self.good_from
+        {
             bucket.refund(1);
         }
     }

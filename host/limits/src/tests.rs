@@ -1,5 +1,7 @@
 //! What the limiter promises, in paused time.
 
+mod random;
+
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -208,6 +210,20 @@ async fn unspent_tokens_come_back() {
     used.spend();
     assert_eq!(limiter.room(&key), later(Why::Rate, Duration::from_secs(10)));
     assert_eq!(limiter.try_now(&key).unwrap_err().retry_in, Some(Duration::from_secs(10)));
+}
+
+/// A token that is kept for long and given back is no second burst.
+#[tokio::test(start_paused = true)]
+async fn what_was_refilled_meanwhile_does_not_come_back() {
+    let limiter = limiter(r#"default-host = { concurrency = 9, rate = "1/10s", burst = 1 }"#);
+    let key = host("example.org");
+    advance(ONE * 10).await;
+    let kept = limiter.try_now(&key).unwrap();
+    advance(ONE * 10).await;
+    let used = limiter.try_now(&key).unwrap();
+    used.spend();
+    drop((kept, used));
+    assert_eq!(limiter.room(&key), later(Why::Rate, ONE * 10));
 }
 
 #[tokio::test(start_paused = true)]

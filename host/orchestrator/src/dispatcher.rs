@@ -316,9 +316,9 @@ impl<'a> Turns<'a> {
                     Err(Refusal::Limit(limit, _, None)) => {
                         lock(&pieces.schedule).park_behind(&key, &limit);
                     }
-                    Err(Refusal::Limit(_, _, Some(wait))) => {
+                    Err(Refusal::Limit(limit, _, Some(wait))) => {
                         let until = Instant::now() + wait.max(TICK);
-                        lock(&pieces.schedule).park_until(&key, until);
+                        lock(&pieces.schedule).park_until(&key, &limit, until);
                     }
                 }
             }
@@ -355,9 +355,9 @@ async fn claim(pieces: &Pieces, unclaimed: Vec<(Key, Key)>) -> Result<usize, Sto
     let foreign = pieces.sharing.claim_all(limiter, limits.into_iter().collect(), false).await?;
     let mut schedule = lock(&pieces.schedule);
     let mut claimed = 0;
-    for (key, limit) in unclaimed {
+    for (key, limit) in unclaimed.into_iter().rev() {
         if foreign.contains(&limit) {
-            schedule.park_until(&key, Instant::now() + <dyn Claims>::AGAIN);
+            schedule.park_until(&key, &limit, Instant::now() + <dyn Claims>::AGAIN);
         } else {
             schedule.put_back(key);
             claimed += 1;

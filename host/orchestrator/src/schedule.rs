@@ -16,7 +16,7 @@ pub(crate) struct Schedule {
     /// By the slots they need: plugin calls, downloads.
     rings: [VecDeque<Key>; 2],
     timers: BTreeSet<(Instant, Key)>,
-    /// Keys by the limit that has no room for them.
+    /// Keys by the limit that has no room for them, those that wait for its time among them.
     blocked: HashMap<Key, HashSet<Key>>,
     /// Keys that could run, those that hold their share of the slots among them; by the slots they need.
     able: [usize; 2],
@@ -37,8 +37,8 @@ enum Place {
     Turn,
     /// Holds its share of the slots.
     Served,
-    /// Until that time.
-    Until(Instant),
+    /// Until that time, or until that limit changes.
+    Until(Instant, Key),
     /// Until that limit has room.
     Behind(Key),
 }
@@ -130,9 +130,9 @@ impl Schedule {
         }
     }
 
-    /// The key that `next` gave has to wait until then.
-    pub(crate) fn park_until(&mut self, key: &Key, until: Instant) {
-        self.move_to(key, Place::Until(until));
+    /// The key that `next` gave has to wait until then, because of that limit.
+    pub(crate) fn park_until(&mut self, key: &Key, limit: &Key, until: Instant) {
+        self.move_to(key, Place::Until(until, limit.clone()));
     }
 
     /// The key that `next` gave has to wait until that limit has room.
@@ -145,7 +145,8 @@ impl Schedule {
         self.move_to(key, Place::Served);
     }
 
-    /// The key that `next` gave stays first in turn: no slot is free.
+    /// The key that `next` gave stays first in turn: no slot is free, or it has only now been claimed. Of several
+    /// the one that came last goes back first.
     pub(crate) fn put_back(&mut self, key: Key) {
         if let Some(entry) = self.keys.get_mut(&key) {
             entry.place = Place::Ring;
@@ -153,14 +154,11 @@ impl Schedule {
         }
     }
 
-    /// A limit may have room: who waited for it takes its turn.
+    /// A limit may have room: who waited for it takes its turn. Its rate or its owner may be another now, so a
+    /// time that was waited for says nothing.
     pub(crate) fn has_changed(&mut self, limit: &Key) {
         for key in self.blocked.get(limit).cloned().unwrap_or_default() {
             self.move_to(&key, Place::Ring);
-        }
-        // Its rate or its owner may be another now, so the time it waits for says nothing.
-        if matches!(self.keys.get(limit), Some(Entry { place: Place::Until(_), .. })) {
-            self.move_to(limit, Place::Ring);
         }
     }
 
@@ -204,13 +202,13 @@ impl Schedule {
     /// Takes the key out of where it stands.
     fn leave(&mut self, key: &Key) -> Option<()> {
         let entry = self.keys.get(key)?;
+        if let Place::Until(at, _) = &entry.place {
+            self.timers.remove(&(*at, key.clone()));
+        }
         match &entry.place {
             // Nobody moves a key out of the middle of a ring; who removes it clears the ring as well.
             Place::Ring | Place::Turn | Place::Served => {}
-            Place::Until(at) => {
-                self.timers.remove(&(*at, key.clone()));
-            }
-            Place::Behind(limit) => {
+            Place::Until(_, limit) | Place::Behind(limit) => {
                 if let Some(keys) = self.blocked.get_mut(limit) {
                     keys.remove(key);
                     if keys.is_empty() {
@@ -226,11 +224,13 @@ impl Schedule {
     }
 
     fn enter(&mut self, key: &Key, place: Place) {
+        if let Place::Until(at, _) = &place {
+            self.timers.insert((*at, key.clone()));
+        }
         match &place {
             Place::Ring => self.rings[Slots::of(key) as usize].push_back(key.clone()),
             Place::Turn | Place::Served => {}
-            Place::Until(at) => drop(self.timers.insert((*at, key.clone()))),
-            Place::Behind(limit) => {
+            Place::Until(_, limit) | Place::Behind(limit) => {
                 self.blocked.entry(limit.clone()).or_default().insert(key.clone());
             }
         }
@@ -248,3 +248,6 @@ impl Place {
         matches!(self, Self::Ring | Self::Turn | Self::Served)
     }
 }
+
+#[cfg(test)]
+mod tests;

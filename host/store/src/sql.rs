@@ -82,6 +82,7 @@ statements! {
     READY_PLACE = "ready_place.sql",
     READY_TAKE_OF_JOB = "ready_take_of_job.sql",
     RUN_INSERT = "run_insert.sql",
+    RUNS_REWIND = "runs_rewind.sql",
     STATS = "stats.sql",
     SUMMARY_FILES = "summary_files.sql",
     SUMMARY_RESOLVERS = "summary_resolvers.sql",

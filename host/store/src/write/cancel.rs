@@ -54,5 +54,6 @@ pub(crate) fn purge(tx: &Tx<'_>, jobs: &[i64]) -> Result<u64, Trouble> {
         }
         count += 1;
     }
+    tx.prepare_cached(sql::RUNS_REWIND)?.execute([])?;
     Ok(count)
 }

@@ -46,7 +46,8 @@ fn claim_one(
     let (owner, alive_until, cooldown, released) = row.optional()?.unwrap_or_default();
     let lives = alive_until.is_some_and(|until| until > now.0);
     if owner.is_some_and(|owner| owner != holder.id) && lives {
-        connection.prepare_cached(sql::WISH_INSERT)?.execute((&name, holder.id, wish_until.0, is_needed))?;
+        let values = (&name, holder.id, wish_until.0, is_needed, now.0);
+        connection.prepare_cached(sql::WISH_INSERT)?.execute(values)?;
         return Ok(Claim::Foreign);
     }
     // Who takes a key from a process that does not answer begins as if that had let go just now.
@@ -74,8 +75,9 @@ pub(crate) fn give(
     let mut forget = connection.prepare_cached(sql::WISH_DELETE)?;
     for (key, to) in keys {
         let name = key.to_string();
-        release.execute((&name, holder.id, to.map(|to| to.0), now.0))?;
-        if let Some(to) = to {
+        let given = release.execute((&name, holder.id, to.map(|to| to.0), now.0))? == 1;
+        // A wish for a key that was not ours to give is still open.
+        if let Some(to) = to.filter(|_| given) {
             forget.execute((&name, to.0))?;
         }
     }

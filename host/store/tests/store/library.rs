@@ -134,6 +134,24 @@ async fn a_summary_counts_what_it_is_asked_for() {
     assert_eq!(library.problems().await.unwrap(), Vec::<String>::new());
 }
 
+/// What is forgotten while a run goes on takes none of the run's attempts out of its summary.
+#[tokio::test]
+async fn a_run_keeps_its_attempts_when_others_are_forgotten() {
+    let scratch = Scratch::new();
+    let library = harvested(&scratch).await;
+    let run = RunIdentity { run_id: "second".into(), config_hash: "c0ffee".into() };
+    library.begin_run(run).await.unwrap();
+    // The job whose attempt was the last one before the run.
+    assert_eq!(library.purge(vec![JobState::Error], Duration::ZERO, false).await.unwrap(), 1);
+    let leased = library.lease(vec![(Key::Plan, 1)], TTL).await.unwrap().remove(0);
+    let failed = record("second", &leased.artifact, "asked", AttemptOutcome::Failed);
+    let next = AfterRecord::Queue { key: Key::Plan };
+    let held = library.record(leased.lease(), Plan::default(), vec![failed], next).await.unwrap();
+    assert_eq!(held, Fenced::Held(()));
+    let summary = library.summary(Scope::Run("second".into())).await.unwrap();
+    assert_eq!(summary.states, [(JobState::Queued, None, 1)]);
+}
+
 #[tokio::test]
 async fn cooldowns_outlive_the_process() {
     let scratch = Scratch::new();

@@ -91,6 +91,42 @@ async fn a_key_has_one_owner_who_alone_leases_its_jobs() {
     assert!(owned(claim(&second, &key).await));
 }
 
+/// Who gives a key that it has lost gives nothing, and takes nobody's wish away.
+#[tokio::test]
+async fn a_wish_is_open_until_its_key_is_given() {
+    let scratch = Scratch::new();
+    let [first, second, third] = [scratch.open(), scratch.open(), scratch.open()];
+    let key = Key::parse("host:a.example").unwrap();
+    let _members = (first.join(TTL, 3).await.unwrap(), second.join(2 * TTL, 3).await.unwrap());
+    let _third = third.join(2 * TTL, 3).await.unwrap();
+    claim(&first, &key).await;
+    scratch.clock.advance(TTL);
+    claim(&second, &key).await;
+    assert_eq!(claim(&third, &key).await, Claim::Foreign);
+    let wishes = second.others().await.unwrap().wishes;
+    first.give(vec![(key.clone(), Some(wishes[0].process))]).await.unwrap();
+    assert_eq!((second.others().await.unwrap().wishes, wishes.len()), (wishes, 1));
+    assert_eq!(second.owned().await.unwrap(), [key]);
+}
+
+/// A need is told as long as it was meant to be, and does not come back with a later wish.
+#[tokio::test]
+async fn a_need_is_forgotten_with_its_wish() {
+    let scratch = Scratch::new();
+    let (first, second) = (scratch.open(), scratch.open());
+    let _members = (first.join(2 * TTL, 3).await.unwrap(), second.join(2 * TTL, 3).await.unwrap());
+    let key = Key::parse("host:a.example").unwrap();
+    claim(&first, &key).await;
+    let ask = async |is_needed| {
+        let until = scratch.clock.now().after(Duration::from_secs(10));
+        second.claim(vec![key.clone()], until, is_needed).await.unwrap();
+        first.others().await.unwrap().wishes[0].is_needed
+    };
+    assert!(ask(true).await && ask(false).await, "the need holds on while its wish does");
+    scratch.clock.advance(Duration::from_secs(10));
+    assert!(!ask(false).await);
+}
+
 #[tokio::test]
 async fn what_is_set_for_a_key_is_there_for_every_process() {
     let scratch = Scratch::new();
