@@ -3,7 +3,9 @@
 //!
 //! The only place that reads `GLEANER_*` variables.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::{Config, Layers};
 
@@ -19,8 +21,33 @@ pub(crate) struct Loaded {
     pub(crate) layers: Layers,
     /// The file that was read, if any.
     pub(crate) file: Option<PathBuf>,
+    /// That file as it was just before it was read.
+    pub(crate) stamp: Option<Stamp>,
     /// SHA-256 of the effective configuration, first 16 hex digits.
     pub(crate) hash: String,
+}
+
+/// What tells that a file has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    path: PathBuf,
+    modified: Option<SystemTime>,
+    size: u64,
+    /// An editor may put another file in its place.
+    inode: u64,
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        let found = std::fs::metadata(path).ok()?;
+        let modified = found.modified().ok();
+        Some(Self { path: path.to_owned(), modified, size: found.len(), inode: found.ino() })
+    }
+
+    /// The file as it is now; none when it is gone.
+    pub(crate) fn again(&self) -> Option<Self> {
+        Self::of(&self.path)
+    }
 }
 
 /// Why there is no valid configuration.
@@ -49,6 +76,7 @@ pub(crate) fn load(
         Some(path) => Some(path.to_owned()),
         None => candidates(library, &mut layers).into_iter().find(|path| path.is_file()),
     };
+    let stamp = file.as_deref().and_then(Stamp::of);
     if let Some(path) = &file {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: path.clone(), source })?;
@@ -64,7 +92,7 @@ pub(crate) fn load(
     flags(&mut layers);
     let config = read(&layers)?;
     let hash = fingerprint(&layers);
-    Ok(Loaded { config, layers, file, hash })
+    Ok(Loaded { config, layers, file, stamp, hash })
 }
 
 fn add(layers: &mut Layers, text: &str, origin: &str) -> Result<(), ConfigError> {
