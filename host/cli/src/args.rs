@@ -164,3 +164,6 @@ pub(crate) enum Config {
     /// Check the configuration and the plugins
     Check,
 }
+
+#[cfg(test)]
+mod outside;

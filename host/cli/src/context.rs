@@ -56,7 +56,10 @@ impl Context {
         let loaded = read_again()?;
         for dir in &global.plugins {
             if !dir.is_dir() {
-                return Err(Failed::configuration(format!("--plugins {}: no such directory", dir.display())));
+                return Err(Failed::configuration(format!(
+                    "--plugins {}: no such directory; give one that has .wasm files in it",
+                    dir.display()
+                )));
             }
         }
         Ok(Self {

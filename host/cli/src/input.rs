@@ -225,39 +225,20 @@ mod tests {
         assert_eq!(read(&text, Notation::List), ["line 1: longer than 1024 KiB", "doi:10.1000/a"]);
     }
 
-    /// Good lines, and ones that are cut, doubled, or have a byte changed.
-    fn mutated() -> impl Strategy<Value = Vec<u8>> {
-        let good = prop_oneof![
-            Just(&b"10.1371/journal.pone.0163812"[..]),
-            Just(&b"https://doi.org/10.1002/(SICI)1097-0258(19980815)17:15<1661::AID>3.0.CO;2-2"[..]),
-            Just(&b"arXiv:hep-th/9711200  # a comment"[..]),
-            Just(
-                &br#"{"artifact_id":"7","doi":"10.1000/x","authors":["A"],"year":2007,"extra":{"a":[1]}}"#[..]
-            ),
-        ];
-        let change = (any::<prop::sample::Index>(), any::<u8>(), 0..4_u8);
-        (good, prop::collection::vec(change, 0..4)).prop_map(|(good, changes)| {
-            let mut line = good.to_vec();
-            for (at, byte, how) in changes {
-                let at = at.index(line.len().max(1)).min(line.len().saturating_sub(1));
-                match how {
-                    _ if line.is_empty() => line.push(byte),
-                    0 => line[at] = byte,
-                    1 => line.truncate(at),
-                    2 => line.insert(at, byte),
-                    _ => line.extend_from_within(at..),
-                }
-            }
-            line
-        })
-    }
+    const LINES: [&str; 5] = [
+        "10.1371/journal.pone.0163812",
+        "https://doi.org/10.1002/(SICI)1097-0258(19980815)17:15<1661::AID>3.0.CO;2-2",
+        "arXiv:hep-th/9711200  # a comment",
+        r#"{"artifact_id":"7","doi":"10.1000/x","authors":["A"],"year":2007,"extra":{"a":[1]}}"#,
+        "\u{feff}# a comment",
+    ];
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(5000))]
+        #![proptest_config(ProptestConfig::with_cases(gleaner_testing::CASES / 2))]
 
         /// Twenty thousand mutated lines, half in each notation: every one gives a work or is named, and the good line behind them is kept.
         #[test]
-        fn mutated_lines_never_harm_their_neighbours(lines in prop::collection::vec(mutated(), 4), json in any::<bool>()) {
+        fn mutated_lines_never_harm_their_neighbours(lines in prop::collection::vec(gleaner_testing::mutated_bytes(&LINES), 4), json in any::<bool>()) {
             let notation = if json { Notation::Json } else { Notation::List };
             let mut text = lines.join(&b'\n');
             text.extend_from_slice(b"\n{\"doi\":\"10.1000/kept\"}\n");

@@ -9,6 +9,8 @@ mod content;
 mod copy;
 mod download;
 mod names;
+#[cfg(test)]
+mod outside;
 mod pdf;
 mod sniff;
 mod template;

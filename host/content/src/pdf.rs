@@ -93,9 +93,27 @@ fn open_thoroughly(bytes: &[u8]) -> Opened {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::testing;
+
+    /// Opens any bytes; that this returns is the test.
+    pub(crate) fn opens(bytes: &[u8]) {
+        let _ = open(bytes);
+    }
+
+    /// What is said of files that are refused.
+    pub(crate) async fn refusals() -> [String; 2] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let mut said = [String::new(), String::new()];
+        for (said, bytes) in said.iter_mut().zip([testing::pdf(0, "text", 100), testing::encrypted("sesame")])
+        {
+            std::fs::write(&path, &bytes).unwrap();
+            *said = check(path.clone(), bytes.len() as u64).await.unwrap_err().detail;
+        }
+        said
+    }
 
     #[test]
     fn the_parser_tells_what_it_knows() {

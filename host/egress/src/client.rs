@@ -121,7 +121,12 @@ impl Egress {
         let contact = contact.map(str::trim).filter(|contact| !contact.is_empty());
         let to = contact.map(|contact| format!(" (+mailto:{contact})")).unwrap_or_default();
         let user_agent = HeaderValue::try_from(format!("gleaner/{}{to}", env!("CARGO_PKG_VERSION")))
-            .map_err(|_| EgressError::Config(format!("contact {contact:?} cannot stand in a header")))?;
+            .map_err(|_| {
+                let contact = contact.unwrap_or_default();
+                EgressError::Config(format!(
+                    "contact {contact:?} cannot stand in a header; write an e-mail address like you@example.org"
+                ))
+            })?;
         let clients = Clients::new(config, &user_agent, lookup)?;
         let (config, has_contact) = (config.clone(), contact.is_some());
         Ok(Self(Arc::new(Inner { config, has_contact, limiter, clock, clients })))

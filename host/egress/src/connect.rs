@@ -136,7 +136,7 @@ fn extra_roots(config: &EgressConfig) -> Result<Vec<reqwest::Certificate>, Egres
         let found =
             reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| problem(io::Error::other(error)))?;
         if found.is_empty() {
-            return Err(problem(io::Error::other("no certificate in PEM form")));
+            return Err(problem(io::Error::other("there is no certificate in it")));
         }
         roots.extend(found);
     }

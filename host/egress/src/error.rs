@@ -2,6 +2,7 @@
 //!
 //! Must never carry a URL with its query, a header or a secret: these texts end in logs and in the manifest.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,6 +24,17 @@ pub enum Stage {
     Whole,
 }
 
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "no connection",
+            Self::Headers => "no answer had begun",
+            Self::Idle => "nothing more came of the answer",
+            Self::Whole => "the answer was not complete",
+        })
+    }
+}
+
 /// Why there is no answer, or no whole one. `host` is a host key.
 #[derive(Debug, thiserror::Error)]
 pub enum EgressError {
@@ -30,7 +42,10 @@ pub enum EgressError {
     #[error("[egress] {0}")]
     Config(String),
     /// A file of certificate authorities cannot be used.
-    #[error("egress.extra-ca-certs: {}: {source}", path.display())]
+    #[error(
+        "egress.extra-ca-certs: {} cannot be used: {source}; name a file with certificates in PEM form",
+        path.display()
+    )]
     CaCerts {
         /// The file.
         path: PathBuf,
@@ -60,7 +75,7 @@ pub enum EgressError {
         detail: String,
     },
     /// The connection could not be made, or broke.
-    #[error("connection to {host}: {detail}")]
+    #[error("the connection to {host} failed: {detail}")]
     Connection {
         /// The host.
         host: String,
@@ -68,7 +83,7 @@ pub enum EgressError {
         detail: String,
     },
     /// The host could not prove who it is.
-    #[error("TLS with {host}: {detail}")]
+    #[error("TLS with {host} failed: {detail}")]
     Tls {
         /// The host.
         host: String,
@@ -76,7 +91,7 @@ pub enum EgressError {
         detail: String,
     },
     /// Too slow.
-    #[error("{host} took too long ({stage:?}, after {after:?})")]
+    #[error("{host} took too long: {stage} after {after:.1?}")]
     Timeout {
         /// The host.
         host: String,
@@ -86,7 +101,7 @@ pub enum EgressError {
         after: Duration,
     },
     /// Larger than the request or its scope allows.
-    #[error("more than {cap} bytes from {host}")]
+    #[error("{host} sent more than the {cap} bytes that were allowed")]
     TooLarge {
         /// The host.
         host: String,

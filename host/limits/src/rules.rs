@@ -224,6 +224,9 @@ impl TryFrom<Section> for LimitRules {
 }
 
 #[cfg(test)]
+mod outside;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

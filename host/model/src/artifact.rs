@@ -155,7 +155,7 @@ pub enum ArtifactError {
     #[error("the field {field:?} should be {expected}")]
     Field {
         /// The field.
-        field: &'static str,
+        field: Box<str>,
         /// What it should be.
         expected: &'static str,
     },
@@ -179,8 +179,7 @@ pub fn from_json(object: &serde_json::Map<String, serde_json::Value>) -> Result<
             ("title", value) => title = Some(text(value, "title")?),
             ("resolver_hint", value) => {
                 let name = text(value, "resolver_hint")?;
-                let wrong =
-                    ArtifactError::Field { field: "resolver_hint", expected: "the name of a resolver" };
+                let wrong = wrong_field("resolver_hint", "the name of a resolver");
                 hint = Some(ResolverName::new(&name).map_err(|_| wrong)?.to_string());
             }
             ("year", value) => year = Some(read_year(value)?),
@@ -200,7 +199,7 @@ pub fn from_json(object: &serde_json::Map<String, serde_json::Value>) -> Result<
                     extra.insert(name.to_owned(), value.clone());
                 }
                 Ok(scheme) => {
-                    for one in texts(value, "an identifier")? {
+                    for one in texts(value, name)? {
                         identifiers.push(Identifier::new(scheme.clone(), &one)?);
                     }
                 }
@@ -218,29 +217,27 @@ pub fn from_json(object: &serde_json::Map<String, serde_json::Value>) -> Result<
     Ok(Artifact { title, authors, year, resolver_hint: hint, extra, ..artifact })
 }
 
-fn text(value: &serde_json::Value, field: &'static str) -> Result<String, ArtifactError> {
+fn wrong_field(field: &str, expected: &'static str) -> ArtifactError {
+    ArtifactError::Field { field: field.into(), expected }
+}
+
+fn text(value: &serde_json::Value, field: &str) -> Result<String, ArtifactError> {
     match value {
         serde_json::Value::String(text) => Ok(text.clone()),
         serde_json::Value::Number(number) => Ok(number.to_string()),
-        _ => Err(ArtifactError::Field { field, expected: "a string" }),
+        _ => Err(wrong_field(field, "a string")),
     }
 }
 
-fn texts(value: &serde_json::Value, field: &'static str) -> Result<Vec<String>, ArtifactError> {
+fn texts(value: &serde_json::Value, field: &str) -> Result<Vec<String>, ArtifactError> {
     match value {
         serde_json::Value::Array(list) => list.iter().map(|one| text(one, field)).collect(),
-        one => Ok(vec![
-            text(one, field)
-                .map_err(|_| ArtifactError::Field { field, expected: "a string or a list of strings" })?,
-        ]),
+        one => Ok(vec![text(one, field).map_err(|_| wrong_field(field, "a string or a list of strings"))?]),
     }
 }
 
 fn read_year(value: &serde_json::Value) -> Result<u16, ArtifactError> {
-    text(value, "year")?
-        .trim()
-        .parse()
-        .map_err(|_| ArtifactError::Field { field: "year", expected: "a number like 2007" })
+    text(value, "year")?.trim().parse().map_err(|_| wrong_field("year", "a number like 2007"))
 }
 
 #[cfg(test)]

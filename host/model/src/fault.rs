@@ -109,6 +109,18 @@ mod armed {
         }
 
         #[test]
+        fn any_text_is_a_fault_point_or_none() {
+            gleaner_testing::each_mutation(
+                &["blob.synced:3", "store.commit:1", "log.merged:4294967295"],
+                |spec| {
+                    if let Some(armed) = Armed::parse(spec, die) {
+                        assert!(NAMES.contains(&armed.name) && armed.left.into_inner() > 0);
+                    }
+                },
+            );
+        }
+
+        #[test]
         fn what_is_no_fault_point_is_refused_with_those_that_are() {
             for spec in ["", "blob.synced", "blob.synced:0", "blob.synced:x", "blob.sync:1"] {
                 let message = arm(spec, die).unwrap_err().to_string();

@@ -7,6 +7,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::identifier::abridged;
+
 /// The name of a resolver: `[a-z][a-z0-9_]*`, at most 32 bytes. In messages, limits and tables.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String")]
@@ -21,7 +23,7 @@ impl ResolverName {
         let fits = (1..=32).contains(&text.len())
             && text.starts_with(|c: char| c.is_ascii_lowercase())
             && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-        if fits { Ok(Self(text.into())) } else { Err(NameError(text.chars().take(80).collect())) }
+        if fits { Ok(Self(text.into())) } else { Err(NameError(abridged(text))) }
     }
 
     /// The text.
@@ -55,11 +57,15 @@ pub struct NameError(String);
 pub struct HostKey(Box<str>);
 
 impl HostKey {
-    /// The key of a URL's host; none when it has no host.
+    /// The key of an http or https URL's host; none when there is no such host.
     pub fn of(url: &url::Url) -> Option<Self> {
-        // The url crate has lower-cased, IDNA-encoded and dropped the default port.
-        let host = url.host_str()?.trim_end_matches('.');
-        if host.is_empty() {
+        // Of these schemes the url crate has lower-cased, IDNA-encoded and dropped the default port; of others not.
+        if !matches!(url.scheme(), "http" | "https") {
+            return None;
+        }
+        let host = url.host_str()?;
+        let host = host.strip_suffix('.').unwrap_or(host);
+        if host.is_empty() || host.ends_with('.') {
             return None;
         }
         Some(match url.port() {
@@ -106,10 +112,10 @@ impl Key {
         match text.split_once(':') {
             None if text == "plan" => Ok(Self::Plan),
             Some(("resolver", name)) => {
-                ResolverName::new(name).map(Self::Resolver).map_err(|_| KeyError(text.to_owned()))
+                ResolverName::new(name).map(Self::Resolver).map_err(|_| KeyError(abridged(text)))
             }
             Some(("host", host)) if !host.is_empty() => Ok(Self::Host(HostKey(host.into()))),
-            _ => Err(KeyError(text.to_owned())),
+            _ => Err(KeyError(abridged(text))),
         }
     }
 }
@@ -144,7 +150,10 @@ mod tests {
         ] {
             assert_eq!(HostKey::of(&url::Url::parse(url).unwrap()).unwrap().as_str(), key);
         }
-        assert_eq!(HostKey::of(&url::Url::parse("data:text/plain,x").unwrap()), None);
+        // What the url crate does not normalise would give one host several keys.
+        for url in ["data:text/plain,x", "foo://EXAMPLE.com/", "ftp://bücher.example/", "https://a.84../"] {
+            assert_eq!(HostKey::of(&url::Url::parse(url).unwrap()), None, "{url}");
+        }
     }
 
     #[test]

@@ -12,6 +12,10 @@ pub mod identifier;
 pub mod job;
 pub mod key;
 pub mod manifest;
+#[cfg(test)]
+mod messages;
+#[cfg(test)]
+mod mutations;
 pub mod next;
 pub mod plan;
 pub mod reason;

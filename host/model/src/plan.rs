@@ -192,7 +192,7 @@ impl Plan {
         max_attempts: u32,
         now: UnixMillis,
     ) {
-        let failures = self.fate(step).failures() + 1;
+        let failures = self.fate(step).failures().saturating_add(1);
         let fate = if failures >= max_attempts {
             Fate::Closed { reason, detail }
         } else {

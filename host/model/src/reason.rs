@@ -132,7 +132,7 @@ impl FromStr for Reason {
             .iter()
             .copied()
             .find(|reason| reason.as_str() == text)
-            .ok_or_else(|| UnknownReason(text.into()))
+            .ok_or_else(|| UnknownReason(crate::identifier::abridged(text)))
     }
 }
 

@@ -80,7 +80,7 @@ impl FromStr for Rate {
             } else {
                 scaled(&format!("1{per}"), &UNITS)?
             };
-            (ms > 0).then_some(Self { count, per: Duration::from_millis(ms) })
+            (1..=LONGEST_MS).contains(&ms).then_some(Self { count, per: Duration::from_millis(ms) })
         };
         read().ok_or_else(|| wrong(text, "a rate: write it like 5/s, 1/3s or 1000/5m"))
     }
@@ -196,7 +196,7 @@ mod tests {
         for text in ["", "64MB", "-1", "18446744073709551615GiB"] {
             assert!(text.parse::<ByteSize>().is_err(), "{text}");
         }
-        for text in ["", "0/s", "5", "5/0s", "x/s", "1 per 3 seconds"] {
+        for text in ["", "0/s", "5", "5/0s", "x/s", "1 per 3 seconds", "1/36501d"] {
             assert!(text.parse::<Rate>().is_err(), "{text}");
         }
     }

@@ -36,7 +36,7 @@ const STALE: Duration = Duration::from_millis(50);
 /// The shortest pause.
 const TICK: Duration = Duration::from_millis(1);
 /// Most jobs leased at once.
-const BATCH: u64 = 512;
+const BATCH: u64 = 1024;
 /// Most keys claimed at once.
 const CLAIMS: usize = 256;
 
@@ -110,6 +110,7 @@ impl Pieces {
         let claims = Arc::clone(&self.sharing) as Arc<dyn gleaner_limits::Claims>;
         self.sources.limiter.share(claims, Instant::now() + sharing::ALIVE_FOR);
         self.sources.limiter.apply(&self.library.key_settings().await?);
+        self.library.be_patient(true);
         let mut tasks = Tasks::new();
         let mut beat = tokio::spawn(heartbeat::beat(Arc::clone(self)));
         let mut neighbour = tokio::spawn(sharing::keep_up(Arc::clone(self)));
@@ -120,8 +121,9 @@ impl Pieces {
             failed = &mut beat => Err(failed.map_or(RunError::Heartbeat, RunError::Store)),
             failed = &mut neighbour => Err(failed.map_or(RunError::Heartbeat, RunError::Store)),
             // Also when a write waits for another process.
-            () = told_to(&mut at_once, Stop::Now) => Ok(Finish::Stopped),
+            () = told_to_and_late(&mut at_once, self.config.grace.0) => Ok(Finish::Stopped),
         };
+        self.library.be_patient(false);
         let result = self.wind_down(&mut tasks, &mut stop, result).await;
         beat.abort();
         neighbour.abort();
@@ -380,7 +382,9 @@ async fn lease(pieces: &Arc<Pieces>, offers: Vec<Offer>, tasks: &mut Tasks) -> R
         }
         rooms.push(offer);
     }
+    let began = Instant::now();
     let leased = pieces.queue.lease(wanted.clone(), pieces.config.lease_ttl.0).await?;
+    pieces.paces.note_lease(began.elapsed());
     let started = leased.len();
     let mut by_key: HashMap<Key, Vec<Leased>> = HashMap::new();
     for job in leased {
@@ -421,6 +425,15 @@ fn start(pieces: &Arc<Pieces>, job: Leased, place: Place, tasks: &mut Tasks) {
 async fn told_to(stop: &mut watch::Receiver<Stop>, level: Stop) {
     if stop.wait_for(|told| *told >= level).await.is_err() {
         std::future::pending::<()>().await;
+    }
+}
+
+/// Told to stop at once, or told to stop and not done with it within the grace period.
+async fn told_to_and_late(stop: &mut watch::Receiver<Stop>, grace: Duration) {
+    told_to(stop, Stop::Drain).await;
+    tokio::select! {
+        () = told_to(stop, Stop::Now) => {}
+        () = tokio::time::sleep(grace + GIVE_BACK) => {}
     }
 }
 

@@ -10,6 +10,8 @@ mod fetch;
 mod guest_host;
 mod heartbeat;
 mod manifest;
+#[cfg(test)]
+mod outside;
 mod pace;
 mod pieces;
 mod reserve;

@@ -1,7 +1,8 @@
-//! How long a resolver's calls take, and so how many jobs to lease for one slot.
+//! How long calls and leases take, and so how many jobs to lease for one slot.
 //!
 //! A call that takes microseconds would wait for its lease a hundred times longer than it runs, so a slot gets as
-//! many jobs as it can do in a few milliseconds, one after the other. Must never give a slow resolver more than one.
+//! many jobs as it can do while the next lease is written, one after the other. Must never give a slow resolver
+//! more than one.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -11,21 +12,24 @@ use gleaner_model::key::ResolverName;
 
 use crate::pieces::lock;
 
-/// As long as a lease takes to be written, about.
-const LEASE: Duration = Duration::from_millis(4);
+/// What a lease is taken to cost, within what is measured: a slow disk must not make a slot hoard jobs.
+const LEASE: std::ops::RangeInclusive<Duration> = Duration::from_millis(2)..=Duration::from_millis(20);
 /// Most jobs of one slot.
-pub(crate) const MOST: u32 = 64;
+pub(crate) const MOST: u32 = 128;
 /// A job that has waited so long for those before it goes back to the queue.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(100);
 
-/// The times of recent calls.
+/// The times of recent calls and leases.
 #[derive(Debug, Default)]
-pub(crate) struct Paces(Mutex<HashMap<ResolverName, Duration>>);
+pub(crate) struct Paces {
+    calls: Mutex<HashMap<ResolverName, Duration>>,
+    lease: Mutex<Duration>,
+}
 
 impl Paces {
     /// A call took so long. One slow call makes careful at once, many quick ones make bold again.
     pub(crate) fn note(&self, resolver: &ResolverName, took: Duration) {
-        let mut paces = lock(&self.0);
+        let mut paces = lock(&self.calls);
         match paces.get_mut(resolver) {
             Some(pace) if took < *pace => *pace = (*pace * 7 + took) / 8,
             Some(pace) => *pace = (*pace + took) / 2,
@@ -33,11 +37,18 @@ impl Paces {
         }
     }
 
+    /// A lease took so long to be written.
+    pub(crate) fn note_lease(&self, took: Duration) {
+        let mut lease = lock(&self.lease);
+        *lease = (*lease * 3 + took) / 4;
+    }
+
     /// How many jobs a slot can do while the next lease is written; 1 when nothing is known.
     pub(crate) fn jobs_a_slot(&self, resolver: &ResolverName) -> u32 {
-        let paces = lock(&self.0);
+        let lease = (*lock(&self.lease)).clamp(*LEASE.start(), *LEASE.end());
+        let paces = lock(&self.calls);
         let Some(pace) = paces.get(resolver) else { return 1 };
-        let fit = LEASE.as_nanos() / pace.as_nanos().max(1);
+        let fit = lease.as_nanos() / pace.as_nanos().max(1);
         u32::try_from(fit).unwrap_or(MOST).clamp(1, MOST)
     }
 }
@@ -55,6 +66,8 @@ mod tests {
         paces.note(&name, Duration::from_secs(30));
         assert_eq!(paces.jobs_a_slot(&name), 1);
         (0..200).for_each(|_| paces.note(&name, Duration::from_micros(400)));
-        assert_eq!(paces.jobs_a_slot(&name), 10);
+        assert_eq!(paces.jobs_a_slot(&name), 5);
+        (0..50).for_each(|_| paces.note_lease(Duration::from_millis(12)));
+        assert!((25..=30).contains(&paces.jobs_a_slot(&name)));
     }
 }

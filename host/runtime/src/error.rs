@@ -19,7 +19,7 @@ pub enum RuntimeError {
         cause: String,
     },
     /// wasmtime refuses this machine or this configuration.
-    #[error("the wasm engine does not start: {0}")]
+    #[error("the wasm engine does not start on this machine: {0}; without it no resolver runs")]
     Engine(String),
 }
 
@@ -27,7 +27,7 @@ pub enum RuntimeError {
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// It cannot be read.
-    #[error("cannot be read: {0}")]
+    #[error("cannot be read: {0}; check its permissions, or take it away")]
     Read(#[from] std::io::Error),
     /// A directory or a device, not a file.
     #[error("is not a regular file; a plugin is one .wasm file")]
@@ -90,10 +90,10 @@ pub enum LoadError {
     #[error("does not compile: {0}; build it again, with fewer wasm features if it is about one of them")]
     Compile(String),
     /// It did not describe itself.
-    #[error("failed to describe itself ({}): {}", .0.reason, .0.detail)]
+    #[error("failed to describe itself ({}): {}; get another version of it, or tell its author", .0.reason, .0.detail)]
     Describe(Failure),
     /// It described itself with something that cannot be.
-    #[error("describes itself wrongly: {0}")]
+    #[error("describes itself wrongly: {0}; get another version of it, or tell its author")]
     Info(String),
     /// Two files with one name; the other one counts.
     #[error("is named {name:?} like {}, which comes first; remove one of them", other.display())]
@@ -104,6 +104,6 @@ pub enum LoadError {
         other: PathBuf,
     },
     /// The host's own doing: cancelled, or out of threads.
-    #[error("was not loaded: {0}")]
+    #[error("was not loaded, for no fault of its own: {0}; try again")]
     Host(String),
 }

@@ -121,6 +121,15 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_end_of_any_text_is_short_and_on_one_line() {
+        let seed = format!("Traceback: é{}\nKeyError: 'x'\n", "😀".repeat(70));
+        gleaner_testing::each_mutation(&[seed], |text| {
+            let end = end_of(text, MOST_WORDS);
+            assert!(end.len() <= MOST_WORDS + 6 && !end.chars().any(char::is_control), "{end:?}");
+        });
+    }
+
     #[tokio::test]
     async fn last_words_are_of_standard_error_before_the_log() {
         let mut guest = guest();

@@ -156,6 +156,19 @@ mod tests {
     }
 
     #[test]
+    fn mutated_names_are_judged() {
+        let seed = "gleaner:resolver/http@0.1.0\nwasi:io/streams@0.2.9\n|gleaner:resolver/resolver@0.1.4-rc.1+2\ninit";
+        gleaner_testing::each_mutation(&[seed], |text| {
+            let (imports, exports) = text.split_once('|').unwrap_or((text, ""));
+            let list = |text: &str| text.lines().map(str::to_owned).collect();
+            match check_names(list(imports), list(exports)) {
+                Ok(borders) => assert!(borders.imports.iter().all(|name| name.contains(':'))),
+                Err(error) => assert!(!error.to_string().is_empty()),
+            }
+        });
+    }
+
+    #[test]
     fn versions_and_worlds_are_told_before_anything_runs() {
         let fine = names(
             &["gleaner:resolver/http@0.1.0", "wasi:io/streams@0.2.9"],

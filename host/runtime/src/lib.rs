@@ -20,6 +20,8 @@ mod load;
 mod log;
 mod memory;
 mod outbound;
+#[cfg(test)]
+mod outside;
 mod plugin;
 mod sandbox;
 mod stderr;

@@ -131,7 +131,7 @@ fn left_for_a_request(ends: Instant) -> Duration {
 }
 
 /// The rules of the interface. The error is the rule that was broken.
-fn checked(asked: Asked, left: Duration) -> Result<GuestRequest, String> {
+pub(crate) fn checked(asked: Asked, left: Duration) -> Result<GuestRequest, String> {
     let method = match asked.method.as_str() {
         "GET" => GuestMethod::Get,
         "HEAD" => GuestMethod::Head,
@@ -162,10 +162,13 @@ fn check_headers(headers: &[(String, String)]) -> Result<(), String> {
             return Err(format!("header name {:?}", tidy(name, 64)));
         }
         if !value.bytes().all(|b| b == b'\t' || (b' '..=b'~').contains(&b)) {
-            return Err(format!("the value of header {name:?} has characters other than printable ASCII"));
+            return Err(format!(
+                "the value of header {:?} has characters other than printable ASCII",
+                tidy(name, 64)
+            ));
         }
         if HOSTS_OWN.iter().any(|own| name.eq_ignore_ascii_case(own)) {
-            return Err(format!("header {name:?} belongs to the host"));
+            return Err(format!("header {:?} belongs to the host", tidy(name, 64)));
         }
     }
     Ok(())

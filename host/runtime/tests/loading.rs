@@ -106,6 +106,24 @@ async fn another_version_is_named_before_anything_runs() {
     assert!(stranger.contains("stranger:resolve/clock@0.1.0"), "{stranger}");
 }
 
+/// Whole components that are mutated; each is a file that is read, checked, compiled and asked who it is.
+const COMPONENTS: u32 = 150;
+
+/// A component that a download cut, a disk changed or an enemy wrote is refused or loads; nothing panics.
+#[test]
+fn a_mutated_component_is_refused_or_loads() {
+    let threads = tokio::runtime::Runtime::new().unwrap();
+    let runtime = runtime(1);
+    let (good, dir) = (fs::read(guest("noop")).unwrap(), tempfile::tempdir().unwrap());
+    let file = dir.path().join("x.wasm");
+    gleaner_testing::each_mutation_of_bytes(COMPONENTS, &[good], |bytes| {
+        fs::write(&file, bytes).unwrap();
+        if let Err(error) = threads.block_on(runtime.load(&file)) {
+            assert!(!error.to_string().is_empty());
+        }
+    });
+}
+
 #[tokio::test]
 async fn native_code_is_never_loaded() {
     let engine = wasmtime::Engine::default();

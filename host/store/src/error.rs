@@ -73,7 +73,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// The system refused.
-    #[error("cannot {action} {}: {detail}", path.display())]
+    #[error("cannot {action} {}: {detail}; check the path and its permissions", path.display())]
     Io {
         /// What was tried.
         action: &'static str,
@@ -83,7 +83,7 @@ pub enum StoreError {
         detail: String,
     },
     /// [`crate::Library::close`] was called, or the writer ended after a failure that is in the log.
-    #[error("the library {} is closed", path.display())]
+    #[error("the library {} is closed; the log says why, and running again opens it", path.display())]
     Closed {
         /// The database.
         path: PathBuf,
@@ -107,7 +107,7 @@ pub enum StoreError {
         detail: &'static str,
     },
     /// Anything else.
-    #[error("{}: {detail}", path.display())]
+    #[error("{} cannot be used: {detail}; `gleaner library verify` says whether it is whole", path.display())]
     Sql {
         /// The database.
         path: PathBuf,

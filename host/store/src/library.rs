@@ -192,6 +192,13 @@ impl Library {
         self.read(read::problems).await
     }
 
+    /// A write may wait for another process as long as that takes; or, again, for the busy timeout only.
+    pub fn be_patient(&self, patient: bool) {
+        if let Some(writer) = &self.writer {
+            writer.set_patient(patient);
+        }
+    }
+
     pub(crate) fn holder(&self) -> Holder {
         self.holder
     }

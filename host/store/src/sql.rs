@@ -127,7 +127,6 @@ mod tests {
             "ready_take_of_job.sql",
             "delayed_take_of_job.sql",
             "lease_take_of_job.sql",
-            "lease_take_of_process.sql",
             "backlog_move.sql",
             "backlog_insert.sql",
             "tally_add.sql",

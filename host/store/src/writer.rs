@@ -4,8 +4,9 @@
 //! a caller that went away is no reason not to commit.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -74,6 +75,7 @@ pub(crate) struct Writer {
     path: PathBuf,
     messages: mpsc::Sender<Message>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    patient: Arc<AtomicBool>,
 }
 
 impl Writer {
@@ -91,7 +93,9 @@ impl Writer {
             .name("library-checkpoint".into())
             .spawn(move || checkpoint_on(&signals, &checkpointer))
             .map_err(refused)?;
-        let work = Work { connection, path: path.clone(), busy_timeout, inbox, written };
+        let patient = Arc::new(AtomicBool::new(false));
+        let waits = Arc::clone(&patient);
+        let work = Work { connection, path: path.clone(), busy_timeout, patient: waits, inbox, written };
         let thread = Builder::new()
             .name("library-writer".into())
             .spawn(move || {
@@ -100,7 +104,7 @@ impl Writer {
                 let _ = checkpoints.join();
             })
             .map_err(refused)?;
-        Ok(Self { path, messages, thread: Mutex::new(Some(thread)) })
+        Ok(Self { path, messages, thread: Mutex::new(Some(thread)), patient })
     }
 
     /// Runs `work` in a transaction and answers when it is durable. Runs to its end even if the caller
@@ -113,6 +117,12 @@ impl Writer {
         let call = Message::Run(Box::new(Call { work: Some(work), outcome: None, reply }));
         self.messages.send(call).await.map_err(|_| self.closed())?;
         answer.await.map_err(|_| self.closed())?
+    }
+
+    /// Whether a write waits longer than the busy timeout for another process that holds the database: one that was
+    /// stopped amid a write keeps all others waiting, and that is no reason to give up a run.
+    pub(crate) fn set_patient(&self, patient: bool) {
+        self.patient.store(patient, Ordering::Relaxed);
     }
 
     /// Commits what waits and ends the thread.
@@ -135,6 +145,7 @@ struct Work {
     connection: Connection,
     path: PathBuf,
     busy_timeout: Duration,
+    patient: Arc<AtomicBool>,
     inbox: mpsc::Receiver<Message>,
     written: SyncSender<()>,
 }
@@ -158,7 +169,7 @@ impl Work {
 
     /// Runs `first` and what waits behind it in one transaction; false when the thread shall end.
     fn group(&mut self, first: Box<dyn Command>) -> bool {
-        if let Err(error) = self.statement("BEGIN IMMEDIATE") {
+        if let Err(error) = self.begin() {
             first.answer(Err(error));
             return true;
         }
@@ -198,6 +209,17 @@ impl Work {
         fault::point("store.committed");
         answer_all(ran, &committed);
         goes_on
+    }
+
+    fn begin(&self) -> Result<(), StoreError> {
+        loop {
+            match self.statement("BEGIN IMMEDIATE") {
+                Err(error @ StoreError::Busy { .. }) if self.patient.load(Ordering::Relaxed) => {
+                    tracing::warn!("{error}; this run goes on waiting");
+                }
+                begun => return begun,
+            }
+        }
     }
 
     /// Runs a command so that its failure undoes what it did and nothing else; tells what it moved.

@@ -42,6 +42,9 @@ pub enum TelemetryError {
     /// The filter given is not one.
     #[error("GLEANER_LOG is not a filter like \"warn,gleaner=debug\": {0}")]
     Filter(#[from] tracing_subscriber::filter::ParseError),
+    /// The filter has a character outside ASCII, and its parser panics at some of them.
+    #[error("GLEANER_LOG is not a filter like \"warn,gleaner=debug\": it has a character outside ASCII")]
+    NotAscii,
     /// It was set up before.
     #[error("the log was set up twice: {0}")]
     Twice(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -61,13 +64,20 @@ pub fn init<W>(
 where
     W: io::Write + 'static,
 {
-    let filter = EnvFilter::try_new(filter.unwrap_or(verbosity.directives()))?;
+    let filter = read(filter.unwrap_or(verbosity.directives()))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(BoxMakeWriter::new(writer));
     match format {
         LogFormat::Console { colour } => builder.with_ansi(colour).with_target(false).compact().try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     }
     .map_err(TelemetryError::Twice)
+}
+
+fn read(filter: &str) -> Result<EnvFilter, TelemetryError> {
+    if !filter.is_ascii() {
+        return Err(TelemetryError::NotAscii);
+    }
+    Ok(EnvFilter::try_new(filter)?)
 }
 
 #[cfg(test)]
@@ -106,6 +116,25 @@ mod tests {
         assert_eq!(lines[0]["message"], "cooling down");
         assert_eq!(lines[0]["key"], "host:a.example");
         assert!(init(LogFormat::Json, Verbosity(0), None, io::sink).is_err());
+    }
+
+    #[test]
+    fn a_mutated_filter_is_refused_or_filters() {
+        gleaner_testing::each_mutation(&["warn,gleaner=debug", "gleaner[step{job=7}]=trace,off"], |text| {
+            if let Err(error) = read(text) {
+                assert!(error.to_string().starts_with("GLEANER_LOG is not a filter"));
+            }
+        });
+    }
+
+    #[test]
+    fn messages_are_as_they_were_read_and_approved() {
+        let mut messages = gleaner_testing::Messages::new();
+        messages.error(&read("gleaner=louder").unwrap_err());
+        // U+A0 where a space was meant, as copied from a web page.
+        messages.error(&read("\u{a0}gleaner=debug").unwrap_err());
+        messages.error(&TelemetryError::Twice("a global default subscriber is set".into()));
+        messages.assert_approved(env!("CARGO_MANIFEST_DIR"));
     }
 
     #[test]

@@ -99,4 +99,20 @@ mod tests {
         assert!(license(r#"{ "start": { "timestamp": -1 } }"#).covers(Vor, 0));
         assert!(!license(r#"{ "start": { "timestamp": "soon" } }"#).covers(Vor, 1000));
     }
+
+    #[test]
+    fn a_mutated_licence_is_read_and_open_only_where_it_is_known_to_be() {
+        let seeds = [
+            r#"{ "URL": "http://creativecommons.org/licenses/by/4.0/", "content-version": "vor", "start": { "timestamp": 1000 } }"#,
+            r#"{ "URL": "https://www.elsevier.com/open-access/userlicense/1.0/", "start": { "timestamp": -9223372036854775808 } }"#,
+        ];
+        gleaner_testing::each_mutation(&seeds, |json| {
+            let Ok(license) = serde_json::from_str::<License>(json) else { return };
+            for now in [0, 1000, u64::MAX] {
+                let _ = license.covers(Version::Vor, now);
+            }
+            let url = license.url.as_deref().unwrap_or_default().to_ascii_lowercase();
+            assert!(!license.is_open() || OPEN.iter().any(|open| url.contains(open)), "{url}");
+        });
+    }
 }

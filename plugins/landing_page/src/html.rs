@@ -119,13 +119,23 @@ fn decode(value: &str) -> String {
     while let Some((before, entity)) = rest.split_once('&') {
         decoded.push_str(before);
         let (name, after) = split_at(entity, |next| !(next.is_ascii_alphanumeric() || next == '#'));
-        let known = after.strip_prefix(';').and_then(|after| Some((character(name)?, after)));
+        let known = match after.strip_prefix(';') {
+            Some(after) => character(name).map(|character| (character, after)),
+            // These need no `;`, but where a parameter may have their name.
+            None if UNENDED.contains(&name) && !after.starts_with('=') => {
+                character(name).map(|character| (character, after))
+            }
+            None => None,
+        };
         let (character, after) = known.unwrap_or(('&', entity));
         decoded.push(character);
         rest = after;
     }
     decoded + rest
 }
+
+/// Entities that are older than the `;`.
+const UNENDED: [&str; 5] = ["amp", "AMP", "lt", "gt", "quot"];
 
 fn character(entity: &str) -> Option<char> {
     match entity {
@@ -191,6 +201,7 @@ mod tests {
             "<title><a></title<b></title><c><script><a>",
             "< a><a<b><1><a\n\tb\r\n>",
             "<a b=&amp;&lt;&gt;&quot;&#39;&#x26;&#X26; c=&nothing;&;&#;&#x;&>",
+            "<a href='?a&amp&b' b='?a&amp=b' c=&amp>",
             "<a b='unfinished",
             "<a b",
         ] {
@@ -204,7 +215,35 @@ mod tests {
         assert_eq!(names, ["noscript", "meta"]);
     }
 
+    /// A page that was mutated has the tags that a browser finds in it, in bounded time.
+    #[test]
+    fn a_mutated_page_is_read_as_the_standard_says() {
+        let seeds = [
+            "<!doctype html><a B=c D='e\"' f=\"'\" G h=/i/ j = k>x</a><!-- <b> --><c d=&amp;&#38;>",
+            "<title><a></title><style><b></STYLE><textarea><d></textarea/><e f/><br/>",
+            "<script>'<a>' </scripty> </SCRIPT ><b><?xml <x>?></x <y>></ x>",
+        ];
+        gleaner_testing::each_mutation(&seeds, |html| {
+            let found = read(html);
+            assert!(found.len() <= html.len());
+            // Of scripts that hold comments see below. A zero becomes another character, and of line ends one kind
+            // stays, neither of which is in a URL.
+            let is_known = |rest: &str| {
+                ["amp;", "#38;"].iter().any(|known| rest.starts_with(known))
+                    || !rest.starts_with(|next: char| next.is_ascii_alphanumeric() || next == '#')
+            };
+            // The other tokeniser calls itself for each attribute, and so cannot read long pages.
+            let is_plain =
+                html.split('&').skip(1).all(is_known) && !html.contains(['\0', '\r']) && html.len() < 500;
+            if is_plain && !(html.contains("<!--") && html.to_ascii_lowercase().contains("<script")) {
+                assert_eq!(found, expected(html), "{html}");
+            }
+        });
+    }
+
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(gleaner_testing::CASES))]
+
         #[test]
         fn any_page_is_read_as_the_standard_says(
             parts in prop::collection::vec(
@@ -217,8 +256,9 @@ mod tests {
         ) {
             let html = parts.concat();
             // A script that holds a comment that holds a script has states of its own, which no page needs.
-            prop_assume!(!(html.contains("<script") && html.contains("<!--")));
-            prop_assert_eq!(read(&html), expected(&html));
+            if !(html.contains("<script") && html.contains("<!--")) {
+                prop_assert_eq!(read(&html), expected(&html));
+            }
         }
 
         #[test]

@@ -47,3 +47,49 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Maybe<T> {
         Ok(Self(serde_json::from_slice(json.get().as_bytes()).ok()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize, Default, Debug)]
+    #[serde(default)]
+    struct Record {
+        id: Maybe<String>,
+        files: Maybe<Vec<Maybe<File>>>,
+    }
+
+    #[derive(Deserialize, Default, Debug)]
+    #[serde(default)]
+    struct File {
+        url: Maybe<String>,
+        year: Maybe<u16>,
+    }
+
+    /// Whatever happens to one element, as long as the whole is JSON: its neighbours are kept.
+    #[test]
+    fn a_mutated_element_never_costs_its_neighbours() {
+        let seeds = [
+            r#"{"url":"https://a.example/2","year":2017}"#,
+            r#"{"url":null,"year":[{"x":1e999}]}"#,
+            r#"["\ud800","é"]"#,
+            "-1",
+        ];
+        gleaner_testing::each_mutation(&seeds, |element| {
+            let file = |n: u8| format!(r#"{{"url":"https://kept.example/{n}","year":{n}}}"#);
+            let json = format!(r#"{{"id":"x","files":[{},{element},{}]}}"#, file(1), file(3));
+            let whole = serde_json::from_str::<serde_json::Value>(&json).ok();
+            let whole = whole.filter(|whole| whole["files"].is_array() && whole["id"] == "x");
+            let Ok(record) = serde_json::from_str::<Record>(&json) else { return };
+            let years: Vec<_> =
+                record.files.iter().flatten().map(|file| file.as_ref().and_then(|f| *f.year)).collect();
+            if whole.is_some_and(|whole| whole.as_object().is_some_and(|fields| fields.len() == 2)) {
+                assert_eq!((years.first(), years.last()), (Some(&Some(1)), Some(&Some(3))), "{json}");
+            }
+            let _ = (
+                record.id.as_deref(),
+                record.files.iter().flatten().filter_map(|f| f.as_ref()?.url.as_deref()).count(),
+            );
+        });
+    }
+}

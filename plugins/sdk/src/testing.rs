@@ -1,7 +1,11 @@
 //! A host whose answers a test writes, so that a whole [`Resolver::resolve`](crate::Resolver::resolve) runs as an
-//! ordinary test. Must never reach a network.
+//! ordinary test, and what every resolver owes whatever its service answers. Must never reach a network.
 
-use crate::{Host, HttpError, Identifier, Level, Query, Request, Response, answers::field};
+use crate::{
+    Disposition, Failure, Host, HttpError, Identifier, Level, Query, Request, Resolution, Response,
+    answers::field,
+};
+use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::collections::HashMap;
 
@@ -100,5 +104,88 @@ pub fn query(identifiers: &[(&str, &str)]) -> Query {
         landing_pages: Vec::new(),
         failed_urls: Vec::new(),
         metadata: None,
+    }
+}
+
+/// The URLs of an answer, in order.
+pub fn urls(resolution: &Resolution) -> Vec<&str> {
+    resolution.candidates.iter().map(|candidate| candidate.url.as_str()).collect()
+}
+
+/// What a resolver made of an answer that may have been cut or garbled on its way: its URLs.
+///
+/// # Panics
+/// When it proposes what is no http URL, or fails with another code than `bad-json` and `unknown-shape`.
+pub fn urls_read(outcome: &Result<Resolution, Failure>) -> Vec<&str> {
+    match outcome {
+        Ok(resolution) => {
+            let urls = urls(resolution);
+            assert!(urls.iter().all(|url| url.starts_with("http")), "{urls:?}");
+            urls
+        }
+        Err(failure) => {
+            assert!(["bad-json", "unknown-shape"].contains(&failure.code.as_str()), "{failure:?}");
+            Vec::new()
+        }
+    }
+}
+
+/// A service whose answers changed their shape must be noticed, and not taken for one that has nothing.
+///
+/// # Panics
+/// When a body is taken for an answer, or its failure would be tried again.
+pub fn assert_unknown_shapes<B: ToString>(
+    bodies: impl IntoIterator<Item = B>,
+    resolve: impl Fn(String) -> Result<Resolution, Failure>,
+) {
+    for body in bodies {
+        let body = body.to_string();
+        let said = resolve(body.clone()).map_err(|failure| (failure.code, failure.disposition));
+        assert_eq!(said, Err(("unknown-shape".to_owned(), Disposition::GiveUp)), "{body}");
+    }
+}
+
+/// Failures of the way to a service reach the queue as what they are. `host` has what the resolver needs but
+/// answers, and `url` is what it asks for first.
+///
+/// # Panics
+/// When a failure has become another.
+pub fn assert_failures_keep_their_disposition(
+    url: &str,
+    host: impl Fn() -> FakeHost,
+    resolve: impl Fn(&FakeHost) -> Result<Resolution, Failure>,
+) {
+    let met = |outcome: Result<Response, HttpError>| {
+        let said = resolve(&host().outcome(url, outcome));
+        said.map_err(|failure| (failure.disposition, failure.retry_after_ms))
+    };
+    for (outcome, disposition, retry_after_ms) in [
+        (Err(HttpError::RateLimited(Some(3000))), Disposition::RateLimited, Some(3000)),
+        (Err(HttpError::RateLimited(None)), Disposition::RateLimited, None),
+        (Err(HttpError::Timeout), Disposition::Retry, None),
+        (Ok(response(500, "")), Disposition::Retry, None),
+        (Ok(response(503, "")), Disposition::Retry, None),
+    ] {
+        assert_eq!(met(outcome.clone()), Err((disposition, retry_after_ms)), "{outcome:?}");
+    }
+}
+
+/// Calls `check` with the JSON of `answer` in which one field of one element of the list at `list`, a JSON pointer,
+/// has a value of another type; and with the place of that element. All of them, one by one.
+///
+/// # Panics
+/// When there is no such list, or `check` does.
+pub fn each_odd_field(answer: &str, list: &str, fields: &[&str], check: impl Fn(usize, String)) {
+    let answer: Value = serde_json::from_str(answer).unwrap_or_default();
+    let length = answer.pointer(list).and_then(Value::as_array).map_or(0, Vec::len);
+    assert!(length > 0, "no list at {list}");
+    for (place, field) in (0..length).flat_map(|place| fields.iter().map(move |field| (place, field))) {
+        for odd in [json!(null), json!(1), json!(true), json!([]), json!({}), json!(""), json!(-1e308)] {
+            let mut answer = answer.clone();
+            if let Some(element) = answer.pointer_mut(list).and_then(|list| list.get_mut(place)) {
+                element[*field] = odd;
+            }
+            check(place, answer.to_string());
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! Kills the real binary with SIGKILL again and again, starts it anew each time, and checks by machine that nothing was
 //! lost, done twice, or given away.
 //!
-//! Half of the kills come at random moments, half at fault points. Must never be kinder to the binary than a power cut is
-//! to a process: it gets no signal that it could handle, and nothing is tidied up between two runs.
+//! Half of the kills come at random moments, half at fault points. In every other round a second process works on the
+//! same library; now and then one is stopped for longer than its leases last while another does its work, and goes on.
+//! Must never be kinder to the binary than a power cut is to a process: the one that dies gets no signal that it could
+//! handle, and nothing is tidied up between two runs.
 
 mod checks;
 mod corpus;
@@ -15,7 +17,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use gleaner_model::fault;
 
-use crate::harness::{Bench, Output, TIMEOUT};
+use crate::harness::{Bench, Output, Running, Signal, TIMEOUT};
 use library::Look;
 
 /// Rates high enough for hundreds of runs, one at which a burst after each restart would show, and more attempts than
@@ -32,7 +34,12 @@ default-host = { concurrency = 4, rate = "1000/s", burst = 5 }
 [orchestrator]
 backoff = "10ms"
 max-attempts = 100000
+lease-ttl = "30s"
+heartbeat = "5s"
 "#;
+
+/// One process is stopped for every so many that are killed.
+const KILLS_PER_STOP: usize = 50;
 
 /// How long a run that was not killed may take.
 const TO_THE_END: Duration = Duration::from_secs(300);
@@ -58,6 +65,10 @@ pub struct Report {
     pub kills: BTreeMap<&'static str, usize>,
     /// Runs that came to their end before they were to die.
     pub survivors: usize,
+    /// Rounds in which another process worked on the library while one died.
+    pub accompanied: usize,
+    /// Processes that were stopped for longer than their leases, and went on.
+    pub stopped: usize,
     /// Works at the end, by state.
     pub states: BTreeMap<String, usize>,
     /// Blobs that no row named after some kill. Each was whole, and a later run adopted it.
@@ -72,11 +83,15 @@ pub struct Report {
 /// that is wrong.
 pub fn run(kills: usize, seed: u64) -> Report {
     let most_rounds = kills * ROUNDS_PER_KILL;
-    let mut crash = Crash::new(most_rounds, seed);
+    let mut crash = Crash::new(most_rounds + kills / KILLS_PER_STOP, seed);
     let mut rounds = 0;
     while crash.report.kills.values().sum::<usize>() < kills {
         assert!(rounds < most_rounds, "too few died in {rounds} rounds: {:?}", crash.report.kills);
         crash.round(rounds);
+        rounds += 1;
+    }
+    for _ in 0..kills / KILLS_PER_STOP {
+        crash.stop_one(rounds);
         rounds += 1;
     }
     let list = corpus::list(rounds);
@@ -93,6 +108,15 @@ fn harvest(bench: &Bench, list: &str) {
 
 fn get(list: &str) -> [&str; 5] {
     ["get", "--input", list, "--max-wait", "2m"]
+}
+
+/// Asks a process that serves to end, as an operator does.
+fn dismiss(run: Running) {
+    run.signal(Signal::TERM);
+    let output = run.wait(TIMEOUT);
+    assert!(!output.stderr.contains("panicked at"), "{}", output.stderr);
+    // None: the signal came before the process could handle any.
+    assert!(matches!(output.code, None | Some(0)), "it ended with {:?}: {}", output.code, output.stderr);
 }
 
 struct Crash {
@@ -121,7 +145,18 @@ impl Crash {
     fn round(&mut self, round: usize) {
         let list = self.bench.file("list.txt", &corpus::list(round));
         let death = self.draw(round);
+        // Not while every fault point has its first turn: the other could do what leads there.
+        let has_company = round % 4 == 1 || round % 4 == 0 && round / 2 >= fault::NAMES.len();
+        let company = has_company.then(|| self.bench.spawn(&["queue", "run"]));
         let output = self.run_to(death, &get(&list));
+        if let Some(company) = company {
+            self.report.accompanied += 1;
+            // Half of them have time to take over what the dead one held.
+            if self.random.bool() {
+                self.bench.has_seen(corpus::FILES, usize::MAX, Duration::from_millis(1500));
+            }
+            dismiss(company);
+        }
         // Words of a panic, and of a resolver that could not be loaded: without it works would end in another way.
         for words in ["panicked at", "is not used"] {
             assert!(!output.stderr.contains(words), "{}", output.stderr);
@@ -133,6 +168,22 @@ impl Crash {
                 self.report.survivors += 1;
             }
         }
+        self.look();
+    }
+
+    /// One process is stopped in the middle of its work, another does all there is to do, and then the first goes on.
+    fn stop_one(&mut self, round: usize) {
+        let list = self.bench.file("list.txt", &corpus::list(round));
+        let before = self.bench.sim().report().requests;
+        let run = self.bench.spawn(&get(&list));
+        while self.bench.sim().report().requests < before + 5 {
+            std::thread::yield_now();
+        }
+        run.signal(Signal::STOP);
+        self.bench.spawn(&get(&list)).wait(TO_THE_END).expect_code(1);
+        run.signal(Signal::CONT);
+        run.wait(TO_THE_END).expect_code(1);
+        self.report.stopped += 1;
         self.look();
     }
 
@@ -210,11 +261,15 @@ impl Death {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kills, survivors, states, adopted, most_attempts, requests } = self;
+        let Self { kills, survivors, accompanied, stopped, states, adopted, most_attempts, requests } = self;
         writeln!(f, "{} kills, {survivors} runs ended before theirs", kills.values().sum::<usize>())?;
         for (place, count) in kills {
             writeln!(f, "  {count:>4}  at {place}")?;
         }
+        writeln!(
+            f,
+            "{accompanied} rounds with another process, {stopped} processes stopped for longer than their leases"
+        )?;
         writeln!(f, "works: {states:?}, each as in a harvest that nobody disturbed")?;
         writeln!(f, "blobs without a row after a kill: {adopted}, all whole, all adopted later")?;
         writeln!(f, "most attempts charged to a job between two records: {most_attempts}")?;

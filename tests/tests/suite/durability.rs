@@ -19,6 +19,7 @@ fn a_harvest_that_is_killed_at_every_fault_point_loses_nothing() {
     assert!(missed.is_empty(), "no harvest passed {missed:?}");
     assert!(report.adopted > 0, "no kill fell between a blob and its row");
     assert!(report.most_attempts > 1, "no job was leased again after its process died");
+    assert!(report.accompanied > 0, "no process had company");
 }
 
 #[test]

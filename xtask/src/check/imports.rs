@@ -3,9 +3,10 @@
 use super::Violation;
 use crate::workspace::{Workspace, relative};
 use anyhow::Result;
+use cargo_metadata::DependencyKind;
 
 /// For each crate of ours, the crates of ours that it may import. `*` stands for all.
-const IMPORTS: [(&str, &[&str]); 15] = [
+const IMPORTS: [(&str, &[&str]); 16] = [
     ("gleaner-model", &[]),
     ("gleaner-store", &["gleaner-model"]),
     ("gleaner-limits", &["gleaner-model"]),
@@ -29,12 +30,16 @@ const IMPORTS: [(&str, &[&str]); 15] = [
     ),
     ("gleaner-cli", &["*"]),
     ("gleaner-tests", &["*"]),
+    (TESTING, &[]),
     ("gleaner-sdk", &[]),
     ("gleaner-plugin-*", &["gleaner-sdk"]),
     ("gleaner-guest-*", &["gleaner-sdk"]),
     // Builds in seconds, on a machine that has built nothing yet.
     ("xtask", &[]),
 ];
+
+/// Every crate's tests may import it, and nothing that is shipped.
+const TESTING: &str = "gleaner-testing";
 
 /// Packages that only some crates may know; a `*` at the end of a name stands for any ending.
 const OWNERS: [(&str, &[&str]); 9] = [
@@ -54,8 +59,11 @@ pub(super) fn check(workspace: &Workspace) -> Result<Vec<Violation>> {
     let ours = members.iter().map(|package| package.name.as_str()).collect::<Vec<_>>();
     let violations = members.iter().flat_map(|package| {
         let manifest = relative(workspace, &package.manifest_path);
-        let imports =
-            package.dependencies.iter().map(|dependency| dependency.name.as_str()).collect::<Vec<_>>();
+        let imports = package
+            .dependencies
+            .iter()
+            .filter(|import| import.name != TESTING || import.kind != DependencyKind::Development);
+        let imports = imports.map(|import| import.name.as_str()).collect::<Vec<_>>();
         let mut violations = imports_of_ours(manifest.as_str(), &package.name, &imports, &ours);
         violations.extend(imports_of_owned(manifest.as_str(), &package.name, &imports));
         violations

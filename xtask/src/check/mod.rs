@@ -5,6 +5,7 @@ mod duplicates;
 mod imports;
 mod licenses;
 mod manifests;
+mod messages;
 mod names;
 mod source;
 mod sources;
@@ -39,13 +40,14 @@ impl fmt::Display for Violation {
 /// A named group of rules.
 type Group = (&'static str, fn(&Workspace) -> Result<Vec<Violation>>);
 
-const GROUPS: [Group; 6] = [
+const GROUPS: [Group; 7] = [
     ("who imports whom", imports::check),
     ("manifests", manifests::check),
     ("licenses", licenses::check),
     ("duplicate packages", duplicates::check),
     ("sources", sources::check),
     ("service names", names::check),
+    ("messages", messages::check),
 ];
 
 /// Runs every group, prints each violation, and fails if there was one.

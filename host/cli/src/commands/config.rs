@@ -48,8 +48,8 @@ async fn check(context: &Context) -> Result<Exit, Failed> {
         if config.enabled != Some(false) && !names.contains(name) && !refused {
             let near =
                 names.iter().find(|known| strsim::damerau_levenshtein(known.as_str(), name.as_str()) <= 2);
-            let hint = near.map_or(String::new(), |known| format!("; did you mean {known}?"));
-            problems.push(format!("resolvers.{name} is configured, and no such resolver is installed{hint}"));
+            let hint = near.map_or(String::new(), |known| format!(" (did you mean {known}?)"));
+            problems.push(format!("resolvers.{name} is configured, and no such resolver is installed{hint}; see `gleaner plugin list`"));
         }
     }
     for (plugin, _) in resolvers.list() {
@@ -62,7 +62,13 @@ async fn check(context: &Context) -> Result<Exit, Failed> {
                 setting => config.is_some_and(|config| config.settings.contains_key(setting)),
             };
             if !given {
-                problems.push(format!("resolver {} needs the setting {setting:?}", plugin.info.name));
+                let name = &plugin.info.name;
+                let place = match setting {
+                    "contact" => "at the top of the configuration".to_owned(),
+                    "base-url" => format!("under [resolvers.{name}]"),
+                    other => format!("as resolvers.{name}.settings.{other}"),
+                };
+                problems.push(format!("resolver {name} needs the setting {setting:?}; give it {place}"));
             }
         }
     }

@@ -210,7 +210,7 @@ pub(crate) fn open(path: &Path) -> Result<(String, Box<dyn BufRead + Send>), Fai
 }
 
 pub(crate) fn unreadable(name: &str, error: &io::Error) -> Failed {
-    Failed::usage(format!("cannot read {name}: {error}"))
+    Failed::usage(format!("cannot read {name}: {error}; give a text file, or - for standard input"))
 }
 
 /// What a new job's first step is limited by.

@@ -61,7 +61,12 @@ async fn export(context: &Context, output: Option<&Path>) -> Result<Exit, Failed
     let library = context.existing_library()?;
     let mut sink: Box<dyn Write> = match output {
         Some(path) => {
-            let unwritable = |error| Failed::usage(format!("cannot write {}: {error}", path.display()));
+            let unwritable = |error| {
+                Failed::usage(format!(
+                    "cannot write {}: {error}; --output names another file",
+                    path.display()
+                ))
+            };
             Box::new(BufWriter::new(File::create(path).map_err(unwritable)?))
         }
         None => Box::new(BufWriter::new(io::stdout())),

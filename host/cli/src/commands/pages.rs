@@ -26,8 +26,12 @@ pub(crate) fn manual(output: Option<&Path>) -> Result<Exit, Failed> {
         io::stdout().lock().write_all(&page)?;
         return Ok(Exit::Well);
     };
-    let unwritable =
-        |error| Failed::usage(format!("cannot write manual pages to {}: {error}", dir.display()));
+    let unwritable = |error| {
+        Failed::usage(format!(
+            "cannot write manual pages to {}: {error}; --output names another directory",
+            dir.display()
+        ))
+    };
     std::fs::create_dir_all(dir)
         .and_then(|()| clap_mangen::generate_to(Cli::command(), dir))
         .map_err(unwritable)?;

@@ -12,7 +12,7 @@ use toml::{Table, Value};
 pub(crate) type Origins = BTreeMap<String, String>;
 
 /// Settings merged so far. A later layer wins, key by key; lists are replaced whole.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Layers {
     merged: Table,
     origins: Origins,

@@ -54,7 +54,7 @@ impl Stamp {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read the configuration file {path}: {source}")]
+    #[error("cannot read the configuration file {path}: {source}; --config names another")]
     Read { path: PathBuf, source: std::io::Error },
     /// The file is not TOML.
     #[error("{path} is not valid TOML: {source}")]
@@ -177,8 +177,6 @@ fn fingerprint(layers: &Layers) -> String {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     fn read_with(text: &str) -> Result<Config, ConfigError> {
@@ -245,21 +243,127 @@ mod tests {
         assert!(message.contains("my.toml is not valid TOML"), "{message}");
     }
 
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(10_000))]
+    /// A default configuration that is mutated is read, or refused with a message: never a panic.
+    #[test]
+    fn a_mutated_configuration_is_read_or_refused() {
+        // Without comments and blank lines, so that most changes meet a value.
+        let said = |line: &&str| !line.trim().is_empty() && !line.starts_with('#');
+        let seed = DEFAULTS.lines().filter(said).collect::<Vec<_>>().join("\n");
+        let mut defaults = Layers::default();
+        add(&mut defaults, DEFAULTS, "default").unwrap();
+        gleaner_testing::each_mutation(&[seed], |text| {
+            let mut layers = defaults.clone();
+            if let Err(error) = add(&mut layers, text, "my.toml").and_then(|()| read(&layers)) {
+                assert!(!error.to_string().is_empty());
+            }
+        });
+    }
 
-        /// A default configuration with some bytes changed is read, or refused with a message: never a panic.
-        #[test]
-        fn a_garbled_configuration_is_read_or_refused(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<char>()), 1..6)) {
-            let mut text: Vec<char> = DEFAULTS.chars().collect();
-            for (at, with) in changes {
-                let at = at.index(text.len());
-                text[at] = with;
+    /// Variables as they come, names and values.
+    #[test]
+    fn a_mutated_environment_is_read_or_refused() {
+        let seeds = [
+            "GLEANER_CONTACT=you@example.org\nGLEANER_ORCHESTRATOR__WORKERS=4",
+            "GLEANER_RESOLVERS__EUROPE_PMC__ENABLED=false\nGLEANER_EGRESS__TIMEOUT=\"30s\"",
+            "GLEANER_LIMITS__DEFAULT_HOST__RATE=1/3s\nGLEANER_PLUGINS__DIRS=[\"a\"]\nGLEANER_SECRET_KEY=s",
+        ];
+        let mut defaults = Layers::default();
+        add(&mut defaults, DEFAULTS, "default").unwrap();
+        gleaner_testing::each_mutation(&seeds, |text| {
+            let pairs = text.lines().filter_map(|line| line.split_once('='));
+            let variables: Vec<_> = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            warn_of_misspelt(variables.iter().map(|(name, _)| name.clone()));
+            let mut layers = defaults.clone();
+            layers.add_environment(variables.into_iter());
+            if let Err(error) = read(&layers) {
+                assert!(!error.to_string().is_empty());
             }
-            let text: String = text.into_iter().collect();
-            if let Err(error) = read_with(&text) {
-                prop_assert!(!error.to_string().is_empty());
+        });
+    }
+
+    #[test]
+    fn a_mutated_contact_is_refused_or_fits_a_header() {
+        gleaner_testing::each_mutation(&["you@example.org", "a.b+c@d.example"], |text| {
+            if let Ok(contact) = crate::config::Contact::try_from(text.to_owned()) {
+                assert!(
+                    contact.as_str().bytes().all(|b| b.is_ascii_graphic()) && contact.as_str().contains('@')
+                );
             }
+        });
+    }
+
+    /// What is said of a run that goes on, which no test of messages waits for.
+    const WHILE_A_RUN_GOES_ON: [(&str, &str); 24] = [
+        ("log", "the configuration was read again (SIGHUP): [limits] holds from now on"),
+        (
+            "log",
+            "the configuration was read again (its file has changed): what changed in [egress], contact holds from the next start on",
+        ),
+        ("log", "the configuration was read again (SIGHUP): nothing in it has changed"),
+        (
+            "log",
+            "the configuration was read again (SIGHUP), and the old one stays in force: egress.timeout (my.toml:2): a duration is expected",
+        ),
+        ("a backup", "copied under its hash only: the name is another file's there"),
+        ("a key", "host:a.org is paused: 3 works wait under it; 2 steps that run finish"),
+        (
+            "a key",
+            "host:a.org is not paused; the upstream asked to wait until 2030-01-31T08:00:00.000Z, and 3 works wait under it",
+        ),
+        (
+            "a job",
+            "fetching https://a.org/x.pdf failed 2 times (timeout); it is tried again at 2030-01-31T08:00:00.000Z",
+        ),
+        ("a job", "its time came at 2030-01-31T08:00:00.000Z; a run takes it up"),
+        ("a job", "its next step is found when a run takes it up"),
+        ("a job", "nothing holds it: it is the next of host:a.org, and runs when a worker is free"),
+        ("a job", "host:a.org asked to slow down, and nothing of it runs before 2030-01-31T08:00:00.000Z"),
+        ("a job", "4 steps of host:a.org run, and 4 at once is its limit"),
+        ("a job", "`gleaner queue limit host:a.org --concurrency N` changes it"),
+        ("a job", "unpaywall is being asked"),
+        ("a job", "a file is being fetched from a.org"),
+        ("a job", "it was just taken up"),
+        (
+            "a job",
+            "it was just taken up by process 7; its lease lasts until 2030-01-31T08:00:00.000Z and is extended meanwhile",
+        ),
+        (
+            "a job",
+            "it was just taken up by process 7, and its lease expired at 2030-01-31T08:00:00.000Z: whoever worked on it does not answer",
+        ),
+        ("a job", "any run takes it back; `gleaner queue run` is one"),
+        ("a job", "timeout, 2 times so far"),
+        ("a job", "No step is left: it ends as skipped, no_candidate (3 resolvers asked)"),
+        ("a job", "more than 10000 works go first under host:a.org at 4 at once"),
+        (
+            "an argument",
+            "\"tomorrow\" is neither a time like 2030-01-31T08:00:00Z nor a duration from now like 30m or 2h",
+        ),
+    ];
+
+    #[test]
+    fn messages_are_as_they_were_read_and_approved() {
+        let mut messages = gleaner_testing::Messages::new();
+        messages.error(&ConfigError::Read {
+            path: "gleaner.toml".into(),
+            source: std::io::Error::other("permission denied"),
+        });
+        for text in [
+            "[egress\n",
+            "[orchestrator]\nwokers = 3\n",
+            "[libary]\npath = \"x\"\n",
+            "contact = \"nobody\"\n",
+            "[orchestrator]\nworkers = \"many\"\n",
+            "[orchestrator]\nmax-attempts = 0\n",
+        ] {
+            messages.error(&read_with(text).unwrap_err());
         }
+        let setting = "resolver arxiv needs the setting \"token\"; give it as resolvers.arxiv.settings.token";
+        messages.text("a setting that is missing", setting);
+        messages.text("log", "stopping: running steps may finish; once more to stop at once");
+        for (title, text) in WHILE_A_RUN_GOES_ON {
+            messages.text(title, text);
+        }
+        messages.assert_approved(env!("CARGO_MANIFEST_DIR"));
     }
 }

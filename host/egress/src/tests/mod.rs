@@ -3,6 +3,7 @@
 mod bodies;
 mod injection;
 mod limits;
+mod outside;
 mod policy;
 mod web;
 

@@ -79,7 +79,7 @@ impl Scheme {
                 let well_formed = (1..=32).contains(&other.len())
                     && other.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
                 if !well_formed {
-                    return Err(IdentifierError::Scheme { name });
+                    return Err(IdentifierError::Scheme { name: abridged(&name) });
                 }
                 Self::Other(name.into())
             }
@@ -219,8 +219,8 @@ pub enum IdentifierError {
     },
 }
 
-/// The beginning of a text, for messages.
-fn abridged(text: &str) -> String {
+/// The beginning of a text, for messages: who sent it may have sent a megabyte.
+pub(crate) fn abridged(text: &str) -> String {
     const MOST: usize = 80;
     match text.char_indices().nth(MOST) {
         Some((end, _)) => format!("{}...", &text[..end]),

@@ -28,9 +28,6 @@ ALTER TABLE process ADD COLUMN alive_until_ms INTEGER NOT NULL DEFAULT 0;
 -- Keys with work that it holds, as it last said.
 ALTER TABLE process ADD COLUMN busy_keys INTEGER NOT NULL DEFAULT 0 CHECK (busy_keys >= 0);
 
--- Leases of a process, for when it is dead.
-CREATE INDEX lease_by_process ON lease (process);
-
 DROP TABLE key;
 CREATE TABLE key (
     name              TEXT    NOT NULL PRIMARY KEY CHECK (name GLOB 'resolver:?*' OR name GLOB 'host:?*'),

@@ -36,7 +36,7 @@ pub(crate) fn lease(
     let mut pick = tx.prepare_cached(sql::READY_PICK)?;
     let mut leave = tx.prepare_cached(sql::READY_DELETE)?;
     let mut enter = tx.prepare_cached(sql::LEASE_INSERT)?;
-    let mut leased = Vec::new();
+    let (mut leased, mut plans) = (Vec::new(), Vec::<String>::new());
     for (key, most) in wanted {
         let name = key.to_string();
         let owned: Option<Option<i64>> = owner.query_row([&name], |row| row.get(0)).optional()?;
@@ -44,9 +44,12 @@ pub(crate) fn lease(
             continue;
         }
         let first = leased.len();
+        plans.clear();
         let mut rows = pick.query((&name, most))?;
         while let Some(row) = rows.next()? {
             let (id, prio, attempts): (i64, i32, u32) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let plan = row.get_ref(3)?.as_str()?;
+            plans.push(plan.to_owned());
             leased.push(Leased {
                 job: JobId(id),
                 token: LeaseToken(fastrand::i64(..)),
@@ -55,24 +58,15 @@ pub(crate) fn lease(
                 attempts: attempts.saturating_add(1),
                 until,
                 artifact: decode::artifact(id, row.get_ref(4)?.as_str()?, row.get_ref(5)?.as_str()?)?,
-                plan: Plan::read(id, row.get_ref(3)?.as_str()?)?,
+                plan: Plan::read(id, plan)?,
             });
         }
         tx.ready(&name, -((leased.len() - first) as i64));
         // Only now, so that no row moves under the query.
-        for one in &leased[first..] {
-            let Leased { job, token, priority, attempts, plan, .. } = one;
+        for (one, plan) in leased[first..].iter().zip(&plans) {
+            let Leased { job, token, priority, attempts, .. } = one;
             leave.execute((&name, priority.0, job.0))?;
-            enter.execute((
-                job.0,
-                token.0,
-                &name,
-                priority.0,
-                attempts,
-                until.0,
-                holder.id,
-                plan.to_json(),
-            ))?;
+            enter.execute((job.0, token.0, &name, priority.0, attempts, until.0, holder.id, plan))?;
         }
     }
     Ok(leased)

@@ -6,5 +6,6 @@ mod conformance;
 mod crash;
 mod library;
 mod model;
+mod outside;
 mod scratch;
 mod sharing;
