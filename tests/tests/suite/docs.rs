@@ -76,7 +76,12 @@ fn the_keys_of_the_table_are_what_the_commands_print() {
         (&["queue", "enqueue", "10.5555/x"], "queue enqueue "),
         (&["queue", "stats"], "queue stats"),
         (&["queue", "retry-failed"], "queue retry-failed "),
+        (&["queue", "limit", "resolver:unpaywall"], "queue limit "),
+        (&["queue", "pause", "resolver:unpaywall"], "queue pause "),
+        (&["queue", "cancel", "10.5555/x"], "queue cancel "),
+        (&["queue", "purge", "--older-than", "1d"], "queue purge "),
         (&["library", "verify"], "library verify"),
+        (&["library", "backup", "copy"], "library backup "),
     ] {
         let rows = table_below(&read("AGENTS.md"), "## Commands");
         let row =
