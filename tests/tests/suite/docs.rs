@@ -42,7 +42,9 @@ fn table_below(text: &str, heading: &str) -> Vec<Vec<String>> {
 
 /// The words of a synopsis that name a command, and its options: `get [ID...] [--max-wait DUR]`.
 fn command_and_options(synopsis: &str) -> (Vec<&str>, Vec<String>) {
-    let is_name = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    let is_name = |word: &&str| {
+        !word.starts_with('-') && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+    };
     let command = synopsis.split_whitespace().take_while(is_name).collect();
     let parts = synopsis.split([' ', '[', ']', '|']);
     let options = parts.filter(|part| part.starts_with("--")).map(str::to_owned).collect();
