@@ -2,14 +2,18 @@
 //!
 //! Only shapes: what an argument means stands in the command that takes it.
 
-use std::num::NonZeroU16;
+mod queue;
+mod values;
+
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use gleaner_model::job::JobState;
-use gleaner_model::key::{HostKey, ResolverName};
-use gleaner_model::reason::Reason;
+use gleaner_model::key::ResolverName;
 use gleaner_model::units::Span;
+
+pub(crate) use queue::{Limit, Purge, Queue, RetryFailed, Run, Turn, Which};
+pub(crate) use values::read_priority;
+use values::resolver_name;
 
 /// Finds lawful open full texts for a list of works, fetches them politely, checks and files them.
 #[derive(Debug, Parser)]
@@ -21,7 +25,7 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// The library to work on [default: ./library]
@@ -99,6 +103,8 @@ pub(crate) struct Works {
 pub(crate) struct Get {
     #[command(flatten)]
     pub(crate) works: Works,
+    #[command(flatten)]
+    pub(crate) turn: Turn,
     /// The longest pause to sit out; what must wait longer stays queued
     #[arg(long, value_name = "DUR", default_value = "10m")]
     pub(crate) max_wait: Span,
@@ -112,84 +118,6 @@ pub(crate) struct Resolve {
     /// Ask only this resolver; may be given several times
     #[arg(long, value_name = "NAME", value_parser = resolver_name)]
     pub(crate) resolver: Vec<ResolverName>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Queue {
-    /// Add works
-    Enqueue {
-        #[command(flatten)]
-        works: Works,
-        /// Ask only this resolver
-        #[arg(long, value_name = "NAME", value_parser = resolver_name)]
-        resolver: Option<ResolverName>,
-    },
-    /// Add works from JSON lines: objects with artifact_id or any identifier
-    Import {
-        /// The file; - for standard input
-        #[arg(value_name = "FILE.jsonl")]
-        file: PathBuf,
-    },
-    /// Work on the queue
-    Run(Run),
-    /// Count jobs per state
-    Stats,
-    /// Start failed jobs anew, those that used up their attempts too
-    RetryFailed(RetryFailed),
-    /// List jobs
-    List {
-        /// Only jobs in this state
-        #[arg(long, value_name = "S", value_parser = state)]
-        state: Option<JobState>,
-    },
-    /// Show everything about one job
-    Show {
-        /// Identifier, artifact id or job number
-        #[arg(value_name = "ID")]
-        id: String,
-    },
-}
-
-/// Which jobs to start anew; all that is given must hold.
-#[derive(Debug, Args)]
-pub(crate) struct RetryFailed {
-    /// Only jobs that ended for this reason
-    #[arg(long, value_name = "R", value_parser = reason)]
-    pub(crate) reason: Option<Reason>,
-    /// Only jobs with an attempt of this resolver
-    #[arg(long, value_name = "N", value_parser = resolver_name)]
-    pub(crate) resolver: Option<ResolverName>,
-    /// Only jobs with an attempt that ended at this host
-    #[arg(long, value_name = "H", value_parser = host)]
-    pub(crate) host: Option<HostKey>,
-    /// Jobs in this state: error or skipped [default: error]
-    #[arg(long, value_name = "S", value_parser = ended_state)]
-    pub(crate) state: Option<JobState>,
-    /// Only jobs that ended longer ago than this
-    #[arg(long, value_name = "D")]
-    pub(crate) older_than: Option<Span>,
-    /// Change nothing; say how many it would be
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Run {
-    /// End when nothing is left to do
-    #[arg(long)]
-    pub(crate) drain: bool,
-    /// With --drain, the longest pause to sit out
-    #[arg(long, value_name = "DUR", default_value = "10m")]
-    pub(crate) max_wait: Span,
-    /// Plugin calls at once (1-256)
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub(crate) workers: Option<u16>,
-    /// Calls at once per resolver
-    #[arg(long, value_name = "a=2,b=3", value_delimiter = ',', value_parser = resolver_cap)]
-    pub(crate) max_per_resolver: Vec<(ResolverName, NonZeroU16)>,
-    /// Requests at once per host
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) max_per_host: Option<u16>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -216,6 +144,17 @@ pub(crate) enum Library {
     },
     /// Hash every file and compare
     Verify,
+    /// Copy the library into a directory while others work on it
+    ///
+    /// The copy is a library of that moment, with every file that was in it. On the same file system the files are
+    /// linked, which takes no space; to be safe from a disk that fails, copy to another. An interrupted backup is
+    /// finished by running it again. The configuration is not part of it. Exit codes: 0, 1 when files are missing
+    /// in the library, 2 when the directory is in use, 4 when it cannot be written.
+    Backup {
+        /// Where to: a directory that is not there or empty
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -224,40 +163,6 @@ pub(crate) enum Config {
     Show,
     /// Check the configuration and the plugins
     Check,
-}
-
-fn resolver_name(text: &str) -> Result<ResolverName, String> {
-    ResolverName::new(text).map_err(|error| error.to_string())
-}
-
-fn reason(text: &str) -> Result<Reason, String> {
-    let known = || Reason::ALL.iter().map(|reason| reason.as_str()).collect::<Vec<_>>().join(", ");
-    text.parse().map_err(|_| format!("the reasons are {}", known()))
-}
-
-fn state(text: &str) -> Result<JobState, String> {
-    text.parse().map_err(|error: gleaner_model::job::UnknownState| error.to_string())
-}
-
-fn ended_state(text: &str) -> Result<JobState, String> {
-    match state(text)? {
-        ended @ (JobState::Error | JobState::Skipped) => Ok(ended),
-        other => Err(format!("a job that is {other} cannot be started anew; use error or skipped")),
-    }
-}
-
-/// A host as users write it: `Example.org`, `example.org:8443`, or a URL of it.
-fn host(text: &str) -> Result<HostKey, String> {
-    let url = if text.contains("://") { text.to_owned() } else { format!("https://{text}/") };
-    let is_host = text.contains("://") || !text.contains('/');
-    let key = is_host.then(|| gleaner_limits::host_key(&url).ok()).flatten();
-    key.ok_or_else(|| format!("{text:?} is not a host; write it like example.org"))
-}
-
-fn resolver_cap(text: &str) -> Result<(ResolverName, NonZeroU16), String> {
-    let (name, cap) = text.split_once('=').ok_or_else(|| format!("{text:?}: write it like unpaywall=2"))?;
-    let cap = cap.parse().map_err(|_| format!("{cap:?} is not a number from 1 to 65535"))?;
-    Ok((resolver_name(name)?, cap))
 }
 
 #[cfg(test)]

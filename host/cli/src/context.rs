@@ -8,7 +8,7 @@ use std::sync::Arc;
 use gleaner_content::Content;
 use gleaner_egress::Egress;
 use gleaner_limits::KeyedLimiter;
-use gleaner_model::clock::{SharedClock, SystemClock};
+use gleaner_model::clock::{SharedClock, SystemClock, UnixMillis};
 use gleaner_model::manifest::RunIdentity;
 use gleaner_model::next::Planner;
 use gleaner_orchestrator::{Pieces, Resolvers, Sources};
@@ -18,7 +18,7 @@ use gleaner_telemetry::Observer;
 use toml::Value;
 
 use crate::args::Global;
-use crate::config::{self, Layers, Loaded};
+use crate::config::{self, ConfigError, Layers, Loaded};
 use crate::exit::{Exit, Failed};
 use crate::output::Output;
 
@@ -28,21 +28,32 @@ pub(crate) struct Context {
     pub(crate) output: Output,
     pub(crate) quiet: bool,
     clock: SharedClock,
+    read_again: ReadAgain,
 }
+
+/// Reads the configuration as it was read at the start, flags included.
+pub(crate) type ReadAgain = Arc<dyn Fn() -> Result<Loaded, ConfigError> + Send + Sync>;
 
 impl Context {
     /// Reads the configuration; `flags` are the command's own, laid over everything.
-    pub(crate) fn new(global: &Global, flags: impl FnOnce(&mut Layers)) -> Result<Self, Failed> {
-        let loaded = config::load(global.config.as_deref(), global.library.as_deref(), |layers| {
-            if let Some(library) = &global.library {
-                layers.set(&["library", "path"], path_value(library), "--library");
-            }
-            if !global.plugins.is_empty() {
-                let dirs = global.plugins.iter().map(|dir| path_value(dir)).collect();
-                layers.set(&["plugins", "dirs"], Value::Array(dirs), "--plugins");
-            }
-            flags(layers);
-        })?;
+    pub(crate) fn new(
+        global: &Global,
+        flags: impl Fn(&mut Layers) + Send + Sync + 'static,
+    ) -> Result<Self, Failed> {
+        let given = global.clone();
+        let read_again: ReadAgain = Arc::new(move || {
+            config::load(given.config.as_deref(), given.library.as_deref(), |layers| {
+                if let Some(library) = &given.library {
+                    layers.set(&["library", "path"], path_value(library), "--library");
+                }
+                if !given.plugins.is_empty() {
+                    let dirs = given.plugins.iter().map(|dir| path_value(dir)).collect();
+                    layers.set(&["plugins", "dirs"], Value::Array(dirs), "--plugins");
+                }
+                flags(layers);
+            })
+        });
+        let loaded = read_again()?;
         for dir in &global.plugins {
             if !dir.is_dir() {
                 return Err(Failed::configuration(format!(
@@ -56,7 +67,17 @@ impl Context {
             output: Output::new(global.format),
             quiet: global.quiet,
             clock: Arc::new(SystemClock),
+            read_again,
         })
+    }
+
+    /// The configuration, read anew each time it is called.
+    pub(crate) fn read_again(&self) -> ReadAgain {
+        Arc::clone(&self.read_again)
+    }
+
+    pub(crate) fn now(&self) -> UnixMillis {
+        self.clock.now()
     }
 
     pub(crate) fn library_dir(&self) -> &Path {
@@ -75,6 +96,17 @@ impl Context {
         Ok(Library::open_read_only(self.library_dir(), &self.loaded.config.queue, Arc::clone(&self.clock))?)
     }
 
+    /// The library for writing; an error when it is not there.
+    pub(crate) fn library_to_change(&self) -> Result<Library, Failed> {
+        drop(self.existing_library()?);
+        self.library()
+    }
+
+    /// Another library for reading, as this configuration reads its own.
+    pub(crate) fn library_at(&self, dir: &Path) -> Result<Library, Failed> {
+        Ok(Library::open_read_only(dir, &self.loaded.config.queue, Arc::clone(&self.clock))?)
+    }
+
     fn check_library_dir(&self) -> Result<(), Failed> {
         let dir = self.library_dir();
         if dir.exists() && !dir.is_dir() {
@@ -88,8 +120,13 @@ impl Context {
     }
 
     pub(crate) fn content(&self) -> Result<Content, Failed> {
+        self.content_at(self.library_dir())
+    }
+
+    /// The files of another library.
+    pub(crate) fn content_at(&self, dir: &Path) -> Result<Content, Failed> {
         let config = &self.loaded.config;
-        Ok(Content::open(self.library_dir(), config.content.clone(), config.library.name_template.clone())?)
+        Ok(Content::open(dir, config.content.clone(), config.library.name_template.clone())?)
     }
 
     /// The plugin runtime, with its cache of compiled components in the user's cache directory.

@@ -7,6 +7,9 @@ use std::io::{BufRead, Read};
 
 use gleaner_model::artifact::{self, Artifact};
 use gleaner_model::identifier::Identifier;
+use serde_json::{Map, Value};
+
+use crate::args::{Turn, read_priority};
 
 /// Longest line read, in bytes. A longer one is broken, and skipped without being held.
 const MAX_LINE: usize = 1 << 20;
@@ -35,26 +38,20 @@ pub(crate) enum Notation {
     Json,
 }
 
-/// The works of an input, line by line.
-pub(crate) struct Works<R> {
+/// Lines of an input, without what is no part of them.
+pub(crate) struct Lines<R> {
     reader: R,
-    notation: Notation,
     line: u64,
     buffer: Vec<u8>,
 }
 
-impl<R: BufRead> Works<R> {
-    pub(crate) fn new(reader: R, notation: Notation) -> Self {
-        Self { reader, notation, line: 0, buffer: Vec::new() }
+impl<R: BufRead> Lines<R> {
+    pub(crate) fn new(reader: R) -> Self {
+        Self { reader, line: 0, buffer: Vec::new() }
     }
 
-    /// How long the line was that gave the last work.
-    pub(crate) fn line_bytes(&self) -> usize {
-        self.buffer.len()
-    }
-
-    /// The next line into the buffer; false at the end.
-    fn next_line(&mut self) -> std::io::Result<bool> {
+    /// Reads the next line; false at the end.
+    pub(crate) fn read(&mut self) -> std::io::Result<bool> {
         self.buffer.clear();
         let read = self.reader.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', &mut self.buffer)?;
         self.line += 1;
@@ -64,49 +61,106 @@ impl<R: BufRead> Works<R> {
         Ok(read > 0)
     }
 
-    fn parse(&self) -> Result<Option<Artifact>, String> {
+    /// The line; none when nothing is left of it.
+    pub(crate) fn text(&self, notation: Notation) -> Result<Option<&str>, String> {
         if self.buffer.len() > MAX_LINE {
             return Err(format!("longer than {} KiB", MAX_LINE >> 10));
         }
         let text = std::str::from_utf8(&self.buffer).map_err(|_| "not UTF-8 text".to_owned())?;
         let text = text.trim_start_matches('\u{feff}').trim();
-        if text.is_empty() {
-            return Ok(None);
+        if notation == Notation::Json || text.starts_with('{') {
+            return Ok(Some(text).filter(|text| !text.is_empty()));
         }
-        if self.notation == Notation::Json || text.starts_with('{') {
-            return parse_object(text).map(Some);
-        }
-        if text.starts_with('#') {
-            return Ok(None);
-        }
-        let text =
-            text.find(" #").or_else(|| text.find("\t#")).map_or(text, |comment| text[..comment].trim_end());
-        Identifier::parse(text).map(|id| Some(Artifact::of(id))).map_err(|error| error.to_string())
+        let comment =
+            if text.starts_with('#') { Some(0) } else { text.find(" #").or_else(|| text.find("\t#")) };
+        let text = comment.map_or(text, |comment| text[..comment].trim_end());
+        Ok(Some(text).filter(|text| !text.is_empty()))
+    }
+
+    /// The line with what is wrong with it.
+    pub(crate) fn bad(&self, problem: String) -> BadLine {
+        BadLine { line: self.line, problem }
     }
 }
 
-fn parse_object(text: &str) -> Result<Artifact, String> {
-    let value: serde_json::Value =
-        serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
+/// A work as a line gives it.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    pub(crate) artifact: Artifact,
+    pub(crate) turn: Turn,
+}
+
+impl From<Artifact> for Wanted {
+    fn from(artifact: Artifact) -> Self {
+        Self { artifact, turn: Turn::default() }
+    }
+}
+
+/// The works of an input, line by line.
+pub(crate) struct Works<R> {
+    lines: Lines<R>,
+    notation: Notation,
+}
+
+impl<R: BufRead> Works<R> {
+    pub(crate) fn new(reader: R, notation: Notation) -> Self {
+        Self { lines: Lines::new(reader), notation }
+    }
+
+    /// How long the line was that gave the last work.
+    pub(crate) fn line_bytes(&self) -> usize {
+        self.lines.buffer.len()
+    }
+
+    fn parse(&self) -> Result<Option<Wanted>, String> {
+        let Some(text) = self.lines.text(self.notation)? else { return Ok(None) };
+        if self.notation == Notation::Json || text.starts_with('{') {
+            return parse_object(text).map(Some);
+        }
+        Identifier::parse(text).map(|id| Some(Artifact::of(id).into())).map_err(|error| error.to_string())
+    }
+}
+
+fn parse_object(text: &str) -> Result<Wanted, String> {
+    let value: Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
     let object = value.as_object().ok_or("a JSON object is expected, like {\"doi\":\"10.1000/x\"}")?;
-    artifact::from_json(object).map_err(|error| error.to_string())
+    // Both stay with the work as what else came with it.
+    let turn = Turn {
+        priority: given(object, "priority", read_priority)?,
+        not_before: given(object, "not_before", str::parse)?,
+    };
+    artifact::from_json(object).map(|artifact| Wanted { artifact, turn }).map_err(|error| error.to_string())
+}
+
+/// A field of an object, read like the option of its name.
+fn given<T>(
+    object: &Map<String, Value>,
+    field: &str,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Result<Option<T>, String> {
+    let text = match object.get(field) {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    };
+    read(&text).map(Some).map_err(|problem| format!("the field {field:?}: {problem}"))
 }
 
 impl<R: BufRead> Iterator for Works<R> {
     /// An I/O error ends the input.
-    type Item = std::io::Result<Result<Artifact, BadLine>>;
+    type Item = std::io::Result<Result<Wanted, BadLine>>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            match self.next_line() {
+            match self.lines.read() {
                 Err(error) => return Some(Err(error)),
                 Ok(false) => return None,
                 Ok(true) => {}
             }
             match self.parse() {
                 Ok(None) => {}
-                Ok(Some(artifact)) => return Some(Ok(Ok(artifact))),
-                Err(problem) => return Some(Ok(Err(BadLine { line: self.line, problem }))),
+                Ok(Some(wanted)) => return Some(Ok(Ok(wanted))),
+                Err(problem) => return Some(Ok(Err(self.lines.bad(problem)))),
             }
         }
     }
@@ -121,7 +175,7 @@ mod tests {
     fn read(text: &[u8], notation: Notation) -> Vec<String> {
         Works::new(text, notation)
             .map(|work| match work.unwrap() {
-                Ok(artifact) => artifact.id.to_string(),
+                Ok(wanted) => wanted.artifact.id.to_string(),
                 Err(bad) => bad.to_string(),
             })
             .collect()
@@ -147,6 +201,21 @@ mod tests {
         assert!(rows[2].starts_with("line 3: not JSON"), "{}", rows[2]);
         assert!(rows[3].starts_with("line 5: a work needs"), "{}", rows[3]);
         assert_eq!(rows[4], "7");
+    }
+
+    #[test]
+    fn an_object_may_say_whose_turn_it_is() {
+        let text = b"{\"pmid\":1,\"priority\":-5,\"not_before\":\"2h\"}\n{\"pmid\":2,\"priority\":null}\n{\"pmid\":3,\"priority\":\"high\"}\n{\"pmid\":4,\"not_before\":5}\n";
+        let mut works = Works::new(&text[..], Notation::Json).map(Result::unwrap);
+        let first = works.next().unwrap().unwrap();
+        assert_eq!(first.turn.priority.map(|priority| priority.0), Some(-5));
+        assert_eq!(first.turn.not_before, "2h".parse().ok());
+        assert_eq!(first.artifact.extra["priority"], -5, "what came with the work stays with it");
+        assert_eq!(works.next().unwrap().unwrap().turn.priority, None);
+        assert!(
+            works.next().unwrap().unwrap_err().problem.starts_with("the field \"priority\": \"high\" is not")
+        );
+        assert!(works.next().unwrap().unwrap_err().problem.starts_with("the field \"not_before\": \"5\" is"));
     }
 
     #[test]

@@ -104,6 +104,33 @@ impl Blobs {
         Ok(is_known)
     }
 
+    /// Another library's blob, of `size` bytes: the same file under another name where the file system has hard
+    /// links, else a copy. On the disk after [`Self::sync`].
+    pub(crate) fn take_over(&self, from: &Path, path: &Path, size: u64) -> Result<(), ContentError> {
+        if std::fs::metadata(path).is_ok_and(|found| found.len() == size) {
+            return Ok(());
+        }
+        make_shard(path.parent().unwrap_or(&self.dir), &self.dir)?;
+        match std::fs::hard_link(from, path) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists || lacks_hard_links(&error) => {
+                let mut file = self.temporary()?;
+                let mut blob = File::open(from).context("read", from)?;
+                std::io::copy(&mut blob, file.as_file_mut()).context("write", path)?;
+                self.keep(file, path, size).map(drop)
+            }
+            Err(error) => Err(error).context("link", path),
+        }
+    }
+
+    /// The names of all blobs are on the disk.
+    pub(crate) fn sync(&self) -> Result<(), ContentError> {
+        for shard in std::fs::read_dir(&self.dir).context("read", &self.dir)? {
+            sync_dir(&shard.context("read", &self.dir)?.path())?;
+        }
+        sync_dir(&self.dir)
+    }
+
     /// Reads the blob again and compares.
     pub(crate) fn verify(&self, sha256: &str) -> Result<(), BlobProblem> {
         let path = self.path(sha256).ok_or_else(|| BlobProblem::NotAHash(sha256.to_owned()))?;
@@ -176,6 +203,12 @@ fn publish(file: NamedTempFile, path: &Path) -> Result<bool, ContentError> {
 /// The names in the directory are on the disk.
 pub(crate) fn sync_dir(dir: &Path) -> Result<(), ContentError> {
     File::open(dir).and_then(|dir| dir.sync_all()).context("write", dir)
+}
+
+/// Whether another way than a hard link has to be found.
+pub(crate) fn lacks_hard_links(error: &std::io::Error) -> bool {
+    use ErrorKind::{CrossesDevices, PermissionDenied, TooManyLinks, Unsupported};
+    matches!(error.kind(), Unsupported | PermissionDenied | TooManyLinks | CrossesDevices)
 }
 
 fn hash_file(path: &Path) -> std::io::Result<String> {

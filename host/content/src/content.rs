@@ -22,14 +22,14 @@ use crate::{ContentError, ErrorContext, FetchFacts, Fetched, StoredBlob, blockin
 
 /// The files of one library. Clones are the same library.
 #[derive(Debug, Clone)]
-pub struct Content(Arc<Library>);
+pub struct Content(pub(crate) Arc<Library>);
 
 #[derive(Debug)]
-struct Library {
+pub(crate) struct Library {
     config: ContentConfig,
     template: NameTemplate,
-    blobs: Blobs,
-    names: Names,
+    pub(crate) blobs: Blobs,
+    pub(crate) names: Names,
 }
 
 /// An answer whose body is still to come.
@@ -43,7 +43,7 @@ pub(crate) struct Answer<S> {
 }
 
 /// Where readable names are, as seen from the library.
-const NAMES: &str = "files";
+pub(crate) const NAMES: &str = "files";
 
 /// Asks for the file where a server has a page about it under the same URL.
 const ACCEPT: HeaderValue = HeaderValue::from_static("application/pdf, */*;q=0.5");

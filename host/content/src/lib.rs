@@ -6,6 +6,7 @@
 mod blobs;
 mod config;
 mod content;
+mod copy;
 mod download;
 mod names;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use url::Url;
 pub use blobs::BlobProblem;
 pub use config::{ContentConfig, FileKind};
 pub use content::Content;
+pub use copy::Given;
 pub use template::NameTemplate;
 
 /// What came of one download.

@@ -14,7 +14,7 @@ use gleaner_model::artifact::Artifact;
 use gleaner_model::fault;
 use unicode_normalization::UnicodeNormalization;
 
-use crate::blobs::sync_dir;
+use crate::blobs::{lacks_hard_links, sync_dir};
 use crate::template::{NameTemplate, cut};
 use crate::{ContentError, ErrorContext};
 
@@ -67,6 +67,17 @@ impl Names {
         Err(ContentError::Storage { action: "find a free name for", path: self.dir.join(stem), source })
     }
 
+    /// Gives `blob` exactly that name; false when it is another file's. On the disk after [`Self::sync`].
+    pub(crate) fn give(&self, blob: &Path, name: &str) -> Result<bool, ContentError> {
+        let path = self.dir.join(name);
+        Ok(is_link(&path, blob) || link(blob, &path)?)
+    }
+
+    /// All names are on the disk.
+    pub(crate) fn sync(&self) -> Result<(), ContentError> {
+        sync_dir(&self.dir)
+    }
+
     /// Whether the blob has that name now: it had it, or the name was free.
     fn claim(&self, path: &Path, name: &str, blob: &Path) -> Result<bool, ContentError> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
@@ -96,11 +107,6 @@ fn link(blob: &Path, path: &Path) -> Result<bool, ContentError> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
         other => other.context("create the name", path).map(|()| true),
     }
-}
-
-fn lacks_hard_links(error: &std::io::Error) -> bool {
-    use ErrorKind::{CrossesDevices, PermissionDenied, TooManyLinks, Unsupported};
-    matches!(error.kind(), Unsupported | PermissionDenied | TooManyLinks | CrossesDevices)
 }
 
 /// The blob as seen from `files/`.

@@ -133,8 +133,8 @@ impl Planner {
         self.open_steps(plan, artifact).into_iter().filter_map(call).collect()
     }
 
-    /// Every step that is open, in order.
-    fn open_steps(&self, plan: &Plan, artifact: &Artifact) -> Vec<Step> {
+    /// Every step that is open, in order; those that failed and wait are among them.
+    pub fn open_steps(&self, plan: &Plan, artifact: &Artifact) -> Vec<Step> {
         let mut fetches: Vec<usize> = (0..plan.candidates.len())
             .filter(|&i| plan.candidates[i].candidate.kind == CandidateKind::File)
             .collect();

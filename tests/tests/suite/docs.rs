@@ -42,7 +42,9 @@ fn table_below(text: &str, heading: &str) -> Vec<Vec<String>> {
 
 /// The words of a synopsis that name a command, and its options: `get [ID...] [--max-wait DUR]`.
 fn command_and_options(synopsis: &str) -> (Vec<&str>, Vec<String>) {
-    let is_name = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    let is_name = |word: &&str| {
+        !word.starts_with('-') && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+    };
     let command = synopsis.split_whitespace().take_while(is_name).collect();
     let parts = synopsis.split([' ', '[', ']', '|']);
     let options = parts.filter(|part| part.starts_with("--")).map(str::to_owned).collect();
@@ -76,7 +78,12 @@ fn the_keys_of_the_table_are_what_the_commands_print() {
         (&["queue", "enqueue", "10.5555/x"], "queue enqueue "),
         (&["queue", "stats"], "queue stats"),
         (&["queue", "retry-failed"], "queue retry-failed "),
+        (&["queue", "limit", "resolver:unpaywall"], "queue limit "),
+        (&["queue", "pause", "resolver:unpaywall"], "queue pause "),
+        (&["queue", "cancel", "10.5555/x"], "queue cancel "),
+        (&["queue", "purge", "--older-than", "1d"], "queue purge "),
         (&["library", "verify"], "library verify"),
+        (&["library", "backup", "copy"], "library backup "),
     ] {
         let rows = table_below(&read("AGENTS.md"), "## Commands");
         let row =

@@ -3,6 +3,7 @@
 //! Run with `cargo xtask test`, which builds the binary, the plugins and the guests first.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod backup;
 mod bad_days;
 mod caps;
 mod cli;
@@ -22,8 +23,12 @@ mod never_stored;
 mod papers;
 mod processes;
 mod progress;
+mod queue_commands;
+mod queue_explain;
+mod queue_keys;
 mod reading_list;
 mod recorded;
+mod reload;
 mod resolvers;
 mod same_work;
 mod secrets;

@@ -162,6 +162,54 @@ const CASES: &[(&str, &[&str])] = &[
             "--plugins bad get 10.5555/paper.1",
         ],
     ),
+    (
+        "queue",
+        &[
+            "queue explain nobody",
+            "queue explain 10.5555/paper.1",
+            "queue explain 10.5555/paper.2",
+            "queue explain 10.5555/one",
+            "queue explain 10.5555/two",
+            "queue explain 10.5555/later",
+            "queue pause plan",
+            "queue pause unpaywall",
+            "queue pause a/b",
+            "queue pause pres.example.org",
+            "queue pause resolver:unpaywall",
+            "queue explain 10.5555/one",
+            "queue resume resolver:unpaywall",
+            "queue resume pres.example.org",
+            "queue limit export.arxiv.org",
+            "queue limit resolver:unpaywall --concurrency 0",
+            "queue limit resolver:unpaywall --rate 5",
+            "queue limit resolver:unpaywall --rate 1/3s",
+            "queue explain 10.5555/two",
+            "queue limit resolver:unpaywall --reset",
+            "queue keys",
+            "queue enqueue 10.5555/x --priority high",
+            "queue enqueue 10.5555/x --not-before tomorrow",
+            "queue import turns.jsonl",
+            "queue cancel",
+            "queue cancel nobody 10.5555/paper.1 10.5555/two --input cancel.txt",
+            "queue explain 10.5555/two",
+            "queue purge",
+            "queue purge --older-than 0s --state done",
+            "queue purge --older-than 0s --dry-run",
+        ],
+    ),
+    (
+        "backup",
+        &[
+            "--library nowhere library backup copy",
+            "library backup copy",
+            "library backup copy",
+            "library backup folder-in-use",
+            "library backup afile",
+            "library backup interrupted",
+            "--library lost library backup lost-copy",
+            "library backup afile/below",
+        ],
+    ),
     ("run", &["get 10.5555/paper.2", "get 10.5555/paper.3 --max-wait 5s", "queue retry-failed --dry-run"]),
 ];
 
@@ -170,7 +218,8 @@ fn bench() -> Bench {
     let bench = papers::bench(3);
     bench.sim().set(&papers::url(2), Reply::html("A page"));
     bench.run(&["get", &papers::doi(1), &papers::doi(2)]).expect_code(1);
-    bench.run(&["queue", "enqueue", "10.5555/one", "pmid:1"]).expect_code(0);
+    bench.run(&["queue", "enqueue", "10.5555/one", "pmid:1", "10.5555/two"]).expect_code(0);
+    bench.run(&["queue", "enqueue", "10.5555/later", "--not-before", "2h"]).expect_code(0);
     for (name, text) in CONFIGURATIONS {
         bench.file(&format!("{name}.toml"), text);
     }
@@ -198,6 +247,13 @@ fn inputs(bench: &Bench) {
         "{\"doi\":\"10.5555/paper.1\"}\n[]\n{\n{\"title\":\"No name\"}\n{\"doi\":7}\n{\"doi\":{}}\n{\"doi\":\"10.5555/x\",\"year\":\"soon\"}\n\
          {\"artifact_id\":\"\"}\n{\"doi\":\"10.5555/x\",\"resolver_hint\":\"No Such\"}\n",
     );
+    bench.file(
+        "turns.jsonl",
+        "{\"doi\":\"10.5555/x\",\"priority\":\"high\"}\n{\"doi\":\"10.5555/x\",\"not_before\":5}\n",
+    );
+    bench.file("cancel.txt", "# unwanted\nnobody else\n{\"x\":1}\n{\n");
+    fs::create_dir_all(bench.path("folder-in-use/folder")).unwrap();
+    fs::create_dir_all(bench.path("interrupted/backup.unfinished")).unwrap();
     bench.file("several.jsonl", "{\"doi\":\"10.5555/one\",\"pmid\":1}\n");
 }
 
@@ -243,6 +299,8 @@ fn libraries(bench: &Bench) {
     });
     let folders = bench.path("folders/library.db");
     fs::create_dir_all(folders).unwrap();
+    database("lost");
+    files_below(&bench.path("lost/blobs")).iter().for_each(|blob| fs::remove_file(blob).unwrap());
     database("changed");
     for blob in files_below(&bench.path("changed/blobs")) {
         fs::remove_file(&blob).unwrap();

@@ -3,6 +3,9 @@
 
 use gleaner_testing::each_mutation;
 
+use gleaner_model::clock::UnixMillis;
+
+use super::values::{When, ended_state, host, key, reason, resolver_cap, resolver_name, state};
 use super::*;
 
 #[test]
@@ -45,6 +48,25 @@ fn a_mutated_word_of_a_list_is_refused_or_in_it() {
     });
 }
 
+#[test]
+fn a_mutated_key_is_refused_or_one_key() {
+    let seeds =
+        ["resolver:unpaywall", "host:Example.org", "example.org:8443", "https://example.org/x", "plan"];
+    each_mutation(&seeds, |text| match key(text) {
+        Ok(read) => assert_eq!(key(&read.to_string()).as_ref(), Ok(&read), "{text:?}"),
+        Err(message) => assert!(!message.is_empty()),
+    });
+}
+
+#[test]
+fn a_mutated_time_is_refused_or_a_moment() {
+    let seeds = ["2h", "2030-01-31T08:00:00Z", "2030-01-31T10:00:00.250+02:00"];
+    each_mutation(&seeds, |text| match text.parse::<When>() {
+        Ok(when) => assert!(when.from(UnixMillis(0)).0 > -86_400_000, "{text:?}"),
+        Err(message) => assert!(message.contains("2030-01-31T08:00:00Z")),
+    });
+}
+
 /// The whole command line: words that are mutated one by one, as a script with a mistake in it makes them.
 #[test]
 fn a_mutated_command_line_is_refused_or_understood() {
@@ -54,6 +76,8 @@ fn a_mutated_command_line_is_refused_or_understood() {
         "queue retry-failed --reason timeout --host example.org --state error --older-than 30d --dry-run",
         "--format json -vv -q --config my.toml queue list --state queued",
         "plugin inspect unpaywall",
+        "queue limit resolver:unpaywall --concurrency 2 --rate 1/3s --burst 4",
+        "queue import works.jsonl --priority -5 --not-before 2h",
     ];
     each_mutation(&seeds, |text| {
         let words = std::iter::once("gleaner").chain(text.split(' '));

@@ -10,17 +10,17 @@ use std::time::Duration;
 use gleaner_model::artifact::Artifact;
 use gleaner_model::clock::UnixMillis;
 use gleaner_model::identifier::Identifier;
-use gleaner_model::job::{JobId, Priority};
+use gleaner_model::job::JobId;
 use gleaner_model::key::{Key, ResolverName};
 use gleaner_model::next::{Next, Planner};
 use gleaner_model::plan::Plan;
 use gleaner_store::{Enqueued, Library, NewJob, WorkQueue};
 use serde::Serialize;
 
-use crate::args;
+use crate::args::{self, Turn};
 use crate::context::Context;
 use crate::exit::{Exit, Failed};
-use crate::input::{Notation, Works};
+use crate::input::{Notation, Wanted, Works};
 
 /// Jobs a transaction, and bytes of their input: whichever comes first.
 const BATCH: usize = 2000;
@@ -56,6 +56,8 @@ pub(crate) struct Enqueuer<'a> {
     library: &'a Library,
     planner: Planner,
     resolver: Option<ResolverName>,
+    turn: Turn,
+    now: UnixMillis,
     recheck_after: Duration,
     batch: Vec<NewJob>,
     batch_bytes: usize,
@@ -70,6 +72,8 @@ impl<'a> Enqueuer<'a> {
             library,
             planner,
             resolver: None,
+            turn: Turn::default(),
+            now: context.now(),
             recheck_after,
             batch: Vec::new(),
             batch_bytes: 0,
@@ -81,6 +85,12 @@ impl<'a> Enqueuer<'a> {
     /// Only this resolver is to be asked for them.
     pub(crate) fn hint(mut self, resolver: Option<ResolverName>) -> Self {
         self.resolver = resolver;
+        self
+    }
+
+    /// Whose turn it is where an object does not say so itself.
+    pub(crate) fn turn(mut self, turn: Turn) -> Self {
+        self.turn = turn;
         self
     }
 
@@ -97,7 +107,7 @@ impl<'a> Enqueuer<'a> {
         }
         for (position, text) in works.ids.iter().enumerate() {
             match Identifier::parse(text) {
-                Ok(identifier) => self.add(Artifact::of(identifier)).await?,
+                Ok(identifier) => self.add(Artifact::of(identifier).into()).await?,
                 Err(error) => self.complain(&format!("argument {}: {error}", position + 1)),
             }
         }
@@ -120,20 +130,11 @@ impl<'a> Enqueuer<'a> {
     }
 
     async fn read(&mut self, path: &Path, notation: Notation) -> Result<(), Failed> {
-        let is_stdin = path == Path::new("-");
-        let name = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
-        let unreadable = |error: io::Error| {
-            Failed::usage(format!("cannot read {name}: {error}; give a text file, or - for standard input"))
-        };
-        let reader: Box<dyn BufRead + Send> = if is_stdin {
-            Box::new(BufReader::new(io::stdin()))
-        } else {
-            Box::new(BufReader::with_capacity(1 << 16, File::open(path).map_err(unreadable)?))
-        };
+        let (name, reader) = open(path)?;
         let mut works = Works::new(reader, notation);
         while let Some(work) = works.next() {
-            match work.map_err(unreadable)? {
-                Ok(artifact) => self.add(artifact).await?,
+            match work.map_err(|error| unreadable(&name, &error))? {
+                Ok(wanted) => self.add(wanted).await?,
                 Err(bad) => self.complain(&format!("{name}: {bad}")),
             }
             self.batch_bytes += works.line_bytes();
@@ -146,12 +147,15 @@ impl<'a> Enqueuer<'a> {
         report(message);
     }
 
-    async fn add(&mut self, mut artifact: Artifact) -> Result<(), Failed> {
+    async fn add(&mut self, wanted: Wanted) -> Result<(), Failed> {
+        let Wanted { mut artifact, turn } = wanted;
         if let Some(resolver) = &self.resolver {
             artifact.resolver_hint = Some(resolver.to_string());
         }
         let key = first_key(&self.planner, &artifact);
-        self.batch.push(NewJob { artifact, key, priority: Priority::default(), not_before: None });
+        let priority = turn.priority.or(self.turn.priority).unwrap_or_default();
+        let not_before = turn.not_before.or(self.turn.not_before).map(|when| when.from(self.now));
+        self.batch.push(NewJob { artifact, key, priority, not_before });
         if self.batch.len() >= BATCH || self.batch_bytes >= BATCH_BYTES {
             self.flush().await?;
         }
@@ -195,6 +199,20 @@ impl<'a> Enqueuer<'a> {
     }
 }
 
+/// An input and its name for messages; `-` is standard input.
+pub(crate) fn open(path: &Path) -> Result<(String, Box<dyn BufRead + Send>), Failed> {
+    if path == Path::new("-") {
+        return Ok(("standard input".to_owned(), Box::new(BufReader::new(io::stdin()))));
+    }
+    let name = path.display().to_string();
+    let file = File::open(path).map_err(|error| unreadable(&name, &error))?;
+    Ok((name, Box::new(BufReader::with_capacity(1 << 16, file))))
+}
+
+pub(crate) fn unreadable(name: &str, error: &io::Error) -> Failed {
+    Failed::usage(format!("cannot read {name}: {error}; give a text file, or - for standard input"))
+}
+
 /// What a new job's first step is limited by.
 fn first_key(planner: &Planner, artifact: &Artifact) -> Key {
     let plan = Plan::default();
@@ -205,7 +223,7 @@ fn first_key(planner: &Planner, artifact: &Artifact) -> Key {
 }
 
 /// A line for the user, which must not break the run when nobody reads it.
-fn report(message: &str) {
+pub(crate) fn report(message: &str) {
     use std::io::Write;
     let _ = writeln!(io::stderr().lock(), "{message}");
 }

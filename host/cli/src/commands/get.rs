@@ -10,8 +10,8 @@ use crate::exit::{Exit, Failed};
 pub(crate) async fn get(context: &Context, args: &Get) -> Result<Exit, Failed> {
     let sources = context.sources_to_use().await?;
     let library = context.library()?;
-    let added =
-        Enqueuer::new(context, &library, sources.planner.clone()).keep_jobs().works(&args.works).await?;
+    let enqueuer = Enqueuer::new(context, &library, sources.planner.clone());
+    let added = enqueuer.turn(args.turn).keep_jobs().works(&args.works).await?;
     let input = added.exit();
     let task = Task::Jobs { jobs: added.jobs, max_wait: args.max_wait.0 };
     let worked = run::work(context, library, sources, task).await?;

@@ -1,4 +1,4 @@
-//! `gleaner library list|export|verify`.
+//! `gleaner library list|export|verify`; `backup` has a file of its own.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -9,6 +9,7 @@ use gleaner_store::Scope;
 use serde_json::json;
 
 use crate::args::Library;
+use crate::commands::backup;
 use crate::context::Context;
 use crate::exit::{Exit, Failed};
 use crate::output::bytes;
@@ -23,6 +24,7 @@ pub(crate) async fn library(context: &Context, command: Library) -> Result<Exit,
         Library::List => list(context).await,
         Library::Export { output } => export(context, output.as_deref()).await,
         Library::Verify => verify(context).await,
+        Library::Backup { dir } => backup::backup(context, &dir).await,
     }
 }
 

@@ -1,12 +1,17 @@
 //! One file per command; this one finds the right one.
 
+mod backup;
+mod cancel;
 mod config;
 mod enqueue;
+mod explain;
 mod get;
+mod keys;
 mod library;
 mod pages;
 mod plugin;
 mod queue;
+mod reload;
 mod resolve;
 mod run;
 

@@ -1,13 +1,14 @@
-//! `gleaner queue enqueue|import|run|stats|retry-failed|list|show`.
+//! `gleaner queue enqueue|import|run|stats|retry-failed|list|show`; the other commands of the queue have files of
+//! their own.
 
 use gleaner_model::job::{JobId, JobState};
 use gleaner_model::key::ResolverName;
 use gleaner_store::{JobRow, JobView, RetryFilter, WorkQueue};
 use serde_json::{Value, json};
 
-use crate::args::{self, Global, Queue, RetryFailed};
+use crate::args::{self, Global, Queue, RetryFailed, Turn};
 use crate::commands::enqueue::{self, Added, Enqueuer};
-use crate::commands::run;
+use crate::commands::{cancel, explain, keys, run};
 use crate::context::Context;
 use crate::exit::{Exit, Failed};
 
@@ -18,16 +19,26 @@ const PAGE: u32 = 1000;
 pub(crate) async fn queue(global: &Global, command: Queue) -> Result<Exit, Failed> {
     let context = || Context::new(global, |_| {});
     match command {
-        Queue::Enqueue { works, resolver } => add(&context()?, Source::Works(works, resolver)).await,
-        Queue::Import { file } => add(&context()?, Source::Json(file)).await,
+        Queue::Enqueue { works, resolver, turn } => {
+            add(&context()?, Source::Works(works, resolver), turn).await
+        }
+        Queue::Import { file, turn } => add(&context()?, Source::Json(file), turn).await,
         Queue::Run(args) => {
-            let context = Context::new(global, |layers| run::lay_flags(&args, layers))?;
+            let flags = args.clone();
+            let context = Context::new(global, move |layers| run::lay_flags(&flags, layers))?;
             run::run(&context, &args).await
         }
         Queue::Stats => stats(&context()?).await,
         Queue::RetryFailed(args) => retry_failed(&context()?, args).await,
         Queue::List { state } => list(&context()?, state).await,
         Queue::Show { id } => show(&context()?, &id).await,
+        Queue::Explain { id } => explain::explain(&context()?, &id).await,
+        Queue::Keys => keys::list(&context()?).await,
+        Queue::Pause { key } => keys::pause(&context()?, &key, true).await,
+        Queue::Resume { key } => keys::pause(&context()?, &key, false).await,
+        Queue::Limit(args) => keys::limit(&context()?, args).await,
+        Queue::Cancel(args) => cancel::cancel(&context()?, &args).await,
+        Queue::Purge(args) => cancel::purge(&context()?, args).await,
     }
 }
 
@@ -36,11 +47,11 @@ enum Source {
     Json(std::path::PathBuf),
 }
 
-async fn add(context: &Context, source: Source) -> Result<Exit, Failed> {
+async fn add(context: &Context, source: Source, turn: Turn) -> Result<Exit, Failed> {
     let library = context.library()?;
     let runtime = context.runtime()?;
     let resolvers = context.resolvers(&runtime).await;
-    let enqueuer = Enqueuer::new(context, &library, context.planner(&resolvers));
+    let enqueuer = Enqueuer::new(context, &library, context.planner(&resolvers)).turn(turn);
     let added: Added = match source {
         Source::Works(works, resolver) => enqueuer.hint(resolver).works(&works).await?,
         Source::Json(file) => enqueuer.import(&file).await?,
@@ -70,8 +81,7 @@ async fn stats(context: &Context) -> Result<Exit, Failed> {
 }
 
 async fn retry_failed(context: &Context, args: RetryFailed) -> Result<Exit, Failed> {
-    drop(context.existing_library()?);
-    let library = context.library()?;
+    let library = context.library_to_change()?;
     let RetryFailed { reason, resolver, host, state, older_than, dry_run } = args;
     let states = state.into_iter().collect();
     let older_than = older_than.map(|span| span.0);
@@ -131,18 +141,21 @@ fn row_json(row: &JobRow) -> Value {
 
 async fn show(context: &Context, id: &str) -> Result<Exit, Failed> {
     let library = context.existing_library()?;
-    let Some(view) = library.find(id).await? else {
-        return Err(Failed::usage(format!(
-            "no job in {} has {id:?} as its number, artifact id or identifier; see `gleaner queue list`",
-            context.library_dir().display()
-        )));
-    };
+    let view = library.find(id).await?.ok_or_else(|| no_such_job(context, id))?;
     if context.output.is_json() {
         context.output.json(&view_json(&view))?;
     } else {
         print_view(context, &view)?;
     }
     Ok(Exit::Well)
+}
+
+/// What to say when nothing is called so.
+pub(crate) fn no_such_job(context: &Context, id: &str) -> Failed {
+    Failed::usage(format!(
+        "no job in {} has {id:?} as its number, artifact id or identifier; see `gleaner queue list`",
+        context.library_dir().display()
+    ))
 }
 
 fn view_json(view: &JobView) -> Value {

@@ -1,6 +1,7 @@
 //! Working on the queue: `queue run`, and what `get` shares with it.
 //!
-//! SIGINT and SIGTERM ask the run to end within its grace period; a second one ends it at once.
+//! SIGINT and SIGTERM ask the run to end within its grace period; a second one ends it at once. SIGHUP has the
+//! configuration read again.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use tokio::sync::watch;
 use toml::Value;
 
 use crate::args::Run;
+use crate::commands::reload;
 use crate::config::Layers;
 use crate::context::Context;
 use crate::exit::{Exit, Failed};
@@ -87,12 +89,14 @@ pub(crate) async fn work(
     let (drain, total, scope) = lower(&library, task).await?;
     let progress = Arc::new(Progress::new(total, context.quiet));
     let observer = Arc::clone(&progress) as Arc<dyn gleaner_telemetry::Observer>;
+    let reload = tokio::spawn(reload::watch(context, sources.limiter.clone())?);
     let pieces = context.pieces(library.clone(), sources, identity, observer)?;
     let (tell, told) = watch::channel(Stop::Go);
     let interrupted = Arc::new(AtomicBool::new(false));
     let signals = tokio::spawn(pass_signals_on(tell, Arc::clone(&interrupted))?);
     let report = pieces.run(drain, told).await;
     signals.abort();
+    reload.abort();
     progress.finish();
     let report = report?;
     drop(pieces);

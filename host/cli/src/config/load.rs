@@ -3,7 +3,9 @@
 //!
 //! The only place that reads `GLEANER_*` variables.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::{Config, Layers};
 
@@ -19,8 +21,33 @@ pub(crate) struct Loaded {
     pub(crate) layers: Layers,
     /// The file that was read, if any.
     pub(crate) file: Option<PathBuf>,
+    /// That file as it was just before it was read.
+    pub(crate) stamp: Option<Stamp>,
     /// SHA-256 of the effective configuration, first 16 hex digits.
     pub(crate) hash: String,
+}
+
+/// What tells that a file has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    path: PathBuf,
+    modified: Option<SystemTime>,
+    size: u64,
+    /// An editor may put another file in its place.
+    inode: u64,
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        let found = std::fs::metadata(path).ok()?;
+        let modified = found.modified().ok();
+        Some(Self { path: path.to_owned(), modified, size: found.len(), inode: found.ino() })
+    }
+
+    /// The file as it is now; none when it is gone.
+    pub(crate) fn again(&self) -> Option<Self> {
+        Self::of(&self.path)
+    }
 }
 
 /// Why there is no valid configuration.
@@ -49,6 +76,7 @@ pub(crate) fn load(
         Some(path) => Some(path.to_owned()),
         None => candidates(library, &mut layers).into_iter().find(|path| path.is_file()),
     };
+    let stamp = file.as_deref().and_then(Stamp::of);
     if let Some(path) = &file {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: path.clone(), source })?;
@@ -64,7 +92,7 @@ pub(crate) fn load(
     flags(&mut layers);
     let config = read(&layers)?;
     let hash = fingerprint(&layers);
-    Ok(Loaded { config, layers, file, hash })
+    Ok(Loaded { config, layers, file, stamp, hash })
 }
 
 fn add(layers: &mut Layers, text: &str, origin: &str) -> Result<(), ConfigError> {
@@ -264,6 +292,55 @@ mod tests {
         });
     }
 
+    /// What is said of a run that goes on, which no test of messages waits for.
+    const WHILE_A_RUN_GOES_ON: [(&str, &str); 24] = [
+        ("log", "the configuration was read again (SIGHUP): [limits] holds from now on"),
+        (
+            "log",
+            "the configuration was read again (its file has changed): what changed in [egress], contact holds from the next start on",
+        ),
+        ("log", "the configuration was read again (SIGHUP): nothing in it has changed"),
+        (
+            "log",
+            "the configuration was read again (SIGHUP), and the old one stays in force: egress.timeout (my.toml:2): a duration is expected",
+        ),
+        ("a backup", "copied under its hash only: the name is another file's there"),
+        ("a key", "host:a.org is paused: 3 works wait under it; 2 steps that run finish"),
+        (
+            "a key",
+            "host:a.org is not paused; the upstream asked to wait until 2030-01-31T08:00:00.000Z, and 3 works wait under it",
+        ),
+        (
+            "a job",
+            "fetching https://a.org/x.pdf failed 2 times (timeout); it is tried again at 2030-01-31T08:00:00.000Z",
+        ),
+        ("a job", "its time came at 2030-01-31T08:00:00.000Z; a run takes it up"),
+        ("a job", "its next step is found when a run takes it up"),
+        ("a job", "nothing holds it: it is the next of host:a.org, and runs when a worker is free"),
+        ("a job", "host:a.org asked to slow down, and nothing of it runs before 2030-01-31T08:00:00.000Z"),
+        ("a job", "4 steps of host:a.org run, and 4 at once is its limit"),
+        ("a job", "`gleaner queue limit host:a.org --concurrency N` changes it"),
+        ("a job", "unpaywall is being asked"),
+        ("a job", "a file is being fetched from a.org"),
+        ("a job", "it was just taken up"),
+        (
+            "a job",
+            "it was just taken up by process 7; its lease lasts until 2030-01-31T08:00:00.000Z and is extended meanwhile",
+        ),
+        (
+            "a job",
+            "it was just taken up by process 7, and its lease expired at 2030-01-31T08:00:00.000Z: whoever worked on it does not answer",
+        ),
+        ("a job", "any run takes it back; `gleaner queue run` is one"),
+        ("a job", "timeout, 2 times so far"),
+        ("a job", "No step is left: it ends as skipped, no_candidate (3 resolvers asked)"),
+        ("a job", "more than 10000 works go first under host:a.org at 4 at once"),
+        (
+            "an argument",
+            "\"tomorrow\" is neither a time like 2030-01-31T08:00:00Z nor a duration from now like 30m or 2h",
+        ),
+    ];
+
     #[test]
     fn messages_are_as_they_were_read_and_approved() {
         let mut messages = gleaner_testing::Messages::new();
@@ -284,6 +361,9 @@ mod tests {
         let setting = "resolver arxiv needs the setting \"token\"; give it as resolvers.arxiv.settings.token";
         messages.text("a setting that is missing", setting);
         messages.text("log", "stopping: running steps may finish; once more to stop at once");
+        for (title, text) in WHILE_A_RUN_GOES_ON {
+            messages.text(title, text);
+        }
         messages.assert_approved(env!("CARGO_MANIFEST_DIR"));
     }
 }

@@ -17,7 +17,7 @@ use gleaner_store::StoreOptions;
 use serde::Deserialize;
 
 pub(crate) use layers::Layers;
-pub(crate) use load::{ConfigError, Loaded, load};
+pub(crate) use load::{ConfigError, Loaded, Stamp, load};
 
 /// The effective configuration.
 #[derive(Debug, Clone, Deserialize)]

@@ -1,0 +1,245 @@
+//! The steps of one job: what became of those that were tried, and which are still to come.
+//!
+//! What comes next is asked of the planner, as a run does; must never be guessed here.
+
+use gleaner_model::clock::UnixMillis;
+use gleaner_model::job::JobResult;
+use gleaner_model::key::Key;
+use gleaner_model::next::{Next, Planner};
+use gleaner_model::plan::{Fate, Plan, Step};
+use gleaner_store::JobView;
+use serde_json::{Value, json};
+
+use crate::commands::keys::Keys;
+use crate::context::Context;
+
+/// A step and its name: a resolver's, or a URL.
+#[derive(Debug, Clone)]
+struct Named {
+    is_fetch: bool,
+    /// The resolver that is asked, or that proposed the URL.
+    resolver: String,
+    url: Option<String>,
+}
+
+impl Named {
+    fn new(plan: &Plan, step: &Step) -> Self {
+        match step {
+            Step::Resolve(name) => Self { is_fetch: false, resolver: name.to_string(), url: None },
+            Step::Fetch(index) => {
+                let candidate = plan.candidates.get(*index).map(|proposed| &proposed.candidate);
+                Self {
+                    is_fetch: true,
+                    resolver: candidate.map_or(String::new(), |candidate| candidate.resolver.to_string()),
+                    url: candidate.map(|candidate| candidate.url.as_url().to_string()),
+                }
+            }
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        if self.is_fetch { "fetch" } else { "ask" }
+    }
+
+    fn target(&self) -> &str {
+        self.url.as_deref().unwrap_or(&self.resolver)
+    }
+}
+
+/// A step that was tried at least once, or a page that was proposed.
+pub(super) struct Tried {
+    step: Named,
+    is: &'static str,
+    failures: u32,
+    reason: Option<String>,
+    detail: String,
+    retry_at: Option<UnixMillis>,
+}
+
+impl Tried {
+    fn new(view: &JobView, step: Named, fate: &Fate) -> Option<Self> {
+        let tried = |is| Self {
+            step: step.clone(),
+            is,
+            failures: 0,
+            reason: None,
+            detail: String::new(),
+            retry_at: None,
+        };
+        match fate {
+            Fate::Open { failures: 0, .. } => None,
+            Fate::Open { failures, retry_at } => {
+                // The plan keeps how often, the manifest why.
+                let record = view
+                    .records
+                    .iter()
+                    .rev()
+                    .find(|record| record.resolver == step.resolver && record.candidate_url == step.url);
+                Some(Self {
+                    failures: *failures,
+                    reason: record.map(|record| record.reason.to_string()),
+                    detail: record.map_or(String::new(), |record| record.detail.clone()),
+                    retry_at: *retry_at,
+                    ..tried("failed")
+                })
+            }
+            Fate::Answered => {
+                let found =
+                    view.plan.candidates.iter().filter(|p| p.candidate.resolver.as_str() == step.resolver);
+                let detail = match found.count() {
+                    0 => "nothing new".to_owned(),
+                    count => format!("{count} proposed"),
+                };
+                Some(Self { detail, ..tried("answered") })
+            }
+            Fate::Accepted { sha256, .. } => Some(Self { detail: sha256.clone(), ..tried("accepted") }),
+            Fate::Closed { reason, detail } => {
+                Some(Self { reason: Some(reason.to_string()), detail: detail.clone(), ..tried("closed") })
+            }
+        }
+    }
+
+    pub(super) fn as_json(&self) -> Value {
+        json!({
+            "step": self.step.kind(),
+            "resolver": self.step.resolver,
+            "url": self.step.url,
+            "is": self.is,
+            "failures": self.failures,
+            "reason": self.reason,
+            "detail": self.detail,
+            "retry_at": self.retry_at.map(|at| at.to_string()),
+        })
+    }
+
+    pub(super) fn row(&self) -> Vec<String> {
+        let is = match (&self.reason, self.failures) {
+            (Some(reason), 0) => reason.clone(),
+            (reason, 1..) => {
+                format!("{}, {} times so far", reason.as_deref().unwrap_or(self.is), self.failures)
+            }
+            (None, 0) => self.is.to_owned(),
+        };
+        vec![self.step.kind().to_owned(), self.step.target().to_owned(), is, self.detail.clone()]
+    }
+}
+
+/// Everything that was tried: resolvers in the order of asking, then files in the order in which they became known.
+pub(super) fn tried(view: &JobView) -> Vec<Tried> {
+    let plan = &view.plan;
+    let asked = plan.asked.iter().map(|asked| (Step::Resolve(asked.resolver.clone()), &asked.fate));
+    let fetched = plan.candidates.iter().enumerate().map(|(index, one)| (Step::Fetch(index), &one.fate));
+    asked.chain(fetched).filter_map(|(step, fate)| Tried::new(view, Named::new(plan, &step), fate)).collect()
+}
+
+/// Which failed step the job waits for that long, in words.
+pub(super) fn put_off(view: &JobView, at: UnixMillis) -> Option<String> {
+    let tried = tried(view);
+    let step = tried.iter().find(|tried| tried.retry_at == Some(at))?;
+    let reason = step.reason.as_deref().map_or(String::new(), |reason| format!(" ({reason})"));
+    let times = if step.failures == 1 { "once".to_owned() } else { format!("{} times", step.failures) };
+    let verb = if step.step.is_fetch { "fetching" } else { "asking" };
+    Some(format!("{verb} {} failed {times}{reason}", step.step.target()))
+}
+
+/// A step that is still to come.
+pub(super) struct Coming {
+    step: Named,
+    key: Key,
+    not_before: Option<UnixMillis>,
+    is_paused: bool,
+}
+
+impl Coming {
+    pub(super) fn as_json(&self) -> Value {
+        json!({
+            "step": self.step.kind(),
+            "resolver": self.step.resolver,
+            "url": self.step.url,
+            "key": self.key.to_string(),
+            "not_before": self.not_before.map(|at| at.to_string()),
+            "paused": self.is_paused,
+        })
+    }
+
+    pub(super) fn row(&self) -> Vec<String> {
+        let when = match (self.is_paused, self.not_before) {
+            (true, _) => format!("when {} is resumed", self.key),
+            (false, Some(at)) => format!("not before {at}"),
+            (false, None) => "when it may".to_owned(),
+        };
+        vec![self.step.kind().to_owned(), self.step.target().to_owned(), when]
+    }
+}
+
+/// What becomes of the job.
+pub(super) enum Ending {
+    /// Nothing is left: it ends so when a run looks at it.
+    Now(JobResult),
+    /// When none of the steps gives a file.
+    Later { tries: u32 },
+}
+
+impl Ending {
+    pub(super) fn as_json(&self) -> Value {
+        match self {
+            Self::Now(result) => {
+                json!({ "state": result.state(), "reason": result.reason(), "detail": result.detail() })
+            }
+            Self::Later { tries } => json!({ "tries_left": tries }),
+        }
+    }
+
+    pub(super) fn in_words(&self) -> String {
+        match self {
+            Self::Now(result) => format!(
+                "No step is left: it ends as {}, {} ({})",
+                result.state(),
+                result.reason(),
+                if result.detail().is_empty() { result.reason().meaning() } else { result.detail() },
+            ),
+            Self::Later { tries } => format!(
+                "Answers may add files and resolvers to this. If nothing gives a file it ends; {tries} tries of its \
+                 budget are left."
+            ),
+        }
+    }
+}
+
+/// Every step that is still to come, in the order of a run, and what becomes of the job then.
+pub(super) fn coming(
+    context: &Context,
+    view: &JobView,
+    keys: &Keys,
+    planner: &Planner,
+) -> (Vec<Coming>, Option<Ending>) {
+    let now = context.now();
+    let first = match planner.next(&view.plan, &view.artifact, now) {
+        Next::End(result) => return (Vec::new(), Some(Ending::Now(result))),
+        Next::Step(step) | Next::Wait(step, _) => step,
+    };
+    let retry_at = |step: &Step| match view.plan.fate(step) {
+        Fate::Open { retry_at, .. } => retry_at.filter(|at| *at > now),
+        _ => None,
+    };
+    let mut steps = planner.open_steps(&view.plan, &view.artifact);
+    // As a run does it: a step that failed waits behind those that can run.
+    steps.sort_by_key(|step| (*step != first, retry_at(step)));
+    let limits = &context.loaded.config.limits;
+    let coming = |step: Step| {
+        let key = limits.canonical(&view.plan.key(&step));
+        let held = keys.get(&key);
+        let cooldown = held.and_then(|held| held.cooldown_until);
+        let whole_job =
+            view.row.at.filter(|at| *at > now && view.row.state == gleaner_model::job::JobState::Queued);
+        Coming {
+            step: Named::new(&view.plan, &step),
+            not_before: [retry_at(&step), cooldown, whole_job].into_iter().flatten().max(),
+            is_paused: held.is_some_and(|held| held.is_paused()),
+            key,
+        }
+    };
+    let (_, budgets) = context.loaded.config.tiers.lower();
+    let tries = budgets.attempts.get().saturating_sub(view.plan.tries);
+    (steps.into_iter().map(coming).collect(), Some(Ending::Later { tries }))
+}

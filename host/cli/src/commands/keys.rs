@@ -1,0 +1,234 @@
+//! `gleaner queue keys|pause|resume|limit`: what steps are limited by, as an operator sees and sets it.
+//!
+//! Must never set a limit for one host of a group: they share one, and the answer says so.
+
+use std::collections::HashSet;
+
+use gleaner_limits::Limit;
+use gleaner_model::clock::UnixMillis;
+use gleaner_model::key::Key;
+use gleaner_model::setting::{KeyLimit, KeySetting};
+use gleaner_store::{KeyRow, Library};
+use serde_json::{Value, json};
+
+use crate::args;
+use crate::commands::enqueue::report;
+use crate::context::Context;
+use crate::exit::{Exit, Failed};
+
+/// A key with all that holds for it now.
+pub(crate) struct KeyNow {
+    pub(crate) row: KeyRow,
+    /// None for planning, which is not limited.
+    pub(crate) limit: Option<Limit>,
+    /// An upstream's pause that is not over.
+    pub(crate) cooldown_until: Option<UnixMillis>,
+    /// The process that owns it, if that has said in time that it lives.
+    pub(crate) owner_pid: Option<u32>,
+}
+
+impl KeyNow {
+    fn new(context: &Context, row: KeyRow, alive: &HashSet<u32>) -> Self {
+        let KeySetting { key, cooldown_until, limit, .. } = &row.setting;
+        Self {
+            limit: effective(context, key, limit),
+            cooldown_until: Some(*cooldown_until).filter(|until| *until > context.now()),
+            owner_pid: row.owner_pid.filter(|pid| alive.contains(pid)),
+            row,
+        }
+    }
+
+    pub(crate) fn key(&self) -> &Key {
+        &self.row.setting.key
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.row.setting.paused
+    }
+
+    fn is_set(&self) -> bool {
+        self.row.setting.limit != KeyLimit::default()
+    }
+
+    /// Whether there is anything to say of it: the library also remembers keys for which nothing holds any more.
+    fn is_of_interest(&self) -> bool {
+        let KeyRow { ready, delayed, leased, .. } = self.row;
+        let has_jobs = ready + delayed + leased > 0;
+        let is_held = self.is_paused() || self.is_set() || self.cooldown_until.is_some();
+        has_jobs || is_held || self.owner_pid.is_some()
+    }
+
+    pub(crate) fn as_json(&self) -> Value {
+        let limit = self.limit;
+        json!({
+            "key": self.key().to_string(),
+            "ready": self.row.ready,
+            "delayed": self.row.delayed,
+            "in_flight": self.row.leased,
+            "concurrency": limit.map(|limit| limit.concurrency),
+            "rate": limit.and_then(|limit| limit.rate),
+            "burst": limit.map(|limit| limit.burst),
+            "source": source(&self.row.setting.limit),
+            "cooldown_until": self.cooldown_until.map(|until| until.to_string()),
+            "paused": self.is_paused(),
+            "owner_pid": self.owner_pid,
+        })
+    }
+}
+
+/// A library's keys, and which processes work on it.
+pub(crate) struct Keys {
+    pub(crate) keys: Vec<KeyNow>,
+    /// Processes that have said in time that they live.
+    pub(crate) alive: HashSet<u32>,
+}
+
+impl Keys {
+    pub(crate) async fn read(context: &Context, library: &Library) -> Result<Self, Failed> {
+        let now = context.now();
+        let processes = library.others().await?.processes;
+        let alive = processes.iter().filter(|one| one.alive_until > now).map(|one| one.pid).collect();
+        let keys = library.keys().await?;
+        let keys = keys.into_iter().map(|row| KeyNow::new(context, row, &alive)).collect();
+        Ok(Self { keys, alive })
+    }
+
+    /// What is known of a key; none when nothing is.
+    pub(crate) fn get(&self, key: &Key) -> Option<&KeyNow> {
+        self.keys.iter().find(|one| one.key() == key)
+    }
+}
+
+/// The configuration's limit with what was set in place of it.
+fn effective(context: &Context, key: &Key, set: &KeyLimit) -> Option<Limit> {
+    context.loaded.config.limits.limit(key).map(|limit| limit.with(set))
+}
+
+fn source(set: &KeyLimit) -> &'static str {
+    if *set == KeyLimit::default() { "configuration" } else { "set" }
+}
+
+/// A limit for people: `4 at once, 5/s, burst 5`.
+pub(crate) fn in_words(limit: &Limit) -> String {
+    match limit.rate {
+        Some(rate) => format!("{} at once, {rate}, burst {}", limit.concurrency, limit.burst),
+        None => format!("{} at once", limit.concurrency),
+    }
+}
+
+/// `gleaner queue keys`.
+pub(crate) async fn list(context: &Context) -> Result<Exit, Failed> {
+    let mut keys = Keys::read(context, &context.existing_library()?).await?.keys;
+    keys.retain(KeyNow::is_of_interest);
+    if context.output.is_json() {
+        keys.iter().try_for_each(|key| context.output.json(&key.as_json()))?;
+        return Ok(Exit::Well);
+    }
+    let header =
+        ["KEY", "READY", "DELAYED", "IN FLIGHT", "AT ONCE", "RATE", "BURST", "LIMIT", "HOLDS", "OWNER"];
+    let rows: Vec<Vec<String>> = keys.iter().map(row).collect();
+    context.output.table(&header, &rows)?;
+    Ok(Exit::Well)
+}
+
+fn row(now: &KeyNow) -> Vec<String> {
+    let text = |value: Option<String>| value.unwrap_or_default();
+    let holds = match (now.is_paused(), now.cooldown_until) {
+        (true, _) => "paused".to_owned(),
+        (false, Some(until)) => format!("not before {until}"),
+        (false, None) => String::new(),
+    };
+    vec![
+        now.key().to_string(),
+        now.row.ready.to_string(),
+        now.row.delayed.to_string(),
+        now.row.leased.to_string(),
+        text(now.limit.map(|limit| limit.concurrency.to_string())),
+        text(now.limit.and_then(|limit| limit.rate).map(|rate| rate.to_string())),
+        text(now.limit.filter(|limit| limit.rate.is_some()).map(|limit| limit.burst.to_string())),
+        text(now.limit.map(|_| source(&now.row.setting.limit).to_owned())),
+        holds,
+        text(now.owner_pid.map(|pid| format!("process {pid}"))),
+    ]
+}
+
+/// The key whose limit counts. Hosts of a group share one, and whoever names another of them is told.
+fn canonical(context: &Context, key: &Key) -> Key {
+    let canonical = context.loaded.config.limits.canonical(key);
+    if canonical != *key {
+        report(&format!("{key} shares the limit of {canonical}, so this is about all hosts that do"));
+    }
+    canonical
+}
+
+/// `gleaner queue pause` and `queue resume`.
+pub(crate) async fn pause(context: &Context, key: &Key, paused: bool) -> Result<Exit, Failed> {
+    let library = context.library_to_change()?;
+    let key = canonical(context, key);
+    library.pause(key.clone(), paused).await?;
+    let keys = Keys::read(context, &library).await?;
+    library.close().await;
+    if context.output.is_json() {
+        context.output.json(&json!({ "key": key.to_string(), "paused": paused }))?;
+        return Ok(Exit::Well);
+    }
+    let now = keys.get(&key);
+    let (ready, delayed, leased) =
+        now.map_or((0, 0, 0), |now| (now.row.ready, now.row.delayed, now.row.leased));
+    let waiting = match (ready, delayed) {
+        (0, 0) => "nothing waits under it now (is it spelt as in `gleaner queue keys`?)".to_owned(),
+        (ready, 0) => format!("{ready} works wait under it"),
+        (ready, delayed) => format!("{} works wait under it", ready + delayed),
+    };
+    let said = match (paused, now.and_then(|now| now.cooldown_until)) {
+        (true, _) if leased > 0 => format!("{key} is paused: {waiting}; {leased} steps that run finish"),
+        (true, _) => format!("{key} is paused: {waiting}"),
+        (false, Some(until)) => {
+            format!("{key} is not paused; the upstream asked to wait until {until}, and {waiting}")
+        }
+        (false, None) => format!("{key} goes on: {waiting}"),
+    };
+    context.output.line(&said)?;
+    Ok(Exit::Well)
+}
+
+/// `gleaner queue limit`.
+pub(crate) async fn limit(context: &Context, args: args::Limit) -> Result<Exit, Failed> {
+    let args::Limit { key, concurrency, rate, burst, reset } = args;
+    let key = canonical(context, &key);
+    let given = KeyLimit { concurrency, rate, burst };
+    let is_question = !reset && given == KeyLimit::default();
+    let library = if is_question { context.existing_library()? } else { context.library_to_change()? };
+    let settings = library.key_settings().await?;
+    let before = settings.into_iter().find(|setting| setting.key == key).map(|setting| setting.limit);
+    let before = before.unwrap_or_default();
+    let merged = KeyLimit {
+        concurrency: given.concurrency.or(before.concurrency),
+        rate: given.rate.or(before.rate),
+        burst: given.burst.or(before.burst),
+    };
+    let set = if reset { KeyLimit::default() } else { merged };
+    if !is_question {
+        library.limit(key.clone(), set).await?;
+    }
+    library.close().await;
+    // Planning has no limit, and is refused when the arguments are read.
+    let Some(limit) = effective(context, &key, &set) else { return Ok(Exit::Well) };
+    if context.output.is_json() {
+        context.output.json(&json!({
+            "key": key.to_string(),
+            "concurrency": limit.concurrency,
+            "rate": limit.rate,
+            "burst": limit.burst,
+            "source": source(&set),
+            "set": set,
+        }))?;
+    } else {
+        let source = match source(&set) {
+            "set" => "set for it; `--reset` goes back to the configuration's".to_owned(),
+            _ => "of the configuration".to_owned(),
+        };
+        context.output.line(&format!("{key}: {} ({source})", in_words(&limit)))?;
+    }
+    Ok(Exit::Well)
+}
