@@ -201,6 +201,10 @@ impl<'a> Turns<'a> {
             changed.as_mut().enable();
             while let Some(ended) = tasks.try_join_next() {
                 note_end(ended)?;
+                if tasks.is_empty() {
+                    // What it left behind is known only to the library.
+                    self.looked = None;
+                }
             }
             if matches!(self.drain, Drain::Jobs { .. }) && lock(&pieces.awaited).is_empty() {
                 return Ok(Finish::Complete);
@@ -225,7 +229,12 @@ impl<'a> Turns<'a> {
             tokio::select! {
                 () = changed => {}
                 () = tokio::time::sleep(pause) => {}
-                Some(ended) = tasks.join_next() => note_end(ended)?,
+                Some(ended) = tasks.join_next() => {
+                    note_end(ended)?;
+                    if tasks.is_empty() {
+                        self.looked = None;
+                    }
+                }
                 () = told_to(stop, Stop::Drain) => {}
             }
         }

@@ -62,7 +62,7 @@ mod tests {
         let (paces, name) = (Paces::default(), ResolverName::new("r").unwrap());
         assert_eq!(paces.jobs_a_slot(&name), 1);
         paces.note(&name, Duration::from_micros(40));
-        assert_eq!(paces.jobs_a_slot(&name), MOST);
+        assert_eq!(paces.jobs_a_slot(&name), 50);
         paces.note(&name, Duration::from_secs(30));
         assert_eq!(paces.jobs_a_slot(&name), 1);
         (0..200).for_each(|_| paces.note(&name, Duration::from_micros(400)));

@@ -164,7 +164,7 @@ impl Pieces {
 
     /// A job waits under the key from now on: the dispatcher need not look to know it.
     fn note_waiting(&self, key: &Key, until: Option<UnixMillis>) {
-        match until.filter(|until| *until > self.sources.clock.now()) {
+        match until {
             None => lock(&self.schedule).add(key, 1),
             Some(until) => {
                 let mut next = lock(&self.next_due);

@@ -146,7 +146,7 @@ impl Crash {
         let list = self.bench.file("list.txt", &corpus::list(round));
         let death = self.draw(round);
         // Not while every fault point has its first turn: the other could do what leads there.
-        let has_company = round % 4 == 1 || round % 4 == 0 && round / 2 >= fault::NAMES.len();
+        let has_company = round % 4 == 1 || round.is_multiple_of(4) && round / 2 >= fault::NAMES.len();
         let company = has_company.then(|| self.bench.spawn(&["queue", "run"]));
         let output = self.run_to(death, &get(&list));
         if let Some(company) = company {

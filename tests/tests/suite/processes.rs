@@ -4,6 +4,7 @@
 //! What counts is what the simulated web saw. Must never assume which process does what.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::time::{Duration, Instant};
 
 use gleaner_tests::harness::{Bench, Running, Signal, TIMEOUT};
@@ -80,13 +81,22 @@ fn two_runs_share_the_work_and_keep_every_cap_together() {
 #[test]
 fn a_run_that_comes_later_gets_its_share() {
     const LONG: usize = 40;
-    let slow = || Reply::pdf(4096).delayed(Duration::from_millis(200));
-    let files = (0..HOSTS).flat_map(|h| (0..LONG).map(move |f| (url(&host(h), f), slow())));
+    let barrier = Barrier::new();
+    let slow = || Reply::pdf(4096).delayed(Duration::from_millis(200)).held_by(&barrier);
+    let urls = (0..HOSTS).flat_map(|h| (0..LONG).map(move |f| url(&host(h), f)));
+    let files = urls.map(|url| (url, slow()));
     let limits = "[limits]\ndefault-host = { concurrency = 1, rate = \"1000/s\", burst = 1000 }";
     let bench = bench(limits, files);
     let first = drain(&bench);
     (0..HOSTS).for_each(|number| bench.wait_for_requests(&host(number), 1));
     let second = drain(&bench);
+    let processes = bench.library().join("processes");
+    let begun = Instant::now();
+    while fs::read_dir(&processes).unwrap().count() < 2 {
+        assert!(begun.elapsed() < TIMEOUT, "the second run did not join");
+        std::thread::yield_now();
+    }
+    barrier.open();
     for run in [first, second] {
         run.wait(TIMEOUT).expect_code(0);
     }
