@@ -7,7 +7,13 @@
 //! | `raw-lease-ack DIR JOBS` | lease and ack on one table with a state column |
 //! | `raw-lease-ack-tables DIR JOBS` | lease and ack on a table per state |
 //! | `claim LIBRARY TURNS` | the latency of the store's `lease` |
-#![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs, reason = "its figures are its output")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    missing_docs,
+    reason = "its figures are its output, and nobody goes on without them"
+)]
 
 mod claim;
 mod raw;
