@@ -31,7 +31,6 @@ pub(super) fn claim(place: &Place) -> Result<()> {
 
 fn claim_with(place: &Place, filled: Filled) -> Result<(f64, f64)> {
     let gleaner = place.copy_of(filled)?;
-    // A backlog that is tried out with may be too short for so many claims between two refills.
     let answer = place.store(&["claim", &gleaner.library.to_string_lossy(), &CLAIMS.to_string()])?;
     Ok((number(&answer, "p50_ms")?, number(&answer, "p99_ms")?))
 }

@@ -56,7 +56,7 @@ pub(crate) struct Arguments {
 
 fn jobs(text: &str) -> Result<usize, String> {
     let jobs = text.parse().ok().filter(|jobs| *jobs >= 10_000);
-    jobs.ok_or_else(|| "give 10000 or more: the smallest library has a hundredth of it".to_owned())
+    jobs.ok_or_else(|| "give 10000 or more: some libraries have a hundredth of it".to_owned())
 }
 
 /// A measurement prints one figure or more.

@@ -73,9 +73,9 @@ impl Place {
         Filled { name: "medium", held: 0, free: self.jobs / 10 }
     }
 
-    /// A hundredth of it.
+    /// A hundredth of it, but enough for some claims.
     pub(super) fn small(&self) -> Filled {
-        Filled { name: "small", held: 0, free: self.jobs / 100 }
+        Filled { name: "small", held: 0, free: (self.jobs / 100).max(2000) }
     }
 
     /// The largest, but 95 in 100 jobs are held back.
