@@ -75,8 +75,8 @@ impl Gleaner {
     }
 
     /// The seconds from the start of `running` until `count` has reached `wanted`. It asks rarely: each time it waits
-    /// for half of what seems to be left, and at last for `finest`. The answer is late by that much at most, and by
-    /// the time of one question.
+    /// for half of what seems to be left, but no longer than a quarter of the time so far, and at last for `finest`.
+    /// The answer is late by that much at most, and by the time of one question.
     pub(super) fn time_until(
         &self,
         running: &mut Running,
@@ -102,12 +102,14 @@ impl Gleaner {
     }
 }
 
-/// Half of the time that the rest seems to take. Nothing is known before the first has ended.
+/// Half of the time that the rest seems to take. At first little is known of that: a process starts, and nothing has
+/// ended, or one job has.
 fn half_of_the_rest(elapsed: Duration, counted: u64, wanted: u64) -> Duration {
     if counted == 0 {
         return Duration::ZERO;
     }
-    elapsed.mul_f64(wanted.saturating_sub(counted) as f64 / counted as f64 / 2.0).min(Duration::from_secs(5))
+    let rest = wanted.saturating_sub(counted) as f64 / counted as f64;
+    elapsed.mul_f64((rest / 2.0).min(0.25))
 }
 
 /// A run that goes on. It is killed when this value is dropped.
@@ -150,8 +152,8 @@ mod tests {
     fn it_asks_rarely_while_much_is_left() {
         let second = Duration::from_secs(1);
         assert_eq!(half_of_the_rest(second, 0, 100), Duration::ZERO);
-        assert_eq!(half_of_the_rest(second, 50, 100), Duration::from_millis(500));
-        assert_eq!(half_of_the_rest(second, 1, 1_000_000), Duration::from_secs(5));
+        assert_eq!(half_of_the_rest(second, 80, 100), Duration::from_millis(125));
+        assert_eq!(half_of_the_rest(second, 1, 1_000_000), Duration::from_millis(250));
         assert_eq!(half_of_the_rest(second, 101, 100), Duration::ZERO);
     }
 
