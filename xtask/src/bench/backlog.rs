@@ -35,29 +35,36 @@ fn claim_with(place: &Place, filled: Filled) -> Result<(f64, f64)> {
     Ok((number(&answer, "p50_ms")?, number(&answer, "p99_ms")?))
 }
 
-/// Milliseconds of the commands that show the largest library, as whole processes.
-///
-/// Prints `queue.stats_1m`, `queue.explain_1m` and `queue.keys_1m`; and `queue.process_start`, the same of
-/// `gleaner --version`, which opens nothing: where a command takes hardly longer, starting is what takes the time.
+/// `queue.stats_1m`: milliseconds of `gleaner queue stats` on the largest library, as a whole process. And
+/// `queue.process_start`, the same of `gleaner --version`, which opens nothing: where a command takes hardly longer,
+/// starting is what takes the time.
 pub(super) fn stats(place: &Place) -> Result<()> {
-    let gleaner = place.filled(place.large())?;
-    let work = "10.1000/bench.7";
     let mut figures = Figures::default();
     for _ in 0..place.runs {
-        let start = median_ms(|| seconds_of(&gleaner.program, &["--version"]))?;
-        figures.add("queue.process_start", "ms", start);
+        figures.add("queue.process_start", "ms", median_ms(|| seconds_of(&place.gleaner, &["--version"]))?);
     }
-    for (name, arguments) in [
-        ("queue.stats_1m", &["queue", "stats"][..]),
-        ("queue.explain_1m", &["queue", "explain", work]),
-        ("queue.keys_1m", &["queue", "keys"]),
-    ] {
-        let command = [&["--format", "json"], arguments].concat();
-        // The first one may read from the disk what the others find in memory.
-        gleaner.run(&command)?;
-        for _ in 0..place.runs {
-            figures.add(name, "ms", median_ms(|| gleaner.run(&command))?);
-        }
+    figures.print()?;
+    show(place, "queue.stats_1m", &["stats"])
+}
+
+/// `queue.explain_1m`: the same of `gleaner queue explain ID`.
+pub(super) fn explain(place: &Place) -> Result<()> {
+    show(place, "queue.explain_1m", &["explain", "10.1000/bench.7"])
+}
+
+/// `queue.keys_1m`: the same of `gleaner queue keys`.
+pub(super) fn keys(place: &Place) -> Result<()> {
+    show(place, "queue.keys_1m", &["keys"])
+}
+
+fn show(place: &Place, name: &str, command: &[&str]) -> Result<()> {
+    let gleaner = place.filled(place.large())?;
+    let command = [&["--format", "json", "queue"], command].concat();
+    // The first one may read from the disk what the others find in memory.
+    gleaner.run(&command)?;
+    let mut figures = Figures::default();
+    for _ in 0..place.runs {
+        figures.add(name, "ms", median_ms(|| gleaner.run(&command))?);
     }
     figures.print()
 }

@@ -63,10 +63,12 @@ fn jobs(text: &str) -> Result<usize, String> {
 type Measurement = (Group, &'static str, fn(&Place) -> Result<()>);
 
 /// In the order in which they run: what they share stands next to each other, and the peers right behind the drain.
-const MEASUREMENTS: [Measurement; 13] = [
+const MEASUREMENTS: [Measurement; 15] = [
     (Group::Queue, "queue.import", import::import),
     (Group::Queue, "queue.claim", backlog::claim),
-    (Group::Queue, "queue.stats", backlog::stats),
+    (Group::Queue, "queue.stats_1m", backlog::stats),
+    (Group::Queue, "queue.explain_1m", backlog::explain),
+    (Group::Queue, "queue.keys_1m", backlog::keys),
     (Group::Queue, "queue.resume_after_kill", resume::resume_after_kill),
     (Group::Queue, "queue.skew_ratio", skew::skew),
     (Group::Queue, "queue.drain_noop", drain::drain_noop),
