@@ -124,7 +124,8 @@ mod tests {
 
     #[test]
     fn a_pass_that_stores_nothing_or_fetches_again_is_refused() {
-        let (files, none, some) = ([PathBuf::from("a.pdf")], Report { requests: 0 }, Report { requests: 3 });
+        let (files, none, some) =
+            ([PathBuf::from("a.pdf")], Report::default(), Report { requests: 3, ..Report::default() });
         assert!(judge(&files, &some, &none).is_ok());
         assert!(judge(&[], &some, &none).unwrap_err().to_string().contains("no file"));
         assert!(judge(&files, &some, &some).unwrap_err().to_string().contains("second pass"));

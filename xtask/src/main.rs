@@ -46,14 +46,7 @@ enum Command {
         seed: u64,
     },
     /// Measure a release build; one JSON line per figure on standard output.
-    Bench {
-        /// Only this group
-        #[arg(value_enum)]
-        group: Option<bench::Group>,
-        /// Runs of each figure; the median counts
-        #[arg(long, default_value_t = 5)]
-        runs: usize,
-    },
+    Bench(bench::Arguments),
     /// Hold the rules of the workspace: dependencies, licenses, duplicates, sources.
     Check,
 }
@@ -64,7 +57,7 @@ fn main() -> ExitCode {
         Command::Test { arguments } => ("test", test::command(&arguments)),
         Command::Demo => ("demo", demo::command()),
         Command::Crash { kills, seed } => ("crash", crash::command(kills, seed)),
-        Command::Bench { group, runs } => ("bench", bench::command(group, runs)),
+        Command::Bench(arguments) => ("bench", bench::command(&arguments)),
         Command::Check => ("check", check::command()),
     };
     stage::verdict(name, outcome)

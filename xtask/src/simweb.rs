@@ -14,10 +14,12 @@ pub(crate) struct Simweb {
 }
 
 /// What the simulated web saw. It says more; xtask reads this.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(crate) struct Report {
     /// Requests of any kind to any host.
     pub(crate) requests: u64,
+    /// How often a limit was broken that it was told of with `--promise`.
+    pub(crate) violations: Option<u64>,
 }
 
 impl Simweb {
@@ -83,10 +85,11 @@ pub(crate) mod tests {
     #[test]
     fn it_is_ready_before_use_and_reports_at_its_end() {
         let scratch = tempfile::tempdir().unwrap();
-        let script = "touch \"$2/gleaner.toml\"; echo ready; cat >/dev/null; echo '{\"requests\":7,\"hosts\":{}}'; echo bye";
+        let script = "touch \"$2/gleaner.toml\"; echo ready; cat >/dev/null; echo '{\"requests\":7,\"hosts\":{},\"violations\":2}'; echo bye";
         let simweb = Simweb::start(&stand_in(scratch.path(), "simweb", script), scratch.path()).unwrap();
         assert!(simweb.configuration().is_file());
-        assert_eq!(simweb.stop().unwrap().requests, 7);
+        let report = simweb.stop().unwrap();
+        assert_eq!((report.requests, report.violations), (7, Some(2)));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! The workspace as cargo knows it, and how xtask calls cargo. It never builds anything itself.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use cargo_metadata::camino::Utf8Path;
-use cargo_metadata::{Metadata, MetadataCommand, Package};
+use cargo_metadata::{Message, Metadata, MetadataCommand, Package};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// Where things are, and what cargo says about every package.
 pub(crate) struct Workspace {
@@ -48,6 +49,31 @@ impl Workspace {
     /// Cargo, started in the root.
     pub(crate) fn cargo(&self) -> Command {
         cargo_in(self.root())
+    }
+
+    /// Builds these benchmarks without running them, and says where they are. With the whole workspace, so that
+    /// features unite as for its programs, and nothing is compiled twice.
+    pub(crate) fn build_benches(&self, names: &[&str]) -> Result<BTreeMap<String, PathBuf>> {
+        let mut cargo = self.cargo();
+        cargo.args(["bench", "--workspace", "--locked", "--no-run", "--message-format"]);
+        cargo.arg("json-render-diagnostics");
+        for name in names {
+            cargo.args(["--bench", name]);
+        }
+        let output = cargo.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+        let output = output.with_context(|| format!("cannot start {cargo:?}"))?;
+        if !output.status.success() {
+            bail!("{cargo:?} ended with {}; its output is above", output.status);
+        }
+        let mut found = BTreeMap::new();
+        for message in Message::parse_stream(&output.stdout[..]) {
+            if let Message::CompilerArtifact(artifact) = message?
+                && let Some(program) = artifact.executable
+            {
+                found.insert(artifact.target.name, program.into_std_path_buf());
+            }
+        }
+        Ok(found)
     }
 
     /// Builds every program of the workspace. All at once, and not one by one, because cargo then unites the
