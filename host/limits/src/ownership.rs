@@ -130,9 +130,13 @@ impl KeyedLimiter {
         owned.map(|(key, since)| (key.clone(), since.elapsed())).collect()
     }
 
-    /// Whether nobody has used the key for so long, or waits for it.
+    /// Whether nobody has used the key for so long, or waits for it; a key that was just claimed counts as used.
     pub fn is_idle(&self, key: &Key, quiet: Duration) -> bool {
         let keys = self.0.lock();
+        let since = keys.owned.as_ref().and_then(|owned| owned.keys.get(&self.canonical(key)));
+        if since.is_some_and(|since| since.elapsed() < quiet) {
+            return false;
+        }
         keys.states.get(&self.canonical(key)).is_none_or(|state| state.is_quiet(quiet, Instant::now()))
     }
 }

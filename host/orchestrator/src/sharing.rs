@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use gleaner_limits::{Claims, KeyedLimiter, Ownership};
 use gleaner_model::clock::SharedClock;
 use gleaner_model::key::Key;
-use gleaner_store::{Claim, Expired, Library, ProcessId, StoreError, Wish};
+use gleaner_store::{Claim, Expired, Library, Others, Process, ProcessId, StoreError};
 use tokio::time::Instant;
 
 use crate::pieces::{Pieces, lock};
@@ -109,7 +109,8 @@ async fn look_around(pieces: &Pieces, renewed: &mut Instant, pruned: &mut Instan
     let others = library.others().await?;
     if !others.processes.is_empty() {
         pieces.mourn(library.bury_the_dead(pieces.config.max_attempts.get()).await?);
-        pieces.let_go(&others.wishes);
+        pieces.take_what_was_given(&others).await?;
+        pieces.let_go(&others);
         give_what_is_free(pieces).await?;
     }
     if pruned.elapsed() >= PRUNE_EVERY {
@@ -125,7 +126,7 @@ async fn renew(pieces: &Pieces, renewed: &mut Instant) -> Result<(), StoreError>
     let (library, limiter) = (&pieces.library, &pieces.sources.limiter);
     let late = renewed.elapsed() >= ALIVE_FOR;
     let now = Instant::now();
-    library.renew(ALIVE_FOR, pieces.busy_keys().len()).await?;
+    library.renew(ALIVE_FOR).await?;
     if late {
         let still: HashSet<Key> = library.owned().await?.into_iter().collect();
         limiter.keep_owned(|key| still.contains(key));
@@ -140,8 +141,7 @@ async fn renew(pieces: &Pieces, renewed: &mut Instant) -> Result<(), StoreError>
 async fn give_what_is_free(pieces: &Pieces) -> Result<(), StoreError> {
     let (sharing, limiter) = (&pieces.sharing, &pieces.sources.limiter);
     for (key, _) in limiter.owned() {
-        let is_used = lock(&pieces.schedule).has(&key) || pieces.seats.holds(&key);
-        if !is_used && limiter.is_idle(&key, QUIET) && !sharing.is_leaving(&key) {
+        if pieces.is_unused(&key) && !sharing.is_leaving(&key) {
             limiter.disown(&key);
             lock(&sharing.leaving).push((key, None));
         }
@@ -159,6 +159,12 @@ async fn give_what_is_free(pieces: &Pieces) -> Result<(), StoreError> {
 }
 
 impl Pieces {
+    /// Whether this process has had a key for a while and neither used it nor has jobs for it.
+    fn is_unused(&self, key: &Key) -> bool {
+        let is_used = lock(&self.schedule).has(key) || self.seats.holds(key);
+        !is_used && self.sources.limiter.is_idle(key, QUIET)
+    }
+
     /// Keys that this process owns and has work for.
     fn busy_keys(&self) -> Vec<(Key, Duration)> {
         let mut owned = self.sources.limiter.owned();
@@ -167,16 +173,36 @@ impl Pieces {
         owned
     }
 
+    /// Keys that others wish for and gave to this process before, and that it has not used yet: it has them now, and
+    /// gives them back when they turn out not to be needed.
+    async fn take_what_was_given(&self, others: &Others) -> Result<(), StoreError> {
+        let owned: HashSet<Key> = self.sources.limiter.owned().into_iter().map(|(key, _)| key).collect();
+        let unused = |key: &Key| !owned.contains(key) && !self.sharing.is_leaving(key);
+        let given: HashSet<Key> =
+            others.wishes.iter().map(|wish| wish.key.clone()).filter(|key| unused(key)).collect();
+        if !given.is_empty() {
+            self.sharing.claim_all(&self.sources.limiter, given.into_iter().collect(), false).await?;
+        }
+        Ok(())
+    }
+
     /// Decides which keys to let go of: idle ones at once, busy ones so that each process has its share, and those
     /// that a request needs when they have been ours for a while.
-    fn let_go(&self, wishes: &[Wish]) {
+    fn let_go(&self, others: &Others) {
         let limiter = &self.sources.limiter;
         let busy = self.busy_keys();
         let mut ours = busy.len() as u64;
-        let mut theirs: HashMap<ProcessId, u64> = HashMap::new();
-        for wish in wishes.iter().filter(|wish| !self.sharing.is_leaving(&wish.key)) {
+        let held_by = |process: &Process| (process.id, process.busy_keys);
+        let mut theirs: HashMap<ProcessId, u64> = others.processes.iter().map(held_by).collect();
+        for to in lock(&self.sharing.leaving).iter().filter_map(|(_, to)| *to) {
+            *theirs.entry(to).or_default() += 1;
+        }
+        for wish in others.wishes.iter().filter(|wish| !self.sharing.is_leaving(&wish.key)) {
             let held = busy.iter().find(|(key, _)| *key == wish.key).map(|(_, held)| *held);
-            let theirs = theirs.entry(wish.process).or_insert(wish.busy_keys);
+            if held.is_none() && !self.is_unused(&wish.key) {
+                continue;
+            }
+            let theirs = theirs.entry(wish.process).or_default();
             let is_shared = held.is_some() && ours >= *theirs + 2;
             let has_had_its_turn = held.is_some_and(|held| wish.is_needed && held >= TURN);
             if is_shared || has_had_its_turn || held.is_none() {

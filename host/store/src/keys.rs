@@ -49,8 +49,6 @@ pub struct Wish {
     pub key: Key,
     /// Who.
     pub process: ProcessId,
-    /// How many keys with work it holds.
-    pub busy_keys: u64,
     /// A step of it cannot go on without the key.
     pub is_needed: bool,
 }

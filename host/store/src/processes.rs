@@ -31,6 +31,8 @@ pub struct Process {
     pub pid: u32,
     /// Until when it has said that it lives.
     pub alive_until: UnixMillis,
+    /// How many keys it owns that have jobs.
+    pub busy_keys: u64,
 }
 
 /// Who else works on the library, and what they wish for.
@@ -55,18 +57,18 @@ impl Library {
             Ok((lock, path))
         });
         let (lock, path) = lock.await?;
-        self.renew(ttl, 0).await?;
+        self.renew(ttl).await?;
         let expired = self.bury_the_dead(max_attempts).await?;
         Ok((Membership { library: self.clone(), path, _lock: lock }, expired))
     }
 
-    /// Says that this process lives for `ttl` from now, and how many keys with work it holds.
+    /// Says that this process lives for `ttl` from now.
     ///
     /// # Errors
     /// When the write fails.
-    pub async fn renew(&self, ttl: Duration, busy_keys: usize) -> Result<(), StoreError> {
+    pub async fn renew(&self, ttl: Duration) -> Result<(), StoreError> {
         let holder = self.holder();
-        self.write(move |tx, now| write::renew(tx, holder, now.after(ttl), busy_keys, now)).await
+        self.write(move |tx, now| write::renew(tx, holder, now.after(ttl), now)).await
     }
 
     /// Who else works on the library.

@@ -25,8 +25,6 @@ INSERT INTO tally (state, jobs)
 -- Whether a process lives is told by the lock it holds on a file. One that lives and has not said so in time
 -- is stopped or hangs, and its keys may be taken from it.
 ALTER TABLE process ADD COLUMN alive_until_ms INTEGER NOT NULL DEFAULT 0;
--- Keys with work that it holds, as it last said.
-ALTER TABLE process ADD COLUMN busy_keys INTEGER NOT NULL DEFAULT 0 CHECK (busy_keys >= 0);
 
 DROP TABLE key;
 CREATE TABLE key (

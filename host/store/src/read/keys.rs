@@ -46,14 +46,14 @@ pub(crate) fn all(connection: &Connection) -> Result<Vec<KeyRow>, Trouble> {
 pub(crate) fn others(connection: &Connection, process: i64, now: UnixMillis) -> Result<Others, Trouble> {
     let processes = list(connection, sql::PROCESSES, [process], |row| {
         let (id, alive_until) = (ProcessId(row.get(0)?), UnixMillis(row.get(2)?));
-        Ok(Process { id, pid: row.get(1)?, alive_until })
+        Ok(Process { id, pid: row.get(1)?, alive_until, busy_keys: row.get(3)? })
     })?;
     if processes.is_empty() {
         return Ok(Others::default());
     }
     let wishes = list(connection, sql::WISHES_OF_OTHERS, [process, now.0], |row| {
         let key = Key::read(0, row.get_ref(0)?.as_str()?)?;
-        Ok(Wish { key, process: ProcessId(row.get(1)?), busy_keys: row.get(2)?, is_needed: row.get(3)? })
+        Ok(Wish { key, process: ProcessId(row.get(1)?), is_needed: row.get(2)? })
     })?;
     Ok(Others { processes, wishes })
 }

@@ -1,2 +1,2 @@
-INSERT INTO process (id, pid, started_ms, alive_until_ms, busy_keys) VALUES (?1, ?2, ?3, ?4, ?5)
-ON CONFLICT DO UPDATE SET alive_until_ms = excluded.alive_until_ms, busy_keys = excluded.busy_keys
+INSERT INTO process (id, pid, started_ms, alive_until_ms) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT DO UPDATE SET alive_until_ms = excluded.alive_until_ms

@@ -12,15 +12,14 @@ use crate::error::Trouble;
 use crate::queue::{Expired, ProcessId};
 use crate::sql;
 
-/// Says that the holder lives until then, and how many keys with work it holds.
+/// Says that the holder lives until then.
 pub(crate) fn renew(
     connection: &Connection,
     holder: Holder,
     alive_until: UnixMillis,
-    busy_keys: usize,
     now: UnixMillis,
 ) -> Result<(), Trouble> {
-    let values = (holder.id, holder.pid, now.0, alive_until.0, busy_keys as i64);
+    let values = (holder.id, holder.pid, now.0, alive_until.0);
     connection.prepare_cached(sql::PROCESS_RENEW)?.execute(values)?;
     Ok(())
 }

@@ -79,7 +79,7 @@ async fn a_key_has_one_owner_who_alone_leases_its_jobs() {
 
     // A process that stands still keeps its keys as long as it said, and then loses them.
     scratch.clock.advance(TTL - Duration::from_millis(1));
-    first.renew(TTL, 0).await.unwrap();
+    first.renew(TTL).await.unwrap();
     assert_eq!(claim(&first, &key).await, Claim::Foreign);
     scratch.clock.advance(Duration::from_millis(1));
     assert!(owned(claim(&first, &key).await));

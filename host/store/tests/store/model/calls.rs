@@ -35,7 +35,7 @@ pub(super) enum What {
     Cooldown { key: usize, seconds: u64 },
     Prune,
     Join { ttl: u64 },
-    Renew { ttl: u64, busy: usize },
+    Renew { ttl: u64 },
     Leave,
     Crash { closes: bool },
     Bury,
@@ -124,7 +124,7 @@ fn on_processes() -> impl Strategy<Value = What> {
     let seconds = prop_oneof![8 => 1..1000_u64, 1 => Just(5000_u64), 1 => Just(100_000_u64)];
     prop_oneof![
         4 => (1..2000_u64).prop_map(|ttl| What::Join { ttl }),
-        2 => (0..2000_u64, 0..9_usize).prop_map(|(ttl, busy)| What::Renew { ttl, busy }),
+        2 => (0..2000_u64).prop_map(|ttl| What::Renew { ttl }),
         1 => Just(What::Leave),
         1 => any::<bool>().prop_map(|closes| What::Crash { closes }),
         2 => Just(What::Bury),

@@ -115,7 +115,16 @@ impl Expected {
     fn others(&self, me: ProcessId) -> Vec<Process> {
         let pid = std::process::id();
         let rows = self.processes.iter().filter(|(id, _)| **id != me);
-        rows.map(|(id, row)| Process { id: *id, pid, alive_until: row.alive_until }).collect()
+        let busy = |id: ProcessId| {
+            let ready = self.jobs.values().filter(|job| matches!(job.place, Place::Ready));
+            let keys: BTreeSet<&Key> = ready.map(|job| &job.key).collect();
+            keys.into_iter().filter(|key| self.owner(key) == Some(id)).count() as u64
+        };
+        rows.map(|(id, row)| {
+            let (alive_until, busy_keys) = (row.alive_until, busy(*id));
+            Process { id: *id, pid, alive_until, busy_keys }
+        })
+        .collect()
     }
 
     fn wishes(&self, me: ProcessId, now: UnixMillis) -> Vec<Wish> {
@@ -131,7 +140,6 @@ impl Expected {
         let wish = |(key, process): &(Key, ProcessId)| Wish {
             key: key.clone(),
             process: *process,
-            busy_keys: self.processes[process].busy_keys,
             is_needed: self.wishes[&(key.clone(), *process)].is_needed,
         };
         heard.into_iter().map(wish).collect()

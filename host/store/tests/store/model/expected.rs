@@ -52,7 +52,6 @@ pub(super) struct KeyFacts {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Process {
     pub(super) alive_until: UnixMillis,
-    pub(super) busy_keys: u64,
     /// Holds its lock.
     pub(super) lives: bool,
 }

@@ -50,7 +50,7 @@ impl Pair {
     /// Another process, not yet joined. It says that it lives for no time, which shows its number.
     pub(super) async fn open(&mut self) -> Handle {
         let library = self.scratch.open();
-        library.renew(Duration::ZERO, 0).await.unwrap();
+        library.renew(Duration::ZERO).await.unwrap();
         let known: BTreeSet<ProcessId> = self.expected.processes.keys().copied().collect();
         let rows = self.observer.others().await.unwrap().processes;
         let id = rows.iter().map(|row| row.id).find(|id| !known.contains(id)).unwrap();
@@ -104,7 +104,7 @@ impl Pair {
             What::Cooldown { key, seconds } => self.cooldown(by, key, self.later(seconds)).await,
             What::Prune => self.prune(by).await,
             What::Join { ttl } => self.join(by, ttl).await,
-            What::Renew { ttl, busy } => self.renew(by, ttl, busy).await,
+            What::Renew { ttl } => self.renew(by, ttl).await,
             What::Leave => self.leave(by).await,
             What::Crash { closes } => self.crash(by, closes).await,
             What::Bury => self.bury(by).await,

@@ -19,15 +19,14 @@ impl Pair {
         let (member, expired) = joined.unwrap();
         self.handles[by].member = Some(member);
         let row = self.expected.processes.entry(me).or_default();
-        (row.alive_until, row.busy_keys, row.lives) = (until, 0, true);
+        (row.alive_until, row.lives) = (until, true);
         same(expired, self.expected.bury(me, now));
     }
 
-    pub(super) async fn renew(&mut self, by: usize, ttl: u64, busy: usize) {
-        self.handles[by].library.renew(Duration::from_secs(ttl), busy).await.unwrap();
+    pub(super) async fn renew(&mut self, by: usize, ttl: u64) {
+        self.handles[by].library.renew(Duration::from_secs(ttl)).await.unwrap();
         let until = self.later(ttl);
-        let row = self.expected.processes.entry(self.handles[by].id).or_default();
-        (row.alive_until, row.busy_keys) = (until, busy as u64);
+        self.expected.processes.entry(self.handles[by].id).or_default().alive_until = until;
     }
 
     /// Who leaves with a lease is as good as dead.
