@@ -36,6 +36,8 @@ pub struct OrchestratorConfig {
     pub fetch_deadline: Span,
     /// A work that ended as `skipped` longer ago than this is planned anew when it is enqueued again.
     pub recheck_after: Span,
+    /// Works that ended without a file longer ago than this are forgotten; none: never.
+    pub retention: Option<Span>,
 }
 
 #[derive(Deserialize)]
@@ -50,6 +52,7 @@ struct RawOrchestrator {
     grace: Span,
     fetch_deadline: Span,
     recheck_after: Span,
+    retention: Option<Span>,
 }
 
 impl TryFrom<RawOrchestrator> for OrchestratorConfig {
@@ -80,6 +83,7 @@ impl TryFrom<RawOrchestrator> for OrchestratorConfig {
             grace: raw.grace,
             fetch_deadline: raw.fetch_deadline,
             recheck_after: raw.recheck_after,
+            retention: raw.retention,
         })
     }
 }

@@ -111,6 +111,7 @@ impl Pieces {
         self.sources.limiter.share(claims, Instant::now() + sharing::ALIVE_FOR);
         self.sources.limiter.apply(&self.library.key_settings().await?);
         self.library.be_patient(true);
+        sharing::tidy_up(self).await?;
         let mut tasks = Tasks::new();
         let mut beat = tokio::spawn(heartbeat::beat(Arc::clone(self)));
         let mut neighbour = tokio::spawn(sharing::keep_up(Arc::clone(self)));

@@ -82,6 +82,9 @@ fn messages_are_as_they_were_read_and_approved() {
     let detail = "cannot write library/tmp: no space left on device (os error 28)".to_owned();
     messages.error(&RunError::Files { detail });
     messages.error(&RunError::Heartbeat);
+    messages.text("log", "the key could not be claimed; its request waits");
+    messages.text("log", "works that ended long ago without a file are forgotten");
+    messages.text("log", "this process stood still; it goes on with the keys that no other has taken");
     for (from, to) in [
         ("workers = 8", "workers = 500"),
         ("heartbeat = \"1m\"", "heartbeat = \"1s\""),

@@ -11,6 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use gleaner_limits::{Claims, KeyedLimiter, Ownership};
 use gleaner_model::clock::SharedClock;
+use gleaner_model::job::JobId;
 use gleaner_model::key::Key;
 use gleaner_store::{Claim, Expired, Library, Others, Process, ProcessId, StoreError};
 use tokio::time::Instant;
@@ -25,6 +26,8 @@ const RENEW_EVERY: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often tables are made smaller.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
+/// To ask which of the awaited jobs have ended may take so much of the time.
+const ASKS_COST: u32 = 20;
 /// A wish is forgotten after so long, unless it is made again.
 const WISH: Duration = Duration::from_secs(10);
 /// A key that nobody has used for so long is idle.
@@ -92,10 +95,18 @@ impl Claims for Sharing {
 /// Keeps this process a good neighbour until it is dropped; returns only when the library fails.
 pub(crate) async fn keep_up(pieces: Arc<Pieces>) -> StoreError {
     let (mut renewed, mut pruned) = (Instant::now(), Instant::now());
+    let mut ask_at = Instant::now();
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         if let Err(error) = look_around(&pieces, &mut renewed, &mut pruned).await {
             return error;
+        }
+        let began = Instant::now();
+        if ask_at <= began {
+            if let Err(error) = pieces.note_what_others_ended().await {
+                return error;
+            }
+            ask_at = Instant::now() + began.elapsed() * ASKS_COST;
         }
     }
 }
@@ -111,23 +122,35 @@ async fn look_around(pieces: &Pieces, renewed: &mut Instant, pruned: &mut Instan
         pieces.mourn(library.bury_the_dead(pieces.config.max_attempts.get()).await?);
         pieces.take_what_was_given(&others).await?;
         pieces.let_go(&others);
-        give_what_is_free(pieces).await?;
     }
+    // Also when the other one is gone: what was on its way to it is anybody's then.
+    give_what_is_free(pieces).await?;
     if pruned.elapsed() >= PRUNE_EVERY {
         *pruned = Instant::now();
-        library.prune().await?;
+        tidy_up(pieces).await?;
     }
     Ok(())
+}
+
+/// Forgets what is to be forgotten, and makes tables and file smaller.
+pub(crate) async fn tidy_up(pieces: &Pieces) -> Result<(), StoreError> {
+    if let Some(retention) = pieces.config.retention {
+        let purged = pieces.queue.purge(Vec::new(), retention.0, false).await?;
+        if purged > 0 {
+            tracing::info!(purged, "works that ended long ago without a file are forgotten");
+        }
+    }
+    pieces.library.prune().await
 }
 
 /// Says that this process lives. If it was stopped for so long that others may have taken its keys, it looks which
 /// are left.
 async fn renew(pieces: &Pieces, renewed: &mut Instant) -> Result<(), StoreError> {
     let (library, limiter) = (&pieces.library, &pieces.sources.limiter);
-    let late = renewed.elapsed() >= ALIVE_FOR;
     let now = Instant::now();
     library.renew(ALIVE_FOR).await?;
-    if late {
+    // Asked when it is written: the write may have waited, or this process have been stopped in it.
+    if renewed.elapsed() >= ALIVE_FOR {
         let still: HashSet<Key> = library.owned().await?.into_iter().collect();
         limiter.keep_owned(|key| still.contains(key));
         tracing::warn!("this process stood still; it goes on with the keys that no other has taken");
@@ -137,15 +160,9 @@ async fn renew(pieces: &Pieces, renewed: &mut Instant) -> Result<(), StoreError>
     Ok(())
 }
 
-/// Gives away what is on its way and not in use any more, and what is idle.
+/// Gives away what is on its way and not in use any more.
 async fn give_what_is_free(pieces: &Pieces) -> Result<(), StoreError> {
     let (sharing, limiter) = (&pieces.sharing, &pieces.sources.limiter);
-    for (key, _) in limiter.owned() {
-        if pieces.is_unused(&key) && !sharing.is_leaving(&key) {
-            limiter.disown(&key);
-            lock(&sharing.leaving).push((key, None));
-        }
-    }
     let free = |(key, _): &(Key, Option<ProcessId>)| {
         limiter.in_flight(key) == 0 && !pieces.seats.holds(key) && limiter.is_idle(key, Duration::ZERO)
     };
@@ -171,6 +188,18 @@ impl Pieces {
         let schedule = lock(&self.schedule);
         owned.retain(|(key, _)| schedule.has(key) || self.seats.holds(key));
         owned
+    }
+
+    /// Jobs that somebody waits for and that another process ended, or an operator cancelled, need not be waited for.
+    async fn note_what_others_ended(&self) -> Result<(), StoreError> {
+        let awaited: Vec<JobId> = lock(&self.awaited).iter().copied().collect();
+        if awaited.is_empty() {
+            return Ok(());
+        }
+        let open: HashSet<JobId> = self.library.unfinished(awaited).await?.into_iter().collect();
+        lock(&self.awaited).retain(|job| open.contains(job));
+        self.sources.limiter.changes().notify_one();
+        Ok(())
     }
 
     /// Keys that others wish for and gave to this process before, and that it has not used yet: it has them now, and
@@ -213,6 +242,12 @@ impl Pieces {
                 tracing::debug!(key = %wish.key, "given to another process");
                 limiter.disown(&wish.key);
                 lock(&self.sharing.leaving).push((wish.key.clone(), Some(wish.process)));
+            }
+        }
+        for (key, _) in limiter.owned() {
+            if self.is_unused(&key) && !self.sharing.is_leaving(&key) {
+                limiter.disown(&key);
+                lock(&self.sharing.leaving).push((key, None));
             }
         }
     }

@@ -27,6 +27,10 @@ const WAITING: usize = 1024;
 const GROUP: usize = 256;
 /// No further command joins a group that has run for so long.
 const GROUP_TIME: Duration = Duration::from_millis(2);
+/// While many write, a group waits so long for others to join it: a commit costs as much as dozens of commands.
+const LINGER: Duration = Duration::from_millis(2);
+/// So many commands in a group are many.
+const MANY: usize = 8;
 /// Pages in the log that make a checkpoint worth while.
 const CHECKPOINT_PAGES: i64 = 8000;
 /// Pages at which the writer is made to wait for the checkpoint: under an endless stream of writes the log
@@ -98,7 +102,15 @@ impl Writer {
             .map_err(refused)?;
         let patient = Arc::new(AtomicBool::new(false));
         let waits = Arc::clone(&patient);
-        let work = Work { connection, path: path.clone(), busy_timeout, patient: waits, inbox, written };
+        let work = Work {
+            connection,
+            path: path.clone(),
+            busy_timeout,
+            patient: waits,
+            inbox,
+            written,
+            last_group: 0,
+        };
         let thread = Builder::new()
             .name("library-writer".into())
             .spawn(move || {
@@ -151,6 +163,8 @@ struct Work {
     patient: Arc<AtomicBool>,
     inbox: mpsc::Receiver<Message>,
     written: SyncSender<()>,
+    /// How many commands the last group had.
+    last_group: usize,
 }
 
 impl Work {
@@ -172,6 +186,7 @@ impl Work {
 
     /// Runs `first` and what waits behind it in one transaction; false when the thread shall end.
     fn group(&mut self, first: Box<dyn Command>) -> bool {
+        self.linger();
         if let Err(error) = self.begin() {
             first.answer(Err(error));
             return true;
@@ -190,6 +205,7 @@ impl Work {
             }
             last_fits = self.run_next(group.last_mut(), &mut counts);
         }
+        self.last_group = group.len();
         if last_fits {
             let committed = self.commit(&counts);
             group.into_iter().for_each(|command| command.answer(committed.clone()));
@@ -197,6 +213,18 @@ impl Work {
             self.one_by_one(group);
         }
         goes_on
+    }
+
+    /// Lets commands gather before the database is locked, if there were many just now.
+    fn linger(&self) {
+        if self.last_group < MANY {
+            return;
+        }
+        let begun = Instant::now();
+        while self.inbox.len() < GROUP {
+            let Some(left) = LINGER.checked_sub(begun.elapsed()) else { return };
+            std::thread::park_timeout(left.min(LINGER / 8));
+        }
     }
 
     /// Runs a command that nothing protects; false when it failed.

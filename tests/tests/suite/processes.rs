@@ -153,6 +153,26 @@ fn what_a_killed_run_held_is_taken_up_at_once_by_the_other() {
     expect_all_done(&bench, 4);
 }
 
+/// What a `get` waits for may be done by another process; it ends then, though that one has more to do.
+#[test]
+fn a_get_ends_when_another_run_has_done_its_works() {
+    let barrier = Barrier::new();
+    let files = [
+        (url("quick.example.org", 0), Reply::pdf(4096).delayed(Duration::from_secs(2))),
+        (url("held.example.org", 0), Reply::pdf(4096).held_by(&barrier)),
+    ];
+    let bench = bench("", files);
+    let first = drain(&bench);
+    bench.wait_for_requests("quick.example.org", 1);
+    bench.wait_for_requests("held.example.org", 1);
+    let totals = json(&bench, &["get", &url("quick.example.org", 0)]);
+    assert_eq!((&totals["done"], &totals["queued"]), (&1.into(), &0.into()), "{totals}");
+    assert_eq!(count(&bench, "in_progress"), 1, "the other run goes on");
+    barrier.open();
+    first.wait(TIMEOUT).expect_code(0);
+    expect_all_done(&bench, 2);
+}
+
 /// A redirect leads to a host that another process uses: its owner lets go of it in the end, and the cap holds.
 #[test]
 fn a_step_gets_the_host_that_another_run_owns() {

@@ -105,6 +105,20 @@ fn works_that_ended_without_a_file_are_forgotten_and_can_be_enqueued_as_new() {
     assert!(refused.stderr.contains("never forgotten"), "{}", refused.stderr);
 }
 
+/// What `orchestrator.retention` forgets, a run forgets before it begins and now and then.
+#[test]
+fn a_run_forgets_what_is_older_than_its_retention() {
+    let mut bench = papers::bench(2);
+    bench.sim().set(&papers::url(2), Reply::html("A page"));
+    bench.run(&["get", &papers::doi(1), &papers::doi(2), "10.5555/nobody"]).expect_code(1);
+    bench.configure("orchestrator.retention = \"1h\"");
+    json(&bench, &["queue", "run", "--drain"]);
+    assert_eq!(count(&bench, "total"), 3);
+    bench.configure("orchestrator.retention = \"1ms\"");
+    json(&bench, &["queue", "run", "--drain"]);
+    assert_eq!((count(&bench, "done"), count(&bench, "total")), (1, 1));
+}
+
 /// The papers in the order in which Unpaywall, which is asked one question at a time, was asked for them.
 fn asked(bench: &Bench) -> Vec<String> {
     let targets = bench.sim().seen(UNPAYWALL).requests.into_iter().map(|seen| seen.target);

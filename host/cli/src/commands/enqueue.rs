@@ -7,15 +7,16 @@ use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::time::Duration;
 
-use gleaner_model::artifact::Artifact;
+use gleaner_model::artifact::{Artifact, ArtifactId};
 use gleaner_model::clock::UnixMillis;
 use gleaner_model::identifier::Identifier;
 use gleaner_model::job::JobId;
 use gleaner_model::key::{Key, ResolverName};
 use gleaner_model::next::{Next, Planner};
 use gleaner_model::plan::Plan;
-use gleaner_store::{Enqueued, Library, NewJob, WorkQueue};
+use gleaner_store::{Enqueued, Library, NewJob, StoreError, WorkQueue};
 use serde::Serialize;
+use tokio::task::JoinHandle;
 
 use crate::args::{self, Turn};
 use crate::context::Context;
@@ -23,7 +24,7 @@ use crate::exit::{Exit, Failed};
 use crate::input::{Notation, Wanted, Works};
 
 /// Jobs a transaction, and bytes of their input: whichever comes first.
-const BATCH: usize = 2000;
+const BATCH: usize = 5000;
 const BATCH_BYTES: usize = 4 << 20;
 
 /// What became of an input.
@@ -61,9 +62,14 @@ pub(crate) struct Enqueuer<'a> {
     recheck_after: Duration,
     batch: Vec<NewJob>,
     batch_bytes: usize,
+    /// The batch before, while it is written: reading goes on meanwhile.
+    writing: Option<Writing>,
     keep_jobs: bool,
     added: Added,
 }
+
+/// A batch that is being written: the names of its works, and what will have become of them.
+type Writing = (Vec<ArtifactId>, JoinHandle<Result<Vec<Enqueued>, StoreError>>);
 
 impl<'a> Enqueuer<'a> {
     pub(crate) fn new(context: &Context, library: &'a Library, planner: Planner) -> Self {
@@ -77,6 +83,7 @@ impl<'a> Enqueuer<'a> {
             recheck_after,
             batch: Vec::new(),
             batch_bytes: 0,
+            writing: None,
             keep_jobs: false,
             added: Added::default(),
         }
@@ -162,11 +169,22 @@ impl<'a> Enqueuer<'a> {
         Ok(())
     }
 
+    /// Begins to write the batch, when the one before is written.
     async fn flush(&mut self) -> Result<(), Failed> {
+        self.written().await?;
         let batch = std::mem::take(&mut self.batch);
         self.batch_bytes = 0;
-        let names: Vec<_> = batch.iter().map(|job| job.artifact.id.clone()).collect();
-        let results = self.library.enqueue(batch, self.recheck_after).await?;
+        let names = batch.iter().map(|job| job.artifact.id.clone()).collect();
+        let (library, recheck_after) = (self.library.clone(), self.recheck_after);
+        let write = tokio::spawn(async move { library.enqueue(batch, recheck_after).await });
+        self.writing = Some((names, write));
+        Ok(())
+    }
+
+    /// Waits for the batch that is being written, and counts what became of it.
+    async fn written(&mut self) -> Result<(), Failed> {
+        let Some((names, write)) = self.writing.take() else { return Ok(()) };
+        let results = write.await.map_err(std::io::Error::other)??;
         for (name, result) in names.into_iter().zip(results) {
             let added = &mut self.added;
             if let (true, Enqueued::New(job) | Enqueued::Known(job) | Enqueued::Requeued(job)) =
@@ -193,6 +211,7 @@ impl<'a> Enqueuer<'a> {
 
     async fn finish(mut self) -> Result<Added, Failed> {
         self.flush().await?;
+        self.written().await?;
         self.added.jobs.sort_unstable();
         self.added.jobs.dedup();
         Ok(self.added)

@@ -82,6 +82,11 @@ fn messages_are_as_they_were_read_and_approved() {
         StoreError::Io { action: "make the directory", path: "library".into(), detail: "denied".into() },
         StoreError::Io { action: "make the lock file", path: path(), detail: "denied".into() },
         StoreError::Io { action: "start a thread for", path: path(), detail: "denied".into() },
+        StoreError::Io {
+            action: "write the copy",
+            path: "copy/library.db".into(),
+            detail: "it exists already; name another".into(),
+        },
         StoreError::Closed { path: path() },
         StoreError::Unreadable { job: 7, what: "plan", detail: "missing field `fate`".into() },
         StoreError::WrongResult { job: 7, detail: "it names another file" },
@@ -93,6 +98,10 @@ fn messages_are_as_they_were_read_and_approved() {
     }
     messages.text("a job that is lost", "job 7 stands in 2 places as done, or its file does not fit that");
     messages.text("a poisonous job", "resolver:arxiv: leased 4 times, and no result came");
+    messages.text("a wrong count", "3 jobs are counted as ready resolver:arxiv, and there are 2");
+    messages.text("a leased job that cannot be read", "it is left alone until its lease expires");
+    let busy = StoreError::Busy { path: path(), waited };
+    messages.text("a run that meets a busy database", format!("{busy}; this run goes on waiting"));
     messages.text("log", "the log of the library could not be merged; it grows until the next try");
     messages.assert_approved(env!("CARGO_MANIFEST_DIR"));
 }
