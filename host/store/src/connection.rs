@@ -67,7 +67,8 @@ fn configured(path: &Path, mode: Mode, options: &StoreOptions) -> Result<Connect
         connection.pragma_update(None, "foreign_keys", true)?;
     }
     connection.pragma_update(None, "cache_size", -16_384)?; // KiB
-    connection.query_row("PRAGMA mmap_size = 268435456", [], |_| Ok(()))?;
+    // Of each connection, and what it maps counts as the process's memory.
+    connection.query_row("PRAGMA mmap_size = 33554432", [], |_| Ok(()))?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     Ok(connection)
 }
