@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use gleaner_model::key::{HostKey, Key, ResolverName};
+use gleaner_model::setting::KeyLimit;
 use gleaner_model::units::Rate;
 use serde::{Deserialize, Deserializer};
 
@@ -158,15 +159,8 @@ struct GivenHost {
 
 impl Given {
     fn over(&self, default: Limit) -> Limit {
-        Limit {
-            concurrency: self.concurrency.unwrap_or(default.concurrency),
-            rate: self.rate.or(default.rate),
-            burst: match (self.burst, self.rate) {
-                (Some(burst), _) => burst,
-                (None, Some(_)) => NonZeroU32::MIN,
-                (None, None) => default.burst,
-            },
-        }
+        let Self { concurrency, rate, burst } = *self;
+        default.with(&KeyLimit { concurrency, rate, burst })
     }
 }
 
