@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gleaner_content::Content;
-use gleaner_egress::Egress;
 use gleaner_limits::KeyedLimiter;
 use gleaner_model::clock::{SharedClock, SystemClock, UnixMillis};
 use gleaner_model::manifest::RunIdentity;
 use gleaner_model::next::Planner;
-use gleaner_orchestrator::{Pieces, Resolvers, Sources};
+use gleaner_orchestrator::{Live, Pieces, Resolvers, Sources};
 use gleaner_runtime::{Runtime, RuntimeConfig};
 use gleaner_store::Library;
 use gleaner_telemetry::Observer;
@@ -20,6 +19,7 @@ use toml::Value;
 use crate::args::Global;
 use crate::config::{self, ConfigError, Layers, Loaded};
 use crate::exit::{Exit, Failed};
+use crate::generations::{self, PluginFiles};
 use crate::output::Output;
 
 /// The configuration and what is made from it.
@@ -135,24 +135,20 @@ impl Context {
             .map(PathBuf::from)
             .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")))
             .map(|dir| dir.join("gleaner/components"));
-        let workers = self.loaded.config.orchestrator.workers.get().into();
-        Ok(Runtime::new(RuntimeConfig { cache_dir, workers, ..RuntimeConfig::default() })?)
+        let config = &self.loaded.config;
+        let workers = config.orchestrator.workers.get().into();
+        let cache_size = config.plugins.cache_size.0;
+        Ok(Runtime::new(RuntimeConfig { cache_dir, cache_size, workers, ..RuntimeConfig::default() })?)
     }
 
     /// Every plugin found, with what the operator set for it.
     pub(crate) async fn resolvers(&self, runtime: &Runtime) -> Resolvers {
-        let config = &self.loaded.config;
-        let bundled = bundled_dir();
-        let configured = config.plugins.dirs.iter().filter(|dir| dir.is_dir()).cloned();
-        let dirs: Vec<PathBuf> = configured.chain(bundled.clone()).collect();
-        let catalogue = runtime.load_dirs(&dirs).await;
-        let contact = config.contact.as_ref().map(config::Contact::as_str);
-        Resolvers::assemble(catalogue, bundled.as_deref(), &config.resolvers, contact, &secret)
+        let mut files = PluginFiles::new(runtime.clone());
+        files.resolvers(&self.loaded.config, None).await
     }
 
     pub(crate) fn planner(&self, resolvers: &Resolvers) -> Planner {
-        let (tiers, budgets) = self.loaded.config.tiers.lower();
-        Planner::new(tiers, budgets, resolvers.takes())
+        generations::planner(&self.loaded.config, resolvers)
     }
 
     /// Who this run is.
@@ -162,42 +158,21 @@ impl Context {
         RunIdentity { run_id, config_hash: self.loaded.hash.clone() }
     }
 
-    /// Public services want to know whom to write to: without a contact there is no point in beginning,
-    /// unless another address stands in for every host.
-    pub(crate) fn require_contact(&self) -> Result<(), Failed> {
-        let config = &self.loaded.config;
-        if config.contact.is_some() || config.egress.connect_to.target("public.example.org", 443).is_some() {
-            return Ok(());
-        }
-        Err(Failed::configuration(
-            "no contact is configured, and public services want to know whom to write to; \
-             set GLEANER_CONTACT=you@example.org, or contact = \"you@example.org\" in gleaner.toml",
-        ))
+    pub(crate) fn clock(&self) -> SharedClock {
+        Arc::clone(&self.clock)
     }
 
-    /// What it takes to ask these resolvers.
+    pub(crate) fn limiter(&self) -> KeyedLimiter {
+        KeyedLimiter::new(self.loaded.config.limits.clone(), self.clock())
+    }
+
+    /// What it takes to ask these resolvers, once.
     pub(crate) fn sources(&self, resolvers: Resolvers) -> Result<Sources, Failed> {
         let config = &self.loaded.config;
-        let limiter = KeyedLimiter::new(config.limits.clone(), Arc::clone(&self.clock));
-        let contact = config.contact.as_ref().map(config::Contact::as_str);
-        let egress = Egress::new(&config.egress, contact, limiter.clone(), Arc::clone(&self.clock))?;
-        let planner = self.planner(&resolvers);
-        let max_body = config.egress.max_body.0;
-        Ok(Sources { resolvers, planner, limiter, egress, max_body, clock: Arc::clone(&self.clock) })
-    }
-
-    /// All of the above, for a run: what cannot be used is said before anything is begun.
-    pub(crate) async fn sources_to_use(&self) -> Result<Sources, Failed> {
-        self.require_contact()?;
-        let runtime = self.runtime()?;
-        let resolvers = self.resolvers(&runtime).await;
-        for refused in resolvers.refused() {
-            tracing::warn!("{} is not used: {}", refused.path.display(), refused.problem);
-        }
-        if resolvers.list().next().is_none() {
-            tracing::warn!("no resolver is loaded, so nothing can be found; see `gleaner plugin list`");
-        }
-        self.sources(resolvers)
+        let limiter = self.limiter();
+        let egress = generations::egress(config, limiter.clone(), self.clock())?;
+        let live = Arc::new(Live::new(generations::generation(config, resolvers, egress)));
+        Ok(Sources { live, limiter, clock: self.clock() })
     }
 
     /// The parts of a run on this library.
@@ -211,24 +186,6 @@ impl Context {
         let config = self.loaded.config.orchestrator.clone();
         Ok(Pieces::new(sources, library, self.content()?, config, identity, observer))
     }
-}
-
-/// The directory of bundled resolvers: beside the binary, where packages put data, or in a checkout's target
-/// directory.
-fn bundled_dir() -> Option<PathBuf> {
-    let binary = std::env::current_exe().ok()?.canonicalize().ok()?;
-    let folder = binary.parent()?;
-    let places = ["plugins", "../plugins", "../lib/gleaner/plugins", "../share/gleaner/plugins"];
-    places
-        .iter()
-        .map(|place| folder.join(place))
-        .find(|dir| dir.is_dir())
-        .and_then(|dir| dir.canonicalize().ok())
-}
-
-/// A secret by its name, from `GLEANER_SECRET_<NAME>`.
-fn secret(name: &str) -> Option<String> {
-    std::env::var(format!("GLEANER_SECRET_{}", name.to_ascii_uppercase().replace('-', "_"))).ok()
 }
 
 fn path_value(path: &Path) -> Value {

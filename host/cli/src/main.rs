@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod context;
 mod exit;
+mod generations;
 mod input;
 mod output;
 mod progress;

@@ -193,6 +193,7 @@ impl Planner {
             return JobResult::Error { reason, detail: format!("{resolver}: {detail}") };
         }
         if let Some(hint) = &artifact.resolver_hint
+            && plan.asked.is_empty()
             && !self.resolvers.keys().any(|name| name.as_str() == hint)
         {
             let detail = format!("no resolver {hint:?} is loaded; see `gleaner plugin list`");

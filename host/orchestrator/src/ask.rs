@@ -10,6 +10,7 @@ use gleaner_model::key::{Key, ResolverName};
 use gleaner_model::plan::{Fate, Plan, Step};
 use gleaner_model::reason::Failure;
 
+use crate::generation::Generation;
 use crate::sources::Sources;
 
 /// What one resolver said.
@@ -35,14 +36,15 @@ pub struct AskReport {
 /// Asks every resolver that takes the work's identifiers, tier by tier; with `only`, none but those. What one
 /// discovers makes further ones applicable.
 pub async fn ask(sources: &Sources, artifact: &Artifact, only: &[ResolverName]) -> AskReport {
+    let generation = sources.now();
     let mut plan = Plan::default();
     let mut answers = Vec::new();
     let wanted = |name: &ResolverName| only.is_empty() || only.contains(name);
-    while let Some(resolver) = sources.planner.calls(&plan, artifact).into_iter().find(wanted) {
+    while let Some(resolver) = generation.planner.calls(&plan, artifact).into_iter().find(wanted) {
         let step = Step::Resolve(resolver.clone());
         let started = tokio::time::Instant::now();
         let mut fate = Fate::Answered;
-        let outcome = match ask_one(sources, artifact, &plan, &resolver).await {
+        let outcome = match ask_one(sources, &generation, artifact, &plan, &resolver).await {
             Ok(resolution) => Ok(plan.take_in(resolution, &artifact.identifiers)),
             Err(failure) => {
                 fate = Fate::Closed { reason: failure.reason, detail: failure.detail.clone() };
@@ -59,14 +61,15 @@ pub async fn ask(sources: &Sources, artifact: &Artifact, only: &[ResolverName]) 
 
 async fn ask_one(
     sources: &Sources,
+    generation: &Generation,
     artifact: &Artifact,
     plan: &Plan,
     resolver: &ResolverName,
 ) -> Result<gleaner_model::plan::Resolution, Failure> {
-    let Some(installed) = sources.resolvers.get(resolver) else {
+    let Some(installed) = generation.resolvers.get(resolver) else {
         return Ok(gleaner_model::plan::Resolution::default());
     };
     let permit = sources.limiter.acquire(&Key::Resolver(resolver.clone())).await;
     permit.spend();
-    sources.call(installed, "resolve", artifact, plan, 1, None).await.outcome
+    sources.call(generation, installed, "resolve", artifact, plan, 1, None).await.outcome
 }

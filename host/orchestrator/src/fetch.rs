@@ -3,7 +3,7 @@
 //! Must never judge the bytes: that is content's, and where they may come from is egress's.
 
 use gleaner_content::Fetched;
-use gleaner_egress::Scope;
+use gleaner_egress::{Egress, Scope};
 use gleaner_limits::Permit;
 use gleaner_model::artifact::Artifact;
 use gleaner_model::candidate::Candidate;
@@ -17,9 +17,10 @@ impl Pieces {
         artifact: &Artifact,
         candidate: &Candidate,
         permit: Permit,
+        egress: &Egress,
     ) -> Fetched {
         let scope = Scope::download(tokio::time::Instant::now() + self.config.fetch_deadline.0);
         scope.reserve(permit);
-        self.content.fetch(&self.sources.egress, &scope, candidate.url.as_url(), artifact).await
+        self.content.fetch(egress, &scope, candidate.url.as_url(), artifact).await
     }
 }

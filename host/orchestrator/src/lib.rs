@@ -7,6 +7,7 @@ mod ask;
 pub mod config;
 mod dispatcher;
 mod fetch;
+mod generation;
 mod guest_host;
 mod heartbeat;
 mod manifest;
@@ -26,6 +27,7 @@ mod worker;
 
 pub use ask::{Answer, AskReport, ask};
 pub use dispatcher::{Drain, Finish, RunReport, Stop};
+pub use generation::{Generation, Live};
 pub use pieces::{Pieces, RunError};
 pub use resolvers::{Refused, Resolvers};
 pub use sharing::ALIVE_FOR;

@@ -60,7 +60,7 @@ impl Pieces {
             candidate.resolver.as_str(),
             self.sources.clock.now(),
         );
-        if let Some(installed) = self.sources.resolvers.get(&candidate.resolver) {
+        if let Some(installed) = self.sources.now().resolvers.get(&candidate.resolver) {
             record.resolver_version = Some(installed.plugin.info.version.clone());
             record.component_sha256 = Some(installed.plugin.info.sha256.clone());
         }

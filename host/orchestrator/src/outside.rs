@@ -108,6 +108,9 @@ fn messages_are_as_they_were_read_and_approved() {
         "the whole download took too long",
         "the component's SHA-256 is 00, and resolvers.arxiv.sha256 asks for 11; if the new file is meant, change the pin",
         "may reach no host; to allow what it asks for, write [resolvers.arxiv] grants = { hosts = [\"export.arxiv.org\"] }",
+        "is empty; copy or build it again; what was loaded from it before stays in use",
+        "arxiv 1.0.0 is new",
+        "arxiv is replaced by 1.1.0 (0f3a9c21)",
         "the secret \"key\" is not set; set the environment variable GLEANER_SECRET_KEY",
     ] {
         messages.text("a step or a resolver", text);

@@ -115,7 +115,8 @@ impl Pieces {
             return Err(Refusal::Ending);
         }
         // A permit taken and given back would wake the dispatcher for nothing.
-        for limit in std::iter::once(key).chain(self.asked_hosts(key)) {
+        let hosts = self.asked_hosts(key);
+        for limit in std::iter::once(key).chain(&*hosts) {
             if let Room::Blocked { why, wait } = self.sources.limiter.room(limit) {
                 return Err(Refusal::Limit(self.sources.limiter.canonical(limit), why, wait));
             }
@@ -125,7 +126,7 @@ impl Pieces {
             let taken = self.sources.limiter.try_now(limit);
             taken.map_err(|blocked| Refusal::Limit(blocked.key, blocked.why, blocked.retry_in))
         };
-        let host = self.asked_hosts(key).first().map(take).transpose()?;
+        let host = hosts.first().map(take).transpose()?;
         let permit = take(key)?;
         Ok(Reservation { key: key.clone(), permit, host, seat })
     }
@@ -144,10 +145,16 @@ impl Pieces {
     }
 
     /// The hosts that a resolver's call will ask, the usual one first.
-    pub(crate) fn asked_hosts(&self, key: &Key) -> &[Key] {
+    pub(crate) fn asked_hosts(&self, key: &Key) -> Arc<[Key]> {
         match key {
-            Key::Resolver(name) => self.sources.resolvers.host_keys(name),
-            Key::Host(_) | Key::Plan => &[],
+            Key::Resolver(name) => self
+                .sources
+                .now()
+                .resolvers
+                .get(name)
+                .map(|one| Arc::clone(&one.host_keys))
+                .unwrap_or_default(),
+            Key::Host(_) | Key::Plan => Arc::default(),
         }
     }
 

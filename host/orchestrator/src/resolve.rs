@@ -12,6 +12,7 @@ use gleaner_model::identifier::Scheme;
 use gleaner_model::plan::Plan;
 use gleaner_runtime::{CallReport, Query};
 
+use crate::generation::Generation;
 use crate::guest_host::CallHost;
 use crate::resolvers::Installed;
 use crate::sources::Sources;
@@ -20,6 +21,7 @@ impl Sources {
     /// Asks an installed resolver. The permit of its host is for its first request to that host.
     pub(crate) async fn call(
         &self,
+        generation: &Generation,
         installed: &Installed,
         job: &str,
         artifact: &Artifact,
@@ -33,9 +35,9 @@ impl Sources {
             scope.reserve(permit);
         }
         let host = CallHost {
-            egress: self.egress.clone(),
+            egress: generation.egress.clone(),
             scope,
-            max_body: self.max_body,
+            max_body: generation.max_body,
             settings: Arc::clone(&installed.settings),
             clock: Arc::clone(&self.clock),
         };

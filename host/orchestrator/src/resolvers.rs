@@ -15,7 +15,7 @@ use gleaner_runtime::{Catalogue, Plugin, Sandbox};
 use crate::config::{Carrier, Grants, InjectConfig, ResolverConfig};
 
 /// A plugin that was found and is not used.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     /// Its file.
     pub path: PathBuf,
@@ -30,7 +30,8 @@ pub(crate) struct Installed {
     /// What egress allows it.
     pub(crate) policy: Arc<PluginPolicy>,
     pub(crate) sandbox: Sandbox,
-    host_keys: Vec<Key>,
+    /// The keys of the hosts that it asks, the usual one first.
+    pub(crate) host_keys: Arc<[Key]>,
 }
 
 /// All resolvers of a run.
@@ -42,17 +43,19 @@ pub struct Resolvers {
 
 impl Resolvers {
     /// Puts plugins and configuration together. Plugins in `bundled`, a canonical path, may reach the hosts they ask for,
-    /// others only those granted. `secret` looks a secret up by name.
+    /// others only those granted. `secret` looks a secret up by name. A file that is refused leaves the plugin that it
+    /// was in `before` in use, if the configuration allows that one.
     pub fn assemble(
         catalogue: Catalogue,
         bundled: Option<&Path>,
         configs: &BTreeMap<ResolverName, ResolverConfig>,
         contact: Option<&str>,
         secret: &dyn Fn(&str) -> Option<String>,
+        before: Option<&Self>,
     ) -> Self {
         let mut resolvers = Self::default();
         for broken in catalogue.broken {
-            resolvers.refused.push(Refused { path: broken.path, problem: broken.problem.to_string() });
+            resolvers.refuse(broken.path, broken.problem.to_string(), broken.kept);
         }
         let none = ResolverConfig::default();
         for (name, plugin) in catalogue.plugins {
@@ -63,12 +66,46 @@ impl Resolvers {
             let path = plugin.info.path.clone();
             let trusted = bundled.is_some()
                 && path.parent().and_then(|dir| dir.canonicalize().ok()).as_deref() == bundled;
-            match install(plugin, config, trusted, contact, secret) {
-                Ok(installed) => drop(resolvers.installed.insert(name, installed)),
-                Err(problem) => resolvers.refused.push(Refused { path, problem }),
+            let installed = install(plugin, config, trusted, contact, secret).or_else(|problem| {
+                let before = before.and_then(|before| before.get(&name));
+                let before = before.filter(|before| before.plugin.info.path == path);
+                let kept = before.and_then(|before| {
+                    install(Arc::clone(&before.plugin), config, trusted, contact, secret).ok()
+                });
+                resolvers.refuse(path, problem, kept.is_some());
+                kept.ok_or(())
+            });
+            if let Ok(installed) = installed {
+                resolvers.installed.insert(name, installed);
             }
         }
         resolvers
+    }
+
+    fn refuse(&mut self, path: PathBuf, mut problem: String, is_kept: bool) {
+        if is_kept {
+            problem.push_str("; what was loaded from it before stays in use");
+        }
+        self.refused.push(Refused { path, problem });
+    }
+
+    /// In what this differs from those before: a text for each plugin that came, went, or is another now.
+    pub fn changes(&self, before: &Self) -> Vec<String> {
+        let mut changes = Vec::new();
+        for (name, one) in &self.installed {
+            let info = &one.plugin.info;
+            match before.installed.get(name) {
+                None => changes.push(format!("{name} {} is new", info.version)),
+                Some(other) if other.plugin.info.sha256 != info.sha256 => {
+                    let digest = info.sha256.get(..8).unwrap_or_default();
+                    changes.push(format!("{name} is replaced by {} ({digest})", info.version));
+                }
+                Some(_) => {}
+            }
+        }
+        let gone = before.installed.keys().filter(|name| !self.installed.contains_key(*name));
+        changes.extend(gone.map(|name| format!("{name} is gone")));
+        changes
     }
 
     /// What each takes, for the planner.
@@ -88,11 +125,6 @@ impl Resolvers {
 
     pub(crate) fn get(&self, name: &ResolverName) -> Option<&Installed> {
         self.installed.get(name)
-    }
-
-    /// The keys of the hosts that it asks, the usual one first.
-    pub(crate) fn host_keys(&self, name: &ResolverName) -> &[Key] {
-        self.installed.get(name).map_or(&[], |one| &one.host_keys)
     }
 }
 

@@ -2,9 +2,11 @@
 //!
 //! Failures are facts too. Must never write to the library's database: the worker records, under the lease.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use gleaner_content::{FetchFacts, Fetched};
+use gleaner_egress::Egress;
 use gleaner_limits::Permit;
 use gleaner_model::artifact::Artifact;
 use gleaner_model::candidate::Candidate;
@@ -16,6 +18,7 @@ use gleaner_store::{Lease, StoredFile};
 use gleaner_telemetry::{StepEnded, StepKind};
 use tokio::time::Instant;
 
+use crate::generation::Generation;
 use crate::pieces::Pieces;
 use crate::reserve::Reservation;
 use crate::resolvers::Installed;
@@ -63,9 +66,11 @@ struct Try<'a> {
 }
 
 impl Pieces {
-    /// Carries a step out. What it reserved is given back at the end.
+    /// Carries a step out as the generation says that it was planned with. What it reserved is given back at the
+    /// end.
     pub(crate) async fn carry_out(
         &self,
+        generation: Arc<Generation>,
         lease: Lease,
         artifact: &Artifact,
         plan: &Plan,
@@ -76,17 +81,23 @@ impl Pieces {
         let number = plan.fate(step).failures() + 1;
         let this = Try { pieces: self, lease, artifact, plan, step, key, number, started: Instant::now() };
         match step {
-            Step::Resolve(name) => match self.sources.resolvers.get(name) {
-                Some(installed) => this.resolve(installed, &permit, host).await,
+            Step::Resolve(name) => match generation.resolvers.get(name) {
+                Some(installed) => this.resolve(&generation, installed, &permit, host).await,
                 None => this.resolver_is_gone(name),
             },
-            Step::Fetch(index) => this.fetch(&plan.candidates[*index].candidate, permit).await,
+            Step::Fetch(index) => {
+                let egress = generation.egress.clone();
+                // A download may take long, and needs no plugin.
+                drop(generation);
+                this.fetch(&plan.candidates[*index].candidate, permit, &egress).await
+            }
         }
     }
 
     /// Calls a resolver under a reservation that several jobs use in turn.
     pub(crate) async fn call_in_turn(
         &self,
+        generation: &Generation,
         lease: Lease,
         artifact: &Artifact,
         plan: &Plan,
@@ -96,17 +107,17 @@ impl Pieces {
         let step = &Step::Resolve(resolver.clone());
         let (key, number) = (Key::Resolver(resolver.clone()), plan.fate(step).failures() + 1);
         let this = Try { pieces: self, lease, artifact, plan, step, key, number, started: Instant::now() };
-        match self.sources.resolvers.get(resolver) {
-            Some(installed) => this.resolve(installed, permit, None).await,
+        match generation.resolvers.get(resolver) {
+            Some(installed) => this.resolve(generation, installed, permit, None).await,
             None => this.resolver_is_gone(resolver),
         }
     }
 
     /// How long a step may take in all.
-    pub(crate) fn deadline_of(&self, step: &Step) -> Duration {
+    pub(crate) fn deadline_of(&self, generation: &Generation, step: &Step) -> Duration {
         let own = match step {
             Step::Resolve(name) => {
-                self.sources.resolvers.get(name).map_or(Duration::ZERO, |one| one.sandbox.wall.0)
+                generation.resolvers.get(name).map_or(Duration::ZERO, |one| one.sandbox.wall.0)
             }
             Step::Fetch(_) => self.config.fetch_deadline.0,
         };
@@ -115,11 +126,17 @@ impl Pieces {
 }
 
 impl Try<'_> {
-    async fn resolve(self, installed: &Installed, permit: &Permit, host: Option<Permit>) -> Done {
+    async fn resolve(
+        self,
+        generation: &Generation,
+        installed: &Installed,
+        permit: &Permit,
+        host: Option<Permit>,
+    ) -> Done {
         let Self { pieces, artifact, plan, number, .. } = self;
         permit.spend();
         let job = self.lease.job.to_string();
-        let report = pieces.sources.call(installed, &job, artifact, plan, number, host).await;
+        let report = pieces.sources.call(generation, installed, &job, artifact, plan, number, host).await;
         pieces.paces.note(&installed.plugin.info.name, report.wall);
         if let Err(failure) = &report.outcome {
             if let FailureClass::Throttled { retry_after } = failure.class {
@@ -156,9 +173,9 @@ impl Try<'_> {
         self.facts(StepKind::Resolve, name.to_string(), plan, Err(failure), record, None)
     }
 
-    async fn fetch(self, candidate: &Candidate, permit: Permit) -> Done {
+    async fn fetch(self, candidate: &Candidate, permit: Permit, egress: &Egress) -> Done {
         let Self { pieces, artifact, number, .. } = self;
-        let Fetched { facts, outcome } = self.download_in_time(candidate, permit).await;
+        let Fetched { facts, outcome } = self.download_in_time(candidate, permit, egress).await;
         match &outcome {
             Err(Failure { class: FailureClass::Throttled { retry_after }, .. }) => {
                 return Done::Blocked { retry_after: *retry_after };
@@ -181,9 +198,9 @@ impl Try<'_> {
     }
 
     /// A download that ends at its deadline whatever happens below it.
-    async fn download_in_time(&self, candidate: &Candidate, permit: Permit) -> Fetched {
+    async fn download_in_time(&self, candidate: &Candidate, permit: Permit, egress: &Egress) -> Fetched {
         let deadline = self.pieces.config.fetch_deadline.0 + SLACK / 2;
-        let download = self.pieces.download(self.artifact, candidate, permit);
+        let download = self.pieces.download(self.artifact, candidate, permit, egress);
         tokio::time::timeout(deadline, download).await.unwrap_or_else(|_| Fetched {
             facts: FetchFacts::default(),
             outcome: Err(Failure::transient(Reason::Timeout, "the whole download took too long")),

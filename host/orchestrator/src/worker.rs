@@ -45,7 +45,9 @@ async fn steps(pieces: &Pieces, leased: Leased, place: Place) -> Result<(), RunE
     let Leased { key: mut held_for, artifact, mut plan, .. } = leased;
     let mut held = Some(place);
     loop {
-        let step = match pieces.sources.planner.next(&plan, &artifact, pieces.sources.clock.now()) {
+        // This step's, whatever is changed until it is recorded.
+        let generation = pieces.sources.now();
+        let step = match generation.planner.next(&plan, &artifact, pieces.sources.clock.now()) {
             Next::Step(step) => step,
             Next::Wait(step, until) => {
                 let key = pieces.key_of(&plan, &step);
@@ -64,8 +66,9 @@ async fn steps(pieces: &Pieces, leased: Leased, place: Place) -> Result<(), RunE
         };
         let done = match place {
             Place::Own(reservation) => {
-                pieces.running.begin(lease, key.clone(), Instant::now() + pieces.deadline_of(&step));
-                pieces.carry_out(lease, &artifact, &plan, &step, reservation).await
+                let deadline = Instant::now() + pieces.deadline_of(&generation, &step);
+                pieces.running.begin(lease, key.clone(), deadline);
+                pieces.carry_out(generation, lease, &artifact, &plan, &step, reservation).await
             }
             Place::Shared(shared) => {
                 let turn = tokio::time::timeout(PATIENCE, shared.lock()).await;
@@ -73,8 +76,9 @@ async fn steps(pieces: &Pieces, leased: Leased, place: Place) -> Result<(), RunE
                     // Those before it take longer than was thought.
                     return pieces.put_back(lease, key, None).await;
                 };
-                pieces.running.begin(lease, key.clone(), Instant::now() + pieces.deadline_of(&step));
-                pieces.call_in_turn(lease, &artifact, &plan, name, &turn.permit).await
+                let deadline = Instant::now() + pieces.deadline_of(&generation, &step);
+                pieces.running.begin(lease, key.clone(), deadline);
+                pieces.call_in_turn(&generation, lease, &artifact, &plan, name, &turn.permit).await
             }
         };
         pieces.save_cooldowns().await?;
@@ -119,7 +123,9 @@ async fn settle(
             false
         }
     };
-    match pieces.sources.planner.next(&plan, artifact, pieces.sources.clock.now()) {
+    // Anew: a resolver that has appeared meanwhile is asked before a job ends without a file.
+    let next = pieces.sources.now().planner.next(&plan, artifact, pieces.sources.clock.now());
+    match next {
         Next::End(result) => {
             let resolver = event.resolver.clone();
             let size = file.as_ref().map_or(0, |file| file.size);

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use gleaner_model::key::ResolverName;
 
-use crate::engine::Runtime;
 use crate::error::LoadError;
 use crate::plugin::Plugin;
 
@@ -28,7 +27,9 @@ pub struct Broken {
     /// Where it is.
     pub path: PathBuf,
     /// Why.
-    pub problem: LoadError,
+    pub problem: Arc<LoadError>,
+    /// Whether the plugin that it was before is still in [`Catalogue::plugins`].
+    pub kept: bool,
 }
 
 impl fmt::Display for Broken {
@@ -37,61 +38,29 @@ impl fmt::Display for Broken {
     }
 }
 
-impl Runtime {
-    /// Loads every `*.wasm` of the directories, by directory and then by file name. Of two with one name the
-    /// first counts; the other, broken files, and directories that cannot be read are in
-    /// [`Catalogue::broken`]. A directory that is named twice is read once.
-    pub async fn load_dirs(&self, dirs: &[PathBuf]) -> Catalogue {
-        let mut catalogue = Catalogue::default();
-        let mut seen = Vec::new();
-        for dir in dirs {
-            let files = dir.canonicalize().and_then(|real| {
-                let again = seen.contains(&real);
-                seen.push(real);
-                if again { Ok(Vec::new()) } else { wasm_files(dir) }
-            });
-            match files {
-                Ok(files) => {
-                    for file in files {
-                        let loaded = self.load(&file).await;
-                        catalogue.add(file, loaded);
-                    }
-                }
-                Err(error) => catalogue.broken.push(Broken { path: dir.clone(), problem: error.into() }),
-            }
-        }
-        catalogue
-    }
-}
-
 impl Catalogue {
-    fn add(&mut self, path: PathBuf, loaded: Result<Plugin, LoadError>) {
-        let problem = match loaded {
-            Err(problem) => problem,
-            Ok(plugin) => match self.plugins.entry(plugin.info.name.clone()) {
-                Entry::Vacant(entry) => {
-                    entry.insert(Arc::new(plugin));
-                    return;
-                }
-                Entry::Occupied(entry) => LoadError::Duplicate {
-                    name: plugin.info.name.to_string(),
-                    other: entry.get().info.path.clone(),
-                },
-            },
-        };
-        self.broken.push(Broken { path, problem });
+    /// Adds a plugin under its name. Of two with one name the first counts.
+    pub(crate) fn add(&mut self, plugin: &Arc<Plugin>) {
+        self.plugins.entry(plugin.info.name.clone()).or_insert_with(|| Arc::clone(plugin));
     }
-}
 
-/// The directory's `*.wasm`, by name.
-fn wasm_files(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(dir)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "wasm") {
-            files.push(path);
+    /// Adds a plugin to the broken ones, if another one with its name counts.
+    pub(crate) fn note_duplicate(&mut self, path: &Path, plugin: &Arc<Plugin>) {
+        let name = &plugin.info.name;
+        if let Some(other) = self.plugins.get(name).filter(|other| !Arc::ptr_eq(other, plugin)) {
+            let problem = LoadError::Duplicate { name: name.to_string(), other: other.info.path.clone() };
+            self.broken.push(Broken { path: path.to_owned(), problem: Arc::new(problem), kept: false });
         }
     }
-    files.sort();
-    Ok(files)
+
+    /// Adds a file that is no plugin. What it was before stays, unless another file is a plugin of that name now.
+    pub(crate) fn add_broken(&mut self, path: &Path, problem: &Arc<LoadError>, before: Option<&Arc<Plugin>>) {
+        let kept = before.is_some_and(|plugin| {
+            let entry = self.plugins.entry(plugin.info.name.clone());
+            let is_free = matches!(entry, Entry::Vacant(_));
+            entry.or_insert_with(|| Arc::clone(plugin));
+            is_free
+        });
+        self.broken.push(Broken { path: path.to_owned(), problem: Arc::clone(problem), kept });
+    }
 }

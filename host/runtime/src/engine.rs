@@ -37,12 +37,26 @@ const KEPT_TABLE: usize = 64 << 10;
 const WASM_STACK: usize = 1 << 20;
 const FIBER_STACK: usize = 3 << 20;
 
+/// KiB of files that are loaded at once. Compiling one takes some twenty times its size in memory, and a large one uses
+/// all processors by itself.
+const LOADING: u32 = 16 << 10;
+
+/// What a file of that many bytes takes of [`LOADING`]: its size, but so much that there are never more files than
+/// processors.
+pub(crate) fn part_of_loading(size: u64) -> u32 {
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let least = LOADING / u32::try_from(processors).unwrap_or(LOADING).max(1);
+    u32::try_from(size >> 10).unwrap_or(LOADING).clamp(least.max(1), LOADING)
+}
+
 /// How the engine is set up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuntimeConfig {
-    /// Where compiled components are kept; created with mode 0700. It must be writable by nobody else:
-    /// what lies there is run as native code. None compiles anew at every start.
+    /// Where compiled components are kept; made with mode 0700. What lies there is run as native code, so one that
+    /// anyone else can change is not used, which is logged. None compiles anew at every start.
     pub cache_dir: Option<PathBuf>,
+    /// The most that is kept there, in bytes; what was used longest ago goes.
+    pub cache_size: u64,
     /// Most calls at a time; sizes the pool of instances. At least 1 is taken.
     pub workers: usize,
     /// Largest plugin file, in bytes.
@@ -50,9 +64,9 @@ pub struct RuntimeConfig {
 }
 
 impl Default for RuntimeConfig {
-    /// No cache, 8 workers, files up to 64 MiB.
+    /// No cache, of up to 512 MiB where there is one, 8 workers, files up to 64 MiB.
     fn default() -> Self {
-        Self { cache_dir: None, workers: 8, max_file: 64 << 20 }
+        Self { cache_dir: None, cache_size: 512 << 20, workers: 8, max_file: 64 << 20 }
     }
 }
 
@@ -70,9 +84,10 @@ pub(crate) struct Shared {
     pub(crate) max_file: u64,
     /// One permit for each call that the pool has room for.
     pub(crate) calls: Semaphore,
-    /// Compiling takes all processors and much memory, so one file at a time; its `describe` has an
-    /// instance of its own in the pool.
+    /// KiB of files that may be loaded at once: see [`part_of_loading`].
     pub(crate) loading: Semaphore,
+    /// A plugin that is asked who it is has an instance of its own in the pool.
+    pub(crate) describing: Semaphore,
     _ticking: Sender<()>,
 }
 
@@ -80,13 +95,21 @@ impl Runtime {
     /// Sets up engine and linker, and starts the thread that ticks every 10 ms.
     ///
     /// # Errors
-    /// When the cache directory cannot be used or wasmtime refuses this machine.
+    /// When wasmtime refuses this machine.
     pub fn new(config: RuntimeConfig) -> Result<Self, RuntimeError> {
         let wrong = |error: wasmtime::Error| RuntimeError::Engine(format!("{error:#}"));
         let workers = config.workers.clamp(1, Semaphore::MAX_PERMITS);
-        let cache = config.cache_dir.as_deref().map(CacheDir::open).transpose()?;
-        let mut common = common_config();
-        common.cache(cache.as_ref().map(CacheDir::compiled).transpose()?);
+        let cache = config.cache_dir.as_deref().and_then(|dir| {
+            let opened = CacheDir::open(dir, config.cache_size);
+            let opened = opened.inspect_err(|why| {
+                tracing::warn!(
+                    "compiled plugins are not cached in {}, and starting takes longer: {why}",
+                    dir.display()
+                );
+            });
+            opened.ok()
+        });
+        let common = common_config();
         let engine = pooled(&common, workers).or_else(|error| {
             tracing::warn!(%error, "no pool of instances on this machine; memory is mapped for each call");
             Engine::new(&common).map_err(wrong)
@@ -99,7 +122,8 @@ impl Runtime {
             cache,
             max_file: config.max_file,
             calls: Semaphore::new(workers),
-            loading: Semaphore::new(1),
+            loading: Semaphore::new(LOADING as usize),
+            describing: Semaphore::new(1),
             _ticking: tick(&engine)?,
             engine,
         };

@@ -10,14 +10,6 @@ use gleaner_model::reason::Failure;
 /// The runtime cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeError {
-    /// The compile cache cannot be used.
-    #[error("the compile cache {} cannot be used: {cause}; make it a directory that only you can write, or configure another", path.display())]
-    Cache {
-        /// The directory.
-        path: PathBuf,
-        /// What the system or wasmtime said.
-        cause: String,
-    },
     /// wasmtime refuses this machine or this configuration.
     #[error("the wasm engine does not start on this machine: {0}; without it no resolver runs")]
     Engine(String),
@@ -103,6 +95,9 @@ pub enum LoadError {
         /// The file that is used.
         other: PathBuf,
     },
+    /// It was written to while it was read.
+    #[error("changed while it was read; it is loaded once it stays as it is")]
+    Unsettled,
     /// The host's own doing: cancelled, or out of threads.
     #[error("was not loaded, for no fault of its own: {0}; try again")]
     Host(String),

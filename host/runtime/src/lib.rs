@@ -3,7 +3,7 @@
 //! This is the only crate that knows wasmtime. It must never open a connection or a file on a guest's
 //! behalf: what a guest may reach comes through [`GuestHost`], which the orchestrator implements.
 //!
-//! [`Runtime::load_dirs`] turns directories into a [`Catalogue`] of [`Plugin`]s; [`Plugin::resolve`] asks one
+//! A [`Loader`] turns directories into a [`Catalogue`] of [`Plugin`]s, again and again; [`Plugin::resolve`] asks one
 //! of them in a fresh instance and returns a [`CallReport`]. Everything a guest says is hostile until checked.
 
 mod answer;
@@ -17,12 +17,14 @@ mod host;
 mod info;
 mod inspect;
 mod load;
+mod loader;
 mod log;
 mod memory;
 mod outbound;
 #[cfg(test)]
 mod outside;
 mod plugin;
+mod private;
 mod sandbox;
 mod stderr;
 mod text;
@@ -32,5 +34,6 @@ pub use catalogue::{Broken, Catalogue};
 pub use engine::{Runtime, RuntimeConfig};
 pub use error::{LoadError, RuntimeError};
 pub use host::{GuestHost, GuestHttpError, GuestMethod, GuestRequest, GuestResponse};
+pub use loader::Loader;
 pub use plugin::{CallReport, LogLevel, LogLine, Plugin, PluginInfo, Query};
 pub use sandbox::Sandbox;

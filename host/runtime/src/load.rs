@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
+use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 use wasmtime::component::Component;
 
 use crate::answer::Description;
-use crate::engine::{Runtime, Shared};
+use crate::engine::{Runtime, Shared, part_of_loading};
 use crate::error::LoadError;
 use crate::guest::Guest;
 use crate::host::{GuestHost, GuestHttpError, GuestRequest, GuestResponse};
@@ -22,6 +23,12 @@ use crate::inspect::{Borders, check_borders, check_bytes};
 use crate::plugin::{Plugin, PluginInfo, ended};
 use crate::sandbox::Sandbox;
 use crate::track_0_1::{self, Track};
+
+/// What a file holds.
+struct Source {
+    bytes: Vec<u8>,
+    sha256: String,
+}
 
 /// A file's component, ready to be asked who it is.
 struct Compiled {
@@ -39,11 +46,45 @@ impl Runtime {
     /// # Errors
     /// What the file is, and what to do about it.
     pub async fn load(&self, path: &Path) -> Result<Plugin, LoadError> {
-        let _permit = self.shared.loading.acquire().await;
-        let (shared, file) = (Arc::clone(&self.shared), path.to_owned());
-        let compiled = tokio::task::spawn_blocking(move || compile(&shared, &file))
-            .await
-            .map_err(|error| LoadError::Host(error.to_string()))??;
+        let _room = self.room_to_load(path).await?;
+        let source = self.read(path).await?;
+        self.make(path, source).await
+    }
+
+    /// As [`Runtime::load`], but a file whose contents are still those of `before` is only read.
+    pub(crate) async fn load_anew(
+        &self,
+        path: &Path,
+        before: Option<&Arc<Plugin>>,
+    ) -> Result<Arc<Plugin>, LoadError> {
+        let _room = self.room_to_load(path).await?;
+        let source = self.read(path).await?;
+        match before.filter(|before| before.info.sha256 == source.sha256) {
+            Some(before) => Ok(Arc::clone(before)),
+            None => self.make(path, source).await.map(Arc::new),
+        }
+    }
+
+    /// Waits until there is room for one more file of that size.
+    async fn room_to_load(&self, path: &Path) -> Result<Option<SemaphorePermit<'_>>, LoadError> {
+        let size = tokio::fs::metadata(path).await?.len();
+        // Never closed, so never an error.
+        Ok(self.shared.loading.acquire_many(part_of_loading(size)).await.ok())
+    }
+
+    async fn read(&self, path: &Path) -> Result<Source, LoadError> {
+        let (most, path) = (self.shared.max_file, path.to_owned());
+        off_the_async_threads(move || {
+            let bytes = read(&path, most)?;
+            let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+            Ok(Source { bytes, sha256 })
+        })
+        .await
+    }
+
+    async fn make(&self, path: &Path, source: Source) -> Result<Plugin, LoadError> {
+        let shared = Arc::clone(&self.shared);
+        let compiled = off_the_async_threads(move || compile(&shared, source)).await?;
         let description = self.describe(&compiled).await?;
         let said = description.check().map_err(LoadError::Info)?;
         if let Some(cache) = &self.shared.cache {
@@ -72,6 +113,7 @@ impl Runtime {
         if let Some(description) = cached {
             return Ok(description);
         }
+        let _one_at_a_time = self.shared.describing.acquire().await;
         let sandbox = Sandbox::describe();
         let guest = Guest::new(("(describe)", ""), Arc::new(Nothing), sandbox, sandbox.wall.0);
         let mut store = guest.into_store(&self.shared);
@@ -81,12 +123,28 @@ impl Runtime {
     }
 }
 
-fn compile(shared: &Shared, path: &Path) -> Result<Compiled, LoadError> {
-    let bytes = read(path, shared.max_file)?;
+async fn off_the_async_threads<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
+) -> Result<T, LoadError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| LoadError::Host(error.to_string()))?
+}
+
+fn compile(shared: &Shared, source: Source) -> Result<Compiled, LoadError> {
+    let Source { bytes, sha256 } = source;
     check_bytes(&bytes)?;
     let began = Instant::now();
-    let component =
-        Component::new(&shared.engine, &bytes).map_err(|error| LoadError::Compile(format!("{error:#}")))?;
+    let cached = shared.cache.as_ref().and_then(|cache| cache.component(&shared.engine, &sha256));
+    let component = match cached {
+        Some(component) => component,
+        None => {
+            let compiled = Component::new(&shared.engine, &bytes)
+                .map_err(|error| LoadError::Compile(format!("{error:#}")))?;
+            if let Some(cache) = &shared.cache {
+                cache.keep_component(&shared.engine, &sha256, &compiled);
+            }
+            compiled
+        }
+    };
     let compile = began.elapsed();
     let borders = check_borders(&component)?;
     let mismatch = |error: wasmtime::Error| LoadError::Mismatch {
@@ -95,7 +153,6 @@ fn compile(shared: &Shared, path: &Path) -> Result<Compiled, LoadError> {
     };
     let instance = shared.linker.instantiate_pre(&component).map_err(mismatch)?;
     let track = Track::new(instance).map_err(mismatch)?;
-    let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(Compiled { track, borders, sha256, size: bytes.len() as u64, compile })
 }
 

@@ -14,6 +14,7 @@ use crate::answer::{Answer, AnswerCandidate, Description, Disposition, Refusal};
 use crate::host::GuestHttpError;
 use crate::inspect::check_bytes;
 use crate::outbound::{Asked, checked};
+use crate::private::Distrust;
 use crate::sandbox::Sandbox;
 use crate::text::tidy;
 use crate::{LoadError, RuntimeError};
@@ -210,6 +211,7 @@ fn loading(messages: &mut Messages) {
         LoadError::Compile("unexpected end-of-file (at offset 0x1f)".into()),
         LoadError::Describe(Failure::permanent(Reason::PluginTrap, "unreachable in describe")),
         LoadError::Duplicate { name: "arxiv".into(), other: PathBuf::from("plugins/arxiv.wasm") },
+        LoadError::Unsettled,
         LoadError::Host("the thread that compiles panicked".into()),
     ] {
         messages.error(&error);
@@ -269,10 +271,16 @@ fn requests(messages: &mut Messages) {
 #[test]
 fn messages_are_as_they_were_read_and_approved() {
     let mut messages = Messages::new();
-    messages.error(&RuntimeError::Cache {
-        path: "gleaner/components".into(),
-        cause: "it is not a directory".into(),
-    });
+    for distrust in [
+        Distrust::Io(std::io::Error::other("permission denied")),
+        Distrust::Link,
+        Distrust::NotADirectory,
+        Distrust::Owner { path: "/srv/cache".into(), owner: 1000 },
+        Distrust::Writable,
+        Distrust::WritableAbove { path: "/srv".into() },
+    ] {
+        messages.error(&distrust);
+    }
     messages.error(&RuntimeError::Engine("its clock thread does not start: out of threads".into()));
     loading(&mut messages);
     requests(&mut messages);
@@ -293,6 +301,9 @@ fn messages_are_as_they_were_read_and_approved() {
     checked.complaints.iter().for_each(|said| messages.text("an answer", said));
     for text in [
         "a plugin's description was not cached",
+        "a compiled plugin was not cached",
+        "a compiled plugin cannot be used and is compiled again: Module was compiled with incompatible version \"47\"",
+        "compiled plugins are not cached in /srv/cache, and starting takes longer: it is a symbolic link; name the directory that it leads to",
         "no pool of instances on this machine; memory is mapped for each call",
     ] {
         messages.text("log", text);

@@ -6,9 +6,10 @@ mod harness;
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use gleaner_model::key::ResolverName;
-use gleaner_runtime::{Catalogue, LoadError, Runtime, RuntimeConfig};
+use gleaner_runtime::{Catalogue, LoadError, Loader, Runtime, RuntimeConfig};
 use harness::{call, guest, hostile, runtime};
 
 fn problem<'a>(catalogue: &'a Catalogue, file: &str) -> &'a LoadError {
@@ -139,9 +140,9 @@ async fn an_oversize_file_is_refused_unread() {
     assert!(matches!(problem, LoadError::TooLarge { most: 1000, .. }), "{problem}");
 }
 
-fn files_below(dir: &Path) -> usize {
+fn files_ending(dir: &Path, ending: &str) -> usize {
     let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    entries.map(|path| if path.is_dir() { files_below(&path) } else { 1 }).sum()
+    entries.filter(|path| path.extension().is_some_and(|found| found == ending)).count()
 }
 
 #[tokio::test]
@@ -149,9 +150,9 @@ async fn the_cache_keeps_code_and_description() {
     let dir = tempfile::tempdir().unwrap();
     let config = RuntimeConfig { cache_dir: Some(dir.path().join("cache")), ..RuntimeConfig::default() };
     let first = hostile(&Runtime::new(config.clone()).unwrap()).await.info;
-    assert!(files_below(&dir.path().join("cache/compiled")) >= 1);
+    assert_eq!(files_ending(&dir.path().join("cache"), "cwasm"), 1);
     // Told apart from what the guest says itself, to see where it comes from the second time.
-    let described = dir.path().join(format!("cache/describe/{}.json", first.sha256));
+    let described = dir.path().join(format!("cache/{}.json", first.sha256));
     let text = fs::read_to_string(&described).unwrap().replace(&first.summary, "from the cache");
     fs::write(&described, text).unwrap();
     let second = hostile(&Runtime::new(config).unwrap()).await;
@@ -166,4 +167,38 @@ async fn without_room_for_the_pool_plugins_still_run() {
     let plugin = hostile(&runtime(1 << 20)).await;
     assert!(call(&plugin, "ok").await.outcome.is_ok());
     assert!(call(&plugin, "alloc").await.outcome.is_err());
+}
+
+#[tokio::test]
+async fn only_what_has_changed_is_loaded_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (noop, hostile) = (fs::read(guest("noop")).unwrap(), fs::read(guest("hostile")).unwrap());
+    let file = |name: &str| dir.path().join(name);
+    fs::write(file("a.wasm"), &noop).unwrap();
+    fs::write(file("b.wasm"), &hostile).unwrap();
+    let mut loader = Loader::new(runtime(2));
+    let dirs = [dir.path().to_owned()];
+    let plugin = |catalogue: &Catalogue, name: &str| {
+        let found = catalogue.plugins.get(&ResolverName::new(name).unwrap());
+        Arc::clone(found.unwrap_or_else(|| panic!("{name} is missing: {catalogue:?}")))
+    };
+    let first = loader.load(&dirs).await;
+    // Written again with the same contents, and another file broken.
+    fs::write(file("a.wasm"), &noop).unwrap();
+    fs::write(file("b.wasm"), &hostile[..1000]).unwrap();
+    let second = loader.load(&dirs).await;
+    assert!(Arc::ptr_eq(&plugin(&first, "noop"), &plugin(&second, "noop")));
+    assert!(Arc::ptr_eq(&plugin(&first, "hostile"), &plugin(&second, "hostile")));
+    assert!(second.broken[0].kept && problem(&second, "b.wasm").to_string().contains("cut short"));
+    // The plugin under a new name counts, and not what the broken file was.
+    fs::write(file("c.wasm"), &hostile).unwrap();
+    let third = loader.load(&dirs).await;
+    assert!(plugin(&third, "hostile").info.path.ends_with("c.wasm"));
+    assert!(!third.broken[0].kept);
+    fs::remove_file(file("a.wasm")).unwrap();
+    let old = Arc::downgrade(&plugin(&first, "noop"));
+    drop((first, second, third));
+    let fourth = loader.load(&dirs).await;
+    assert_eq!(fourth.plugins.keys().map(ResolverName::as_str).collect::<Vec<_>>(), ["hostile"]);
+    assert!(old.upgrade().is_none(), "what is gone and not in use is freed");
 }

@@ -18,6 +18,7 @@ mod guard;
 mod guests;
 mod harvest;
 mod holdings;
+mod hot_plugins;
 mod messages;
 mod never_stored;
 mod papers;

@@ -31,7 +31,7 @@ use place::Place;
 pub(crate) enum Group {
     /// The queue and the scheduler.
     Queue,
-    /// Calls of a plugin.
+    /// Calls of a plugin, and loading them.
     Plugins,
     /// Downloads.
     Content,
@@ -63,7 +63,7 @@ fn jobs(text: &str) -> Result<usize, String> {
 type Measurement = (Group, &'static str, fn(&Place) -> Result<()>);
 
 /// In the order in which they run: what they share stands next to each other, and the peers right behind the drain.
-const MEASUREMENTS: [Measurement; 15] = [
+const MEASUREMENTS: [Measurement; 17] = [
     (Group::Queue, "queue.import", import::import),
     (Group::Queue, "queue.claim", backlog::claim),
     (Group::Queue, "queue.stats_1m", backlog::stats),
@@ -78,6 +78,8 @@ const MEASUREMENTS: [Measurement; 15] = [
     (Group::Queue, "queue.limit_violations", limits::limit_violations),
     (Group::Queue, "queue.drain_rss", drain::drain_large),
     (Group::Plugins, "plugin.call", plugins::calls),
+    (Group::Plugins, "plugin.warm_start_20", plugins::warm_start),
+    (Group::Plugins, "plugin.reload_latency", plugins::reload_latency),
     (Group::Content, "content.download_256k", content::downloads),
 ];
 

@@ -2,18 +2,19 @@
 
 use crate::args::Get;
 use crate::commands::enqueue::Enqueuer;
+use crate::commands::reload::Reload;
 use crate::commands::run::{self, Task};
 use crate::context::Context;
 use crate::exit::{Exit, Failed};
 
 /// Enqueues and drains.
 pub(crate) async fn get(context: &Context, args: &Get) -> Result<Exit, Failed> {
-    let sources = context.sources_to_use().await?;
+    let (sources, reload) = Reload::begin(context).await?;
     let library = context.library()?;
-    let enqueuer = Enqueuer::new(context, &library, sources.planner.clone());
+    let enqueuer = Enqueuer::new(context, &library, sources.live.now().planner.clone());
     let added = enqueuer.turn(args.turn).keep_jobs().works(&args.works).await?;
     let input = added.exit();
     let task = Task::Jobs { jobs: added.jobs, max_wait: args.max_wait.0 };
-    let worked = run::work(context, library, sources, task).await?;
+    let worked = run::work(context, library, sources, reload, task).await?;
     Ok(if worked == Exit::Well { input } else { worked })
 }

@@ -1,128 +1,226 @@
-//! Taking in a changed configuration while a run goes on: on SIGHUP, and when the file has changed.
+//! Taking in what changes while a run goes on: plugin files and the configuration, when they have changed and on SIGHUP.
 //!
-//! Only `[limits]` can change under a run; what else has changed is named. A configuration that is not valid must never
-//! replace one that is.
+//! Whatever changed, the next generation is made whole, beside the one in service, and replaces it or does not. Must
+//! never let a configuration that is not valid, or a file that is no plugin, replace one that is.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
+use gleaner_egress::EgressError;
 use gleaner_limits::KeyedLimiter;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use toml::Table;
+use gleaner_model::clock::SharedClock;
+use gleaner_orchestrator::{Generation, Live, Resolvers, Sources};
+use gleaner_watch::{Watch, Watched};
+use tokio::signal::unix::{SignalKind, signal};
+use toml::Value;
 
-use crate::config::{Loaded, Stamp};
+use crate::config::{Config, Layers, Loaded};
 use crate::context::{Context, ReadAgain};
+use crate::exit::Failed;
+use crate::generations::{self, PluginFiles};
 
-/// How often the file is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// A file that changed is read once it has stayed the same for so long: it may be written in pieces.
-const SETTLED: Duration = Duration::from_millis(200);
-/// The section that a run can take in.
-const LIMITS: &str = "limits";
+/// What a run can take in; anything else holds from the next start on.
+const TAKEN_IN: [&str; 6] = ["contact", "egress", "limits", "plugins.dirs", "resolvers", "tiers"];
+/// Generations that may be in use by running calls when the next one is made.
+const MOST_RETAINED: usize = 16;
+/// Between two looks whether one of them is free.
+const UNTIL_FREED: Duration = Duration::from_millis(100);
 
-/// The configuration in force.
-struct Reload {
+/// Makes the generations of a run.
+pub(crate) struct Reload {
     read_again: ReadAgain,
+    files: PluginFiles,
+    live: Arc<Live>,
     limiter: KeyedLimiter,
-    in_force: Table,
-    /// The file as it was when it was last read.
-    read: Option<Stamp>,
+    clock: SharedClock,
+    watch: Watch,
+    in_force: Loaded,
+    /// Why the configuration, as it was read last, is not in force.
+    complaint: Option<String>,
 }
 
-/// Keeps the limits as the configuration has them, until it is dropped.
-pub(crate) fn watch(
-    context: &Context,
-    limiter: KeyedLimiter,
-) -> std::io::Result<impl Future<Output = ()> + use<>> {
-    let mut hangups = signal(SignalKind::hangup())?;
-    let mut reload = Reload {
-        read_again: context.read_again(),
-        limiter,
-        in_force: context.loaded.layers.merged().clone(),
-        read: context.loaded.stamp.clone(),
-    };
-    Ok(async move {
-        loop {
-            let occasion = reload.wait(&mut hangups).await;
-            reload.take_in(occasion);
-        }
-    })
+/// Why everything is looked at again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Occasion {
+    Asked,
+    FilesChanged,
 }
 
 impl Reload {
-    /// Waits until there is reason to read the configuration again, and says which.
-    async fn wait(&self, hangups: &mut Signal) -> &'static str {
-        loop {
-            tokio::select! {
-                Some(()) = hangups.recv() => return "SIGHUP",
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-            }
-            // A file that is gone is on its way to being replaced, or stays in force.
-            let Some(mut seen) = self.read.as_ref().and_then(Stamp::again) else { continue };
-            if Some(&seen) == self.read.as_ref() {
-                continue;
-            }
+    /// The first generation, and what makes the next ones. What cannot be used is said before anything is begun.
+    pub(crate) async fn begin(context: &Context) -> Result<(Sources, Self), Failed> {
+        let in_force = context.loaded.clone();
+        let config = &in_force.config;
+        generations::require_contact(config)?;
+        let mut files = PluginFiles::new(context.runtime()?);
+        // Before they are read, so that no change falls between.
+        let watch = Watch::start(watched(&files, &in_force)).await;
+        let resolvers = files.resolvers(config, None).await;
+        say_refused(&resolvers, None);
+        if resolvers.list().next().is_none() {
+            tracing::warn!("no resolver is loaded, so nothing can be found; see `gleaner plugin list`");
+        }
+        let sources = context.sources(resolvers)?;
+        let (live, limiter, clock) = (Arc::clone(&sources.live), sources.limiter.clone(), context.clock());
+        let read_again = context.read_again();
+        let reload = Self { read_again, files, live, limiter, clock, watch, in_force, complaint: None };
+        Ok((sources, reload))
+    }
+
+    /// Takes in what changes, until it is dropped.
+    pub(crate) fn keep_up(mut self) -> std::io::Result<impl Future<Output = ()>> {
+        let mut hangups = signal(SignalKind::hangup())?;
+        Ok(async move {
             loop {
-                tokio::time::sleep(SETTLED).await;
-                match seen.again() {
-                    Some(now) if now != seen => seen = now,
-                    _ => break,
+                let occasion = tokio::select! {
+                    Some(()) = hangups.recv() => Occasion::Asked,
+                    () = self.watch.changed() => Occasion::FilesChanged,
+                };
+                self.take_in(occasion).await;
+            }
+        })
+    }
+
+    async fn take_in(&mut self, occasion: Occasion) {
+        // Each of them holds compiled code. A call ends within its wall time.
+        while self.live.retained() >= MOST_RETAINED {
+            tokio::time::sleep(UNTIL_FREED).await;
+        }
+        let new = self.read(occasion);
+        let before = self.live.now();
+        let config = new.as_ref().map_or(&self.in_force.config, |loaded| &loaded.config);
+        let resolvers = self.files.resolvers(config, Some(&before.resolvers)).await;
+        let changes = resolvers.changes(&before.resolvers);
+        say_refused(&resolvers, Some(&before.resolvers));
+        if new.is_none() && changes.is_empty() && resolvers.refused() == before.resolvers.refused() {
+            return;
+        }
+        match self.next(config, resolvers, &before) {
+            Ok(next) => {
+                let number = self.live.replace(next);
+                // Who waits for a limit of a plugin that is gone is planned anew.
+                let limits = new.as_ref().map_or(&self.in_force, |new| new).config.limits.clone();
+                self.limiter.set_rules(limits);
+                if !changes.is_empty() {
+                    tracing::warn!("plugins have changed (generation {number}): {}", changes.join(", "));
+                }
+                if let Some(new) = new {
+                    self.put_in_force(occasion, new);
                 }
             }
-            return "its file has changed";
+            Err(error) => self.complain(occasion, error.to_string()),
         }
     }
 
-    fn take_in(&mut self, occasion: &str) {
-        // Before reading: what is written meanwhile is read the next time.
-        let before = self.read.as_ref().and_then(Stamp::again);
-        match (self.read_again)() {
-            Ok(loaded) => self.apply(occasion, loaded),
-            Err(error) => {
-                self.read = before.or(self.read.take());
-                tracing::warn!(
-                    "the configuration was read again ({occasion}), and the old one stays in force: {error}"
-                );
+    /// The configuration, if it is valid and there is something to say of it.
+    fn read(&mut self, occasion: Occasion) -> Option<Loaded> {
+        // A file that is gone is on its way to being replaced, or stays in force.
+        let is_gone = self.in_force.file.as_ref().is_some_and(|file| !file.exists());
+        if is_gone && occasion == Occasion::FilesChanged {
+            return None;
+        }
+        let read = (self.read_again)().map_err(Failed::from);
+        let valid = read.and_then(|loaded| generations::require_contact(&loaded.config).map(|()| loaded));
+        match valid {
+            Err(failed) => {
+                self.complain(occasion, failed.error.to_string());
+                None
+            }
+            Ok(loaded) => {
+                let is_same = loaded.layers.merged() == self.in_force.layers.merged();
+                if is_same && occasion == Occasion::FilesChanged {
+                    self.complaint = None;
+                    return None;
+                }
+                Some(loaded)
             }
         }
     }
 
-    fn apply(&mut self, occasion: &str, loaded: Loaded) {
-        let new = loaded.layers.merged();
-        let changed = changed_sections(&self.in_force, new);
-        let (limits, others): (Vec<_>, Vec<_>) = changed.into_iter().partition(|section| section == LIMITS);
-        let mut said = Vec::new();
-        if !limits.is_empty() {
-            said.push("[limits] holds from now on".to_owned());
-            match new.get(LIMITS) {
-                Some(section) => self.in_force.insert(LIMITS.to_owned(), section.clone()),
-                None => self.in_force.remove(LIMITS),
-            };
-        }
-        if !others.is_empty() {
-            let named: Vec<_> = others.iter().map(|section| in_brackets(section, new)).collect();
-            said.push(format!("what changed in {} holds from the next start on", named.join(", ")));
-        }
+    fn next(
+        &self,
+        config: &Config,
+        resolvers: Resolvers,
+        before: &Generation,
+    ) -> Result<Generation, EgressError> {
+        let old = &self.in_force.config;
+        let contact = |config: &Config| config.contact.as_ref().map(|contact| contact.as_str().to_owned());
+        // It keeps its connections as long as it can.
+        let egress = if config.egress == old.egress && contact(config) == contact(old) {
+            before.egress.clone()
+        } else {
+            generations::egress(config, self.limiter.clone(), Arc::clone(&self.clock))?
+        };
+        Ok(generations::generation(config, resolvers, egress))
+    }
+
+    fn put_in_force(&mut self, occasion: Occasion, new: Loaded) {
+        let mut said = said_of(&self.in_force.layers, &new.layers);
         if said.is_empty() {
             said.push("nothing in it has changed".to_owned());
         }
-        self.limiter.set_rules(loaded.config.limits);
-        self.read = loaded.stamp;
+        self.watch.set(watched(&self.files, &new));
+        self.in_force = new;
+        self.complaint = None;
         tracing::warn!("the configuration was read again ({occasion}): {}", said.join("; "));
     }
-}
 
-/// The sections and single values at the top in which two configurations differ.
-fn changed_sections(old: &Table, new: &Table) -> Vec<String> {
-    let added = new.keys().filter(|section| !old.contains_key(*section));
-    old.keys().chain(added).filter(|section| old.get(*section) != new.get(*section)).cloned().collect()
-}
-
-fn in_brackets(section: &str, table: &Table) -> String {
-    if table.get(section).is_none_or(toml::Value::is_table) {
-        format!("[{section}]")
-    } else {
-        section.to_owned()
+    /// Once for each mistake, however often other files change meanwhile.
+    fn complain(&mut self, occasion: Occasion, error: String) {
+        if occasion == Occasion::Asked || self.complaint.as_ref() != Some(&error) {
+            tracing::warn!(
+                "the configuration was read again ({occasion}), and the old one stays in force: {error}"
+            );
+        }
+        self.complaint = Some(error);
     }
+}
+
+impl std::fmt::Display for Occasion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Asked => "SIGHUP",
+            Self::FilesChanged => "its file has changed",
+        })
+    }
+}
+
+fn watched(files: &PluginFiles, loaded: &Loaded) -> Watched {
+    Watched { dirs: files.dirs(&loaded.config), endings: vec!["wasm"], files: loaded.candidates.clone() }
+}
+
+/// Says what is not used and was not said before.
+fn say_refused(resolvers: &Resolvers, before: Option<&Resolvers>) {
+    let known = before.map(Resolvers::refused).unwrap_or_default();
+    for refused in resolvers.refused().iter().filter(|refused| !known.contains(refused)) {
+        tracing::warn!("{} is not used: {}", refused.path.display(), refused.problem);
+    }
+}
+
+/// What changed between two configurations: sections that a run takes in, and single values that it cannot.
+fn said_of(old: &Layers, new: &Layers) -> Vec<String> {
+    let rows = |layers: &Layers| layers.flattened().into_iter().collect::<BTreeMap<String, Value>>();
+    let (old, new) = (rows(old), rows(new));
+    let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let (mut taken_in, mut others) = (Vec::new(), Vec::new());
+    for key in keys.into_iter().filter(|key| old.get(*key) != new.get(*key)) {
+        match TAKEN_IN.iter().find(|part| {
+            key.strip_prefix(**part).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        }) {
+            Some(part) if !taken_in.contains(part) => taken_in.push(*part),
+            Some(_) => {}
+            None => others.push(key.as_str()),
+        }
+    }
+    let mut said = Vec::new();
+    if !taken_in.is_empty() {
+        said.push(format!("what changed in {} holds from now on", taken_in.join(", ")));
+    }
+    if !others.is_empty() {
+        said.push(format!("what changed in {} holds from the next start on", others.join(", ")));
+    }
+    said
 }
 
 #[cfg(test)]
@@ -130,14 +228,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sections_that_differ_are_named_as_they_are_written() {
-        let table = |text: &str| text.parse::<Table>().unwrap();
-        let old = table("contact = \"a@b.org\"\n[limits]\nx = 1\n[egress]\ny = 1\n[gone]\nz = 1");
-        let new = table("contact = \"c@b.org\"\n[limits]\nx = 2\n[egress]\ny = 1\n[more]\nz = 1");
-        let mut changed = changed_sections(&old, &new);
-        changed.sort();
-        let named: Vec<_> = changed.iter().map(|section| in_brackets(section, &new)).collect();
-        assert_eq!(named, ["contact", "[gone]", "[limits]", "[more]"]);
-        assert!(changed_sections(&old, &old).is_empty());
+    fn what_is_taken_in_is_told_from_what_is_not() {
+        let layers = |text: &str| {
+            let mut layers = Layers::default();
+            layers.add_toml(text, "my.toml").unwrap();
+            layers
+        };
+        let old = layers(
+            "contact = \"a@b.org\"\n[limits]\nx = 1\ny = 1\n[egress]\ny = 1\n[plugins]\ndirs = []\ncache-size = 1",
+        );
+        let new = layers(
+            "contact = \"c@b.org\"\n[limits]\nx = 2\ny = 2\n[egress]\ny = 1\n[plugins]\ndirs = [1]\ncache-size = 2\n[library]\npath = \"x\"",
+        );
+        assert_eq!(
+            said_of(&old, &new),
+            [
+                "what changed in contact, limits, plugins.dirs holds from now on",
+                "what changed in library.path, plugins.cache-size holds from the next start on",
+            ]
+        );
+        assert!(said_of(&old, &old).is_empty());
     }
 }

@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 use crate::args::Resolve;
 use crate::context::Context;
 use crate::exit::{Exit, Failed};
+use crate::generations;
 
 /// Asks; downloads and enqueues nothing.
 pub(crate) async fn resolve(context: &Context, args: &Resolve) -> Result<Exit, Failed> {
     let identifier = Identifier::parse(&args.id).map_err(Failed::usage)?;
     let artifact = Artifact::of(identifier);
-    context.require_contact()?;
+    generations::require_contact(&context.loaded.config)?;
     let runtime = context.runtime()?;
     let resolvers = context.resolvers(&runtime).await;
     for name in &args.resolver {

@@ -1,7 +1,7 @@
 //! Working on the queue: `queue run`, and what `get` shares with it.
 //!
-//! SIGINT and SIGTERM ask the run to end within its grace period; a second one ends it at once. SIGHUP has the
-//! configuration read again.
+//! SIGINT and SIGTERM ask the run to end within its grace period; a second one ends it at once. SIGHUP has configuration
+//! and plugins looked at again.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use toml::Value;
 
 use crate::args::Run;
-use crate::commands::reload;
+use crate::commands::reload::Reload;
 use crate::config::Layers;
 use crate::context::Context;
 use crate::exit::{Exit, Failed};
@@ -61,10 +61,10 @@ pub(crate) enum Task {
 
 /// `gleaner queue run`.
 pub(crate) async fn run(context: &Context, args: &Run) -> Result<Exit, Failed> {
-    let sources = context.sources_to_use().await?;
+    let (sources, reload) = Reload::begin(context).await?;
     let library = context.library()?;
     let task = if args.drain { Task::Drain { max_wait: args.max_wait.0 } } else { Task::Serve };
-    work(context, library, sources, task).await
+    work(context, library, sources, reload, task).await
 }
 
 /// Works on the library's queue, with whatever other processes do.
@@ -72,6 +72,7 @@ pub(crate) async fn work(
     context: &Context,
     library: Library,
     sources: Sources,
+    reload: Reload,
     task: Task,
 ) -> Result<Exit, Failed> {
     let started = Instant::now();
@@ -89,7 +90,7 @@ pub(crate) async fn work(
     let (drain, total, scope) = lower(&library, task).await?;
     let progress = Arc::new(Progress::new(total, context.quiet));
     let observer = Arc::clone(&progress) as Arc<dyn gleaner_telemetry::Observer>;
-    let reload = tokio::spawn(reload::watch(context, sources.limiter.clone())?);
+    let reload = tokio::spawn(reload.keep_up()?);
     let pieces = context.pieces(library.clone(), sources, identity, observer)?;
     let (tell, told) = watch::channel(Stop::Go);
     let interrupted = Arc::new(AtomicBool::new(false));

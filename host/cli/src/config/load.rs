@@ -3,9 +3,7 @@
 //!
 //! The only place that reads `GLEANER_*` variables.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use super::{Config, Layers};
 
@@ -16,38 +14,16 @@ pub(crate) const DEFAULTS: &str = include_str!("../../../../config/default.toml"
 const PATHS: [&[&str]; 3] = [&["library", "path"], &["plugins", "dirs"], &["egress", "extra-ca-certs"]];
 
 /// A valid configuration and where it came from.
+#[derive(Clone)]
 pub(crate) struct Loaded {
     pub(crate) config: Config,
     pub(crate) layers: Layers,
     /// The file that was read, if any.
     pub(crate) file: Option<PathBuf>,
-    /// That file as it was just before it was read.
-    pub(crate) stamp: Option<Stamp>,
+    /// The files that would be read, the first one that is there.
+    pub(crate) candidates: Vec<PathBuf>,
     /// SHA-256 of the effective configuration, first 16 hex digits.
     pub(crate) hash: String,
-}
-
-/// What tells that a file has changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Stamp {
-    path: PathBuf,
-    modified: Option<SystemTime>,
-    size: u64,
-    /// An editor may put another file in its place.
-    inode: u64,
-}
-
-impl Stamp {
-    fn of(path: &Path) -> Option<Self> {
-        let found = std::fs::metadata(path).ok()?;
-        let modified = found.modified().ok();
-        Some(Self { path: path.to_owned(), modified, size: found.len(), inode: found.ino() })
-    }
-
-    /// The file as it is now; none when it is gone.
-    pub(crate) fn again(&self) -> Option<Self> {
-        Self::of(&self.path)
-    }
 }
 
 /// Why there is no valid configuration.
@@ -72,11 +48,13 @@ pub(crate) fn load(
 ) -> Result<Loaded, ConfigError> {
     let mut layers = Layers::default();
     add(&mut layers, DEFAULTS, "default")?;
-    let file = match explicit {
-        Some(path) => Some(path.to_owned()),
-        None => candidates(library, &mut layers).into_iter().find(|path| path.is_file()),
+    let (file, candidates) = match explicit {
+        Some(path) => (Some(path.to_owned()), vec![path.to_owned()]),
+        None => {
+            let candidates = candidates(library, &mut layers);
+            (candidates.iter().find(|path| path.is_file()).cloned(), candidates)
+        }
     };
-    let stamp = file.as_deref().and_then(Stamp::of);
     if let Some(path) = &file {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: path.clone(), source })?;
@@ -92,7 +70,7 @@ pub(crate) fn load(
     flags(&mut layers);
     let config = read(&layers)?;
     let hash = fingerprint(&layers);
-    Ok(Loaded { config, layers, file, stamp, hash })
+    Ok(Loaded { config, layers, file, candidates, hash })
 }
 
 fn add(layers: &mut Layers, text: &str, origin: &str) -> Result<(), ConfigError> {
@@ -293,12 +271,20 @@ mod tests {
     }
 
     /// What is said of a run that goes on, which no test of messages waits for.
-    const WHILE_A_RUN_GOES_ON: [(&str, &str); 24] = [
-        ("log", "the configuration was read again (SIGHUP): [limits] holds from now on"),
+    const WHILE_A_RUN_GOES_ON: [(&str, &str); 26] = [
         (
             "log",
-            "the configuration was read again (its file has changed): what changed in [egress], contact holds from the next start on",
+            "the configuration was read again (SIGHUP): what changed in limits, resolvers holds from now on",
         ),
+        (
+            "log",
+            "the configuration was read again (its file has changed): what changed in orchestrator.workers holds from the next start on",
+        ),
+        (
+            "log",
+            "plugins have changed (generation 7): unpaywall is replaced by 1.1.0 (0f3a9c21), doaj is gone",
+        ),
+        ("log", "plugins/unpaywall.wasm is not used: is empty; copy or build it again"),
         ("log", "the configuration was read again (SIGHUP): nothing in it has changed"),
         (
             "log",

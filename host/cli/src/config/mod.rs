@@ -12,12 +12,13 @@ use gleaner_content::{ContentConfig, NameTemplate};
 use gleaner_egress::EgressConfig;
 use gleaner_limits::LimitRules;
 use gleaner_model::key::ResolverName;
+use gleaner_model::units::ByteSize;
 use gleaner_orchestrator::config::{OrchestratorConfig, ResolverConfig, TiersConfig};
 use gleaner_store::StoreOptions;
 use serde::Deserialize;
 
 pub(crate) use layers::Layers;
-pub(crate) use load::{ConfigError, Loaded, Stamp, load};
+pub(crate) use load::{ConfigError, Loaded, load};
 
 /// The effective configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -53,6 +54,8 @@ pub(crate) struct LibraryConfig {
 pub(crate) struct PluginsConfig {
     /// Directories beside the bundled one.
     pub(crate) dirs: Vec<PathBuf>,
+    /// The most that compiled plugins may take in the cache.
+    pub(crate) cache_size: ByteSize,
 }
 
 /// An e-mail address, as far as a program can tell.

@@ -174,6 +174,11 @@ fn a_hint_restricts_to_one_resolver_and_says_when_it_is_missing() {
     work.resolver_hint = Some("gamma".into());
     let Next::End(end) = planner.next(&Plan::default(), &work, NOW) else { panic!() };
     assert_eq!(end.reason(), Reason::PluginUnavailable);
+    // It was there, and was removed since.
+    let mut asked = Plan::default();
+    asked.note(&Step::Resolve(name("gamma")), Fate::Answered, NOW);
+    let Next::End(end) = planner.next(&asked, &work, NOW) else { panic!() };
+    assert_eq!(end.reason(), Reason::NoCandidate);
 }
 
 #[test]

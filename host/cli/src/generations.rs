@@ -1,0 +1,95 @@
+//! From a configuration and plugin files to what steps go by: the one way to a generation, at the start and while a run
+//! goes on.
+//!
+//! Decides nothing by itself: what a resolver may reach is computed by the orchestrator, from the configuration.
+
+use std::path::PathBuf;
+
+use gleaner_egress::{Egress, EgressError};
+use gleaner_limits::KeyedLimiter;
+use gleaner_model::clock::SharedClock;
+use gleaner_model::next::Planner;
+use gleaner_orchestrator::{Generation, Resolvers};
+use gleaner_runtime::{Loader, Runtime};
+
+use crate::config::{Config, Contact};
+use crate::exit::Failed;
+
+/// The files of the plugin directories, loaded as far as they have changed.
+pub(crate) struct PluginFiles {
+    loader: Loader,
+    /// Where bundled resolvers lie, as it was at the start: the binary may be replaced meanwhile.
+    bundled: Option<PathBuf>,
+}
+
+impl PluginFiles {
+    pub(crate) fn new(runtime: Runtime) -> Self {
+        Self { loader: Loader::new(runtime), bundled: bundled_dir() }
+    }
+
+    /// The directories that count, whether they are there or not.
+    pub(crate) fn dirs(&self, config: &Config) -> Vec<PathBuf> {
+        config.plugins.dirs.iter().cloned().chain(self.bundled.clone()).collect()
+    }
+
+    /// Every plugin found, with what the operator set for it. `before` is what they were when this was called last.
+    pub(crate) async fn resolvers(&mut self, config: &Config, before: Option<&Resolvers>) -> Resolvers {
+        let mut dirs = self.dirs(config);
+        dirs.retain(|dir| dir.is_dir());
+        let catalogue = self.loader.load(&dirs).await;
+        let contact = config.contact.as_ref().map(Contact::as_str);
+        let bundled = self.bundled.as_deref();
+        Resolvers::assemble(catalogue, bundled, &config.resolvers, contact, &secret, before)
+    }
+}
+
+/// What steps go by with these resolvers.
+pub(crate) fn generation(config: &Config, resolvers: Resolvers, egress: Egress) -> Generation {
+    let planner = planner(config, &resolvers);
+    Generation { resolvers, planner, egress, max_body: config.egress.max_body.0 }
+}
+
+pub(crate) fn planner(config: &Config, resolvers: &Resolvers) -> Planner {
+    let (tiers, budgets) = config.tiers.lower();
+    Planner::new(tiers, budgets, resolvers.takes())
+}
+
+/// The way out.
+pub(crate) fn egress(
+    config: &Config,
+    limiter: KeyedLimiter,
+    clock: SharedClock,
+) -> Result<Egress, EgressError> {
+    let contact = config.contact.as_ref().map(Contact::as_str);
+    Egress::new(&config.egress, contact, limiter, clock)
+}
+
+/// Public services want to know whom to write to: without a contact there is no point in beginning, unless another
+/// address stands in for every host.
+pub(crate) fn require_contact(config: &Config) -> Result<(), Failed> {
+    if config.contact.is_some() || config.egress.connect_to.target("public.example.org", 443).is_some() {
+        return Ok(());
+    }
+    Err(Failed::configuration(
+        "no contact is configured, and public services want to know whom to write to; \
+         set GLEANER_CONTACT=you@example.org, or contact = \"you@example.org\" in gleaner.toml",
+    ))
+}
+
+/// The directory of bundled resolvers: beside the binary, where packages put data, or in a checkout's target
+/// directory.
+fn bundled_dir() -> Option<PathBuf> {
+    let binary = std::env::current_exe().ok()?.canonicalize().ok()?;
+    let folder = binary.parent()?;
+    let places = ["plugins", "../plugins", "../lib/gleaner/plugins", "../share/gleaner/plugins"];
+    places
+        .iter()
+        .map(|place| folder.join(place))
+        .find(|dir| dir.is_dir())
+        .and_then(|dir| dir.canonicalize().ok())
+}
+
+/// A secret by its name, from `GLEANER_SECRET_<NAME>`.
+fn secret(name: &str) -> Option<String> {
+    std::env::var(format!("GLEANER_SECRET_{}", name.to_ascii_uppercase().replace('-', "_"))).ok()
+}
