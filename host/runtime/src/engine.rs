@@ -37,8 +37,8 @@ const KEPT_TABLE: usize = 64 << 10;
 const WASM_STACK: usize = 1 << 20;
 const FIBER_STACK: usize = 3 << 20;
 
-/// KiB of files that are loaded at once. Compiling one takes some twenty times its size in memory, and a large one uses
-/// all processors by itself.
+/// KiB of files that are loaded at once. Compiling one takes many times its size in memory, and a large one uses all
+/// processors by itself.
 const LOADING: u32 = 16 << 10;
 
 /// What a file of that many bytes takes of [`LOADING`]: its size, but so much that there are never more files than

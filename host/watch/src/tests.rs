@@ -173,3 +173,10 @@ async fn a_change_that_was_waited_for_in_vain_is_not_lost() {
     }
     assert!(timeout(LONG, watch.changed()).await.is_ok());
 }
+
+#[test]
+fn messages_are_as_they_were_read_and_approved() {
+    let mut messages = gleaner_testing::Messages::new();
+    messages.text("log", "the system tells of no changes of files; they are looked at once a second");
+    messages.assert_approved(env!("CARGO_MANIFEST_DIR"));
+}

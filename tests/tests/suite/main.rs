@@ -8,6 +8,7 @@ mod bad_days;
 mod caps;
 mod cli;
 mod client;
+mod compiled_cache;
 mod configuration;
 mod crash;
 mod docs;

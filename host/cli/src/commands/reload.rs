@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gleaner_egress::EgressError;
+use gleaner_egress::Egress;
 use gleaner_limits::KeyedLimiter;
 use gleaner_model::clock::SharedClock;
 use gleaner_orchestrator::{Generation, Live, Resolvers, Sources};
@@ -15,7 +15,7 @@ use gleaner_watch::{Watch, Watched};
 use tokio::signal::unix::{SignalKind, signal};
 use toml::Value;
 
-use crate::config::{Config, Layers, Loaded};
+use crate::config::{Layers, Loaded};
 use crate::context::{Context, ReadAgain};
 use crate::exit::Failed;
 use crate::generations::{self, PluginFiles};
@@ -87,72 +87,62 @@ impl Reload {
         while self.live.retained() >= MOST_RETAINED {
             tokio::time::sleep(UNTIL_FREED).await;
         }
-        let new = self.read(occasion);
         let before = self.live.now();
-        let config = new.as_ref().map_or(&self.in_force.config, |loaded| &loaded.config);
+        let new = self.read(occasion, &before);
+        let config = new.as_ref().map_or(&self.in_force.config, |(loaded, _)| &loaded.config);
         let resolvers = self.files.resolvers(config, Some(&before.resolvers)).await;
         let changes = resolvers.changes(&before.resolvers);
         say_refused(&resolvers, Some(&before.resolvers));
         if new.is_none() && changes.is_empty() && resolvers.refused() == before.resolvers.refused() {
             return;
         }
-        match self.next(config, resolvers, &before) {
-            Ok(next) => {
-                let number = self.live.replace(next);
-                // Who waits for a limit of a plugin that is gone is planned anew.
-                let limits = new.as_ref().map_or(&self.in_force, |new| new).config.limits.clone();
-                self.limiter.set_rules(limits);
-                if !changes.is_empty() {
-                    tracing::warn!("plugins have changed (generation {number}): {}", changes.join(", "));
-                }
-                if let Some(new) = new {
-                    self.put_in_force(occasion, new);
-                }
-            }
-            Err(error) => self.complain(occasion, error.to_string()),
+        let egress = new.as_ref().map_or(&before.egress, |(_, egress)| egress).clone();
+        let limits = config.limits.clone();
+        let number = self.live.replace(generations::generation(config, resolvers, egress));
+        // Also when they are the same: who waits for a host that only a removed plugin asks is planned anew.
+        self.limiter.set_rules(limits);
+        if !changes.is_empty() {
+            tracing::warn!("plugins have changed (generation {number}): {}", changes.join(", "));
+        }
+        if let Some((new, _)) = new {
+            self.put_in_force(occasion, new);
         }
     }
 
-    /// The configuration, if it is valid and there is something to say of it.
-    fn read(&mut self, occasion: Occasion) -> Option<Loaded> {
+    /// The configuration and its way out, if both are valid and there is something to say of it.
+    fn read(&mut self, occasion: Occasion, before: &Generation) -> Option<(Loaded, Egress)> {
         // A file that is gone is on its way to being replaced, or stays in force.
         let is_gone = self.in_force.file.as_ref().is_some_and(|file| !file.exists());
         if is_gone && occasion == Occasion::FilesChanged {
             return None;
         }
-        let read = (self.read_again)().map_err(Failed::from);
-        let valid = read.and_then(|loaded| generations::require_contact(&loaded.config).map(|()| loaded));
-        match valid {
+        match self.read_valid(before) {
             Err(failed) => {
                 self.complain(occasion, failed.error.to_string());
                 None
             }
-            Ok(loaded) => {
-                let is_same = loaded.layers.merged() == self.in_force.layers.merged();
-                if is_same && occasion == Occasion::FilesChanged {
-                    self.complaint = None;
-                    return None;
-                }
-                Some(loaded)
+            Ok((loaded, _))
+                if occasion == Occasion::FilesChanged
+                    && loaded.layers.merged() == self.in_force.layers.merged() =>
+            {
+                self.complaint = None;
+                None
             }
+            Ok(valid) => Some(valid),
         }
     }
 
-    fn next(
-        &self,
-        config: &Config,
-        resolvers: Resolvers,
-        before: &Generation,
-    ) -> Result<Generation, EgressError> {
-        let old = &self.in_force.config;
-        let contact = |config: &Config| config.contact.as_ref().map(|contact| contact.as_str().to_owned());
+    fn read_valid(&self, before: &Generation) -> Result<(Loaded, Egress), Failed> {
+        let loaded = (self.read_again)()?;
+        generations::require_contact(&loaded.config)?;
+        let (new, old) = (&loaded.config, &self.in_force.config);
         // It keeps its connections as long as it can.
-        let egress = if config.egress == old.egress && contact(config) == contact(old) {
+        let egress = if new.egress == old.egress && new.contact == old.contact {
             before.egress.clone()
         } else {
-            generations::egress(config, self.limiter.clone(), Arc::clone(&self.clock))?
+            generations::egress(new, self.limiter.clone(), Arc::clone(&self.clock))?
         };
-        Ok(generations::generation(config, resolvers, egress))
+        Ok((loaded, egress))
     }
 
     fn put_in_force(&mut self, occasion: Occasion, new: Loaded) {

@@ -59,7 +59,7 @@ pub(crate) struct PluginsConfig {
 }
 
 /// An e-mail address, as far as a program can tell.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct Contact(String);
 
