@@ -93,8 +93,10 @@ fn entry(from: &str, to: &str) -> Result<((String, u16), SocketAddr), String> {
     } else {
         let url = url::Url::parse(&format!("https://{stem}/")).ok();
         let url = url.filter(|url| matches!(url.host(), Some(url::Host::Domain(_))));
-        let host =
-            url.as_ref().and_then(HostKey::of).filter(|_| !stem.contains(['/', '@', ':', '?', '#', '*']));
+        let host = url
+            .as_ref()
+            .and_then(HostKey::of)
+            .filter(|_| !stem.contains(['/', '@', ':', '?', '#', '*', '%']));
         let host = host.ok_or_else(|| {
             format!(
                 "connect-to.{from:?} is no host name; addresses are never mapped, write a name or a pattern"
@@ -141,6 +143,7 @@ mod tests {
             (r#"connect-to = { "10.0.0.1:443" = "127.0.0.1:1" }"#, "never mapped"),
             (r#"connect-to = { "[::1]:443" = "127.0.0.1:1" }"#, "never mapped"),
             (r#"connect-to = { "a*b.org:443" = "127.0.0.1:1" }"#, "no host name"),
+            (r#"connect-to = { "%2A.org:443" = "127.0.0.1:1" }"#, "no host name"),
             (r#"connect-to = { "doi.org:443" = "localhost:1" }"#, "not an address"),
             (r#"timeout = 5"#, "invalid type"),
             (r#"time-out = "5s""#, "unknown field"),

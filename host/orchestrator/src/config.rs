@@ -192,7 +192,8 @@ impl TryFrom<String> for GrantedHost {
     fn try_from(text: String) -> Result<Self, String> {
         let stem = text.strip_prefix("*.").unwrap_or(&text);
         let url = url::Url::parse(&format!("https://{stem}/")).ok();
-        let host = url.as_ref().and_then(HostKey::of).filter(|_| !stem.contains(['/', '@', '*', '?', '#']));
+        let host =
+            url.as_ref().and_then(HostKey::of).filter(|_| !stem.contains(['/', '@', '*', '?', '#', '%']));
         match host {
             _ if text == "*" => Ok(Self(text)),
             Some(host) if stem.len() < text.len() => Ok(Self(format!("*.{host}"))),
@@ -274,7 +275,9 @@ mod tests {
         ] {
             assert_eq!(GrantedHost::try_from(text.to_owned()).unwrap().to_string(), host);
         }
-        for text in ["https://api.example.org/", "", "a b", "*.*.org", "user@host.org", "x/y"] {
+        for text in
+            ["https://api.example.org/", "", "a b", "*.*.org", "%2A.example.org", "user@host.org", "x/y"]
+        {
             assert!(GrantedHost::try_from(text.to_owned()).is_err(), "{text}");
         }
     }

@@ -24,17 +24,23 @@ pub struct Generation {
     pub max_body: u64,
 }
 
-/// The generation in service, and how many before it are still in use.
+/// The generation in service, and those before it that are still in use.
 pub struct Live {
     now: ArcSwap<Generation>,
-    /// Its number, and those before it.
-    old: Mutex<(u64, Vec<Weak<Generation>>)>,
+    old: Mutex<Old>,
+}
+
+struct Old {
+    /// How many there were.
+    count: u64,
+    in_use: Vec<Weak<Generation>>,
 }
 
 impl Live {
     /// Begins with generation 1.
     pub fn new(first: Generation) -> Self {
-        Self { now: ArcSwap::from_pointee(first), old: Mutex::new((1, Vec::new())) }
+        let old = Mutex::new(Old { count: 0, in_use: Vec::new() });
+        Self { now: ArcSwap::from_pointee(first), old }
     }
 
     /// The one in service, to go by and to drop.
@@ -47,15 +53,15 @@ impl Live {
     pub fn replace(&self, next: Generation) -> u64 {
         let before = Arc::downgrade(&self.now.swap(Arc::new(next)));
         let mut old = lock(&self.old);
-        old.1.push(before);
-        old.1.retain(|one| one.strong_count() > 0);
-        old.0 += 1;
-        old.0
+        old.in_use.push(before);
+        old.in_use.retain(|one| one.strong_count() > 0);
+        old.count += 1;
+        old.count + 1
     }
 
     /// How many that are not in service any more are still in use.
     pub fn retained(&self) -> usize {
-        lock(&self.old).1.iter().filter(|one| one.strong_count() > 0).count()
+        lock(&self.old).in_use.iter().filter(|one| one.strong_count() > 0).count()
     }
 }
 
@@ -96,6 +102,6 @@ mod tests {
         assert!(first.upgrade().is_none());
         assert_eq!(live.retained(), 0);
         (4..=100).for_each(|number| assert_eq!(live.replace(generation(number)), number));
-        assert_eq!(lock(&live.old).1.len(), 0);
+        assert_eq!(lock(&live.old).in_use.len(), 0);
     }
 }

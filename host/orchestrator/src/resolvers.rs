@@ -66,16 +66,19 @@ impl Resolvers {
             let path = plugin.info.path.clone();
             let trusted = bundled.is_some()
                 && path.parent().and_then(|dir| dir.canonicalize().ok()).as_deref() == bundled;
-            let installed = install(plugin, config, trusted, contact, secret).or_else(|problem| {
-                let before = before.and_then(|before| before.get(&name));
-                let before = before.filter(|before| before.plugin.info.path == path);
-                let kept = before.and_then(|before| {
-                    install(Arc::clone(&before.plugin), config, trusted, contact, secret).ok()
-                });
-                resolvers.refuse(path, problem, kept.is_some());
-                kept.ok_or(())
-            });
-            if let Ok(installed) = installed {
+            let install = |plugin| install(plugin, config, trusted, contact, secret);
+            let installed = match install(plugin) {
+                Ok(installed) => Some(installed),
+                Err(problem) => {
+                    let before = before.and_then(|before| before.get(&name));
+                    let before = before.filter(|before| before.plugin.info.path == path);
+                    let kept = before.and_then(|before| install(Arc::clone(&before.plugin)).ok());
+                    resolvers.refuse(path, problem, kept.is_some());
+                    kept
+                }
+            };
+            if let Some(installed) = installed {
+                say_if_shut_in(&installed, before.and_then(|before| before.get(&name)));
                 resolvers.installed.insert(name, installed);
             }
         }
@@ -128,6 +131,21 @@ impl Resolvers {
     }
 }
 
+/// Says once that a plugin may reach nothing of what it asks for, and how to allow it.
+fn say_if_shut_in(one: &Installed, before: Option<&Installed>) {
+    let asked = |one: &Installed| one.plugin.info.hosts.clone();
+    let is_shut_in = |one: &Installed| one.policy.hosts.is_empty() && !one.plugin.info.hosts.is_empty();
+    let was_said = before.is_some_and(|before| is_shut_in(before) && asked(before) == asked(one));
+    if is_shut_in(one) && !was_said {
+        let info = &one.plugin.info;
+        tracing::warn!(
+            plugin = %info.name,
+            "may reach no host; to allow what it asks for, write [resolvers.{}] grants = {{ hosts = {:?} }}",
+            info.name, info.hosts
+        );
+    }
+}
+
 fn install(
     plugin: Arc<Plugin>,
     config: &ResolverConfig,
@@ -156,13 +174,6 @@ fn install(
     if let Some(base) = own_base {
         hosts.retain(|host| *host != base);
         hosts.insert(0, base);
-    }
-    if hosts.is_empty() && !info.hosts.is_empty() {
-        tracing::warn!(
-            plugin = %info.name,
-            "may reach no host; to allow what it asks for, write [resolvers.{}] grants = {{ hosts = {:?} }}",
-            info.name, info.hosts
-        );
     }
     let mut settings = config.settings.clone();
     if let Some(url) = &config.base_url {

@@ -34,6 +34,8 @@ struct Source {
 struct Compiled {
     track: Track,
     borders: Borders,
+    /// What it said of itself when it was asked before.
+    said_before: Option<Description>,
     sha256: String,
     size: u64,
     compile: Duration,
@@ -85,11 +87,18 @@ impl Runtime {
     async fn make(&self, path: &Path, source: Source) -> Result<Plugin, LoadError> {
         let shared = Arc::clone(&self.shared);
         let compiled = off_the_async_threads(move || compile(&shared, source)).await?;
-        let description = self.describe(&compiled).await?;
-        let said = description.check().map_err(LoadError::Info)?;
-        if let Some(cache) = &self.shared.cache {
-            cache.keep_description(&compiled.sha256, &description);
-        }
+        let said = match &compiled.said_before {
+            Some(description) => description.check(),
+            None => {
+                let description = self.describe(&compiled).await?;
+                let said = description.check();
+                if said.is_ok() {
+                    self.keep(&compiled.sha256, description).await?;
+                }
+                said
+            }
+        };
+        let said = said.map_err(LoadError::Info)?;
         let info = PluginInfo {
             name: said.name,
             version: said.version,
@@ -109,10 +118,6 @@ impl Runtime {
     }
 
     async fn describe(&self, compiled: &Compiled) -> Result<Description, LoadError> {
-        let cached = self.shared.cache.as_ref().and_then(|cache| cache.description(&compiled.sha256));
-        if let Some(description) = cached {
-            return Ok(description);
-        }
         let _one_at_a_time = self.shared.describing.acquire().await;
         let sandbox = Sandbox::describe();
         let guest = Guest::new(("(describe)", ""), Arc::new(Nothing), sandbox, sandbox.wall.0);
@@ -120,6 +125,17 @@ impl Runtime {
         let result = timeout(sandbox.wall.0, compiled.track.describe(&mut store)).await;
         let (description, _) = ended(result, store);
         description.map_err(LoadError::Describe)
+    }
+
+    async fn keep(&self, sha256: &str, description: Description) -> Result<(), LoadError> {
+        let (shared, sha256) = (Arc::clone(&self.shared), sha256.to_owned());
+        off_the_async_threads(move || {
+            if let Some(cache) = &shared.cache {
+                cache.keep_description(&sha256, &description);
+            }
+            Ok(())
+        })
+        .await
     }
 }
 
@@ -153,7 +169,8 @@ fn compile(shared: &Shared, source: Source) -> Result<Compiled, LoadError> {
     };
     let instance = shared.linker.instantiate_pre(&component).map_err(mismatch)?;
     let track = Track::new(instance).map_err(mismatch)?;
-    Ok(Compiled { track, borders, sha256, size: bytes.len() as u64, compile })
+    let said_before = shared.cache.as_ref().and_then(|cache| cache.description(&sha256));
+    Ok(Compiled { track, borders, said_before, sha256, size: bytes.len() as u64, compile })
 }
 
 fn read(path: &Path, most: u64) -> Result<Vec<u8>, LoadError> {

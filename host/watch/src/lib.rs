@@ -24,7 +24,7 @@ const SETTLED: Duration = Duration::from_millis(100);
 /// What never settles is told of after so many looks: it must not keep the rest from being taken in.
 const MOST_LOOKS: u32 = 10;
 /// Between two looks in a folder in which others are busy.
-const BREATH: Duration = Duration::from_millis(20);
+const BREATH: Duration = Duration::from_millis(50);
 
 /// What to watch. Relative paths are meant from the working directory; nothing needs to be there yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

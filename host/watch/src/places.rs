@@ -42,6 +42,12 @@ impl Places {
         Self { watcher: watcher.ok(), folders: BTreeMap::new() }
     }
 
+    /// As where the system has no events to give.
+    #[cfg(test)]
+    pub(crate) fn deaf() -> Self {
+        Self { watcher: None, folders: BTreeMap::new() }
+    }
+
     /// Listens to what these paths lead through now, and to nothing else.
     pub(crate) fn listen_for(&mut self, watched: &Watched) {
         let Some(watcher) = &mut self.watcher else { return };

@@ -114,6 +114,17 @@ async fn every_change_is_told_of_once() {
     }
 }
 
+#[tokio::test]
+async fn every_change_is_told_of_where_the_system_tells_of_none() {
+    for (what, before, change) in CHANGES {
+        let (scratch, watched) = scratch(before);
+        let mut watch = Watch::start(watched).await;
+        watch.places = Arc::new(Mutex::new(Places::deaf()));
+        change(scratch.path());
+        assert!(timeout(LONG, watch.changed()).await.is_ok(), "{what} is not told of");
+    }
+}
+
 /// By the system, and not only because somebody looked.
 #[tokio::test]
 async fn every_change_is_heard() {
