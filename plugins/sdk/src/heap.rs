@@ -15,7 +15,8 @@ const FIRST: usize = 512 << 10;
 const PAGE: usize = 64 << 10;
 
 #[global_allocator]
-static HEAP: Heap = Heap(UnsafeCell::new(Dlmalloc::new_with_allocator(Memory { is_begun: Cell::new(false) })));
+static HEAP: Heap =
+    Heap(UnsafeCell::new(Dlmalloc::new_with_allocator(Memory { is_begun: Cell::new(false) })));
 
 struct Heap(UnsafeCell<Dlmalloc<Memory>>);
 
@@ -64,7 +65,9 @@ unsafe impl Allocator for Memory {
         match core::arch::wasm32::memory_grow(0, pages) {
             usize::MAX => (ptr::null_mut(), 0, 0),
             // The very last bytes of the address space are left out: a pointer behind them would be null.
-            first if (first + pages).wrapping_mul(PAGE) == 0 => ((first * PAGE) as *mut u8, pages * PAGE - 16, 0),
+            first if (first + pages).wrapping_mul(PAGE) == 0 => {
+                ((first * PAGE) as *mut u8, pages * PAGE - 16, 0)
+            }
             first => ((first * PAGE) as *mut u8, pages * PAGE, 0),
         }
     }
