@@ -195,8 +195,9 @@ impl Work {
             return true;
         }
         let begun = Instant::now();
-        let (mut group, mut counts, mut goes_on) = (vec![first], Counts::default(), true);
-        let mut last_fits = self.run_next(group.last_mut(), &mut counts);
+        let tx = Tx::new(&self.connection);
+        let (mut group, mut goes_on) = (vec![first], true);
+        let mut last_fits = group.last_mut().is_none_or(|command| command.run(&tx).is_ok());
         while last_fits && group.len() < GROUP && begun.elapsed() < GROUP_TIME {
             match self.inbox.try_recv() {
                 Ok(Message::Run(command)) => group.push(command),
@@ -206,8 +207,9 @@ impl Work {
                 }
                 Err(_) => break,
             }
-            last_fits = self.run_next(group.last_mut(), &mut counts);
+            last_fits = group.last_mut().is_none_or(|command| command.run(&tx).is_ok());
         }
+        let counts = tx.into_counts();
         self.last_group = group.len();
         if last_fits {
             let committed = self.commit(&counts);
@@ -228,14 +230,6 @@ impl Work {
             let Some(left) = LINGER.checked_sub(begun.elapsed()) else { return };
             std::thread::park_timeout(left.min(LINGER / 8));
         }
-    }
-
-    /// Runs a command that nothing protects; false when it failed.
-    fn run_next(&self, command: Option<&mut Box<dyn Command>>, counts: &mut Counts) -> bool {
-        let tx = Tx::new(&self.connection);
-        let done = command.is_none_or(|command| command.run(&tx).is_ok());
-        counts.add(tx.into_counts());
-        done
     }
 
     /// Undoes a group of which a command failed, and runs it again so that each failure undoes itself alone.
