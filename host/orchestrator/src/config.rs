@@ -192,6 +192,7 @@ impl TryFrom<String> for GrantedHost {
     fn try_from(text: String) -> Result<Self, String> {
         let stem = text.strip_prefix("*.").unwrap_or(&text);
         let url = url::Url::parse(&format!("https://{stem}/")).ok();
+        // A percent sign would spell a star that is not seen.
         let host =
             url.as_ref().and_then(HostKey::of).filter(|_| !stem.contains(['/', '@', '*', '?', '#', '%']));
         match host {
