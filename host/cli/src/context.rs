@@ -2,6 +2,7 @@
 //!
 //! Must never open what a command does not use: `config show` works without a library.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,9 +10,11 @@ use gleaner_content::Content;
 use gleaner_egress::Egress;
 use gleaner_limits::KeyedLimiter;
 use gleaner_model::clock::{SharedClock, SystemClock, UnixMillis};
+use gleaner_model::key::ResolverName;
 use gleaner_model::manifest::RunIdentity;
 use gleaner_model::next::Planner;
-use gleaner_orchestrator::{Pieces, Resolvers, Sources};
+use gleaner_model::suspension::Suspension;
+use gleaner_orchestrator::{Breakers, Pieces, Resolvers, Sources};
 use gleaner_runtime::{Runtime, RuntimeConfig};
 use gleaner_store::Library;
 use gleaner_telemetry::Observer;
@@ -147,7 +150,27 @@ impl Context {
         let dirs: Vec<PathBuf> = configured.chain(bundled.clone()).collect();
         let catalogue = runtime.load_dirs(&dirs).await;
         let contact = config.contact.as_ref().map(config::Contact::as_str);
-        Resolvers::assemble(catalogue, bundled.as_deref(), &config.resolvers, contact, &secret)
+        Resolvers::assemble(
+            catalogue,
+            bundled.as_deref(),
+            &config.resolvers,
+            contact,
+            config.plugins.sandbox,
+            &secret,
+        )
+    }
+
+    /// The resolvers that are suspended now, as the library knows it, and until when.
+    pub(crate) async fn suspended(
+        &self,
+        library: &Library,
+        resolvers: &Resolvers,
+    ) -> Result<BTreeMap<ResolverName, UnixMillis>, Failed> {
+        let now = self.now();
+        let holds =
+            |one: &Suspension| resolvers.sha256(&one.resolver).is_some_and(|sha256| one.holds(&sha256, now));
+        let all = library.suspensions().await?;
+        Ok(all.into_iter().filter(holds).map(|one| (one.resolver, one.until)).collect())
     }
 
     pub(crate) fn planner(&self, resolvers: &Resolvers) -> Planner {
@@ -183,7 +206,10 @@ impl Context {
         let egress = Egress::new(&config.egress, contact, limiter.clone(), Arc::clone(&self.clock))?;
         let planner = self.planner(&resolvers);
         let max_body = config.egress.max_body.0;
-        Ok(Sources { resolvers, planner, limiter, egress, max_body, clock: Arc::clone(&self.clock) })
+        let suspend = &config.plugins.suspend;
+        let breakers = Breakers::new(suspend.after, suspend.pause.0, Arc::clone(&self.clock));
+        let clock = Arc::clone(&self.clock);
+        Ok(Sources { resolvers, planner, breakers, limiter, egress, max_body, clock })
     }
 
     /// All of the above, for a run: what cannot be used is said before anything is begun.

@@ -4,9 +4,12 @@
 
 use gleaner_egress::Egress;
 use gleaner_limits::KeyedLimiter;
+use gleaner_model::artifact::Artifact;
 use gleaner_model::clock::SharedClock;
-use gleaner_model::next::Planner;
+use gleaner_model::next::{Next, Planner};
+use gleaner_model::plan::Plan;
 
+use crate::breaker::Breakers;
 use crate::resolvers::Resolvers;
 
 /// The parts that answer "where can this be had?".
@@ -15,6 +18,8 @@ pub struct Sources {
     pub resolvers: Resolvers,
     /// In which order.
     pub planner: Planner,
+    /// Who is not to be asked for a while.
+    pub breakers: Breakers,
     /// How often.
     pub limiter: KeyedLimiter,
     /// Through what.
@@ -23,4 +28,11 @@ pub struct Sources {
     pub max_body: u64,
     /// The time of day.
     pub clock: SharedClock,
+}
+
+impl Sources {
+    /// What a job does next; resolvers that are suspended come last.
+    pub(crate) fn next(&self, plan: &Plan, artifact: &Artifact) -> Next {
+        self.planner.next_without(plan, artifact, self.clock.now(), &self.breakers.suspended())
+    }
 }

@@ -16,6 +16,7 @@ use gleaner_store::{Lease, StoredFile};
 use gleaner_telemetry::{StepEnded, StepKind};
 use tokio::time::Instant;
 
+use crate::breaker::Trial;
 use crate::pieces::Pieces;
 use crate::reserve::Reservation;
 use crate::resolvers::Installed;
@@ -32,6 +33,8 @@ pub(crate) enum Done {
         /// What happened.
         detail: String,
     },
+    /// Its plugin was suspended before it began.
+    Suspended,
     /// It could not run: its limit, or the upstream, asks to wait.
     Blocked {
         /// At least so long.
@@ -72,16 +75,18 @@ impl Pieces {
         step: &Step,
         reservation: Reservation,
     ) -> Done {
-        let Reservation { key, permit, host, seat: _seat } = reservation;
+        let Reservation { key, trial, permit, host, seat: _seat } = reservation;
         let number = plan.fate(step).failures() + 1;
         let this = Try { pieces: self, lease, artifact, plan, step, key, number, started: Instant::now() };
-        match step {
+        let done = match step {
             Step::Resolve(name) => match self.sources.resolvers.get(name) {
-                Some(installed) => this.resolve(installed, &permit, host).await,
+                Some(installed) => this.resolve(installed, (&permit, trial.as_ref()), host).await,
                 None => this.resolver_is_gone(name),
             },
-            Step::Fetch(index) => this.fetch(&plan.candidates[*index].candidate, permit).await,
-        }
+            Step::Fetch(index) => return this.fetch(&plan.candidates[*index].candidate, permit).await,
+        };
+        drop(trial);
+        done
     }
 
     /// Calls a resolver under a reservation that several jobs use in turn.
@@ -91,13 +96,19 @@ impl Pieces {
         artifact: &Artifact,
         plan: &Plan,
         resolver: &ResolverName,
-        permit: &Permit,
+        reservation: &Reservation,
     ) -> Done {
         let step = &Step::Resolve(resolver.clone());
         let (key, number) = (Key::Resolver(resolver.clone()), plan.fate(step).failures() + 1);
         let this = Try { pieces: self, lease, artifact, plan, step, key, number, started: Instant::now() };
         match self.sources.resolvers.get(resolver) {
-            Some(installed) => this.resolve(installed, permit, None).await,
+            // A call before this one may have been one too many.
+            Some(one) if self.sources.breakers.is_suspended(resolver, &one.plugin.info.sha256) => {
+                Done::Suspended
+            }
+            Some(installed) => {
+                this.resolve(installed, (&reservation.permit, reservation.trial.as_ref()), None).await
+            }
             None => this.resolver_is_gone(resolver),
         }
     }
@@ -115,12 +126,19 @@ impl Pieces {
 }
 
 impl Try<'_> {
-    async fn resolve(self, installed: &Installed, permit: &Permit, host: Option<Permit>) -> Done {
+    async fn resolve(
+        self,
+        installed: &Installed,
+        (permit, trial): (&Permit, Option<&Trial>),
+        host: Option<Permit>,
+    ) -> Done {
         let Self { pieces, artifact, plan, number, .. } = self;
         permit.spend();
         let job = self.lease.job.to_string();
         let report = pieces.sources.call(installed, &job, artifact, plan, number, host).await;
-        pieces.paces.note(&installed.plugin.info.name, report.wall);
+        let info = &installed.plugin.info;
+        pieces.paces.note(&info.name, report.wall);
+        pieces.sources.breakers.note(&info.name, &info.sha256, &report, trial);
         if let Err(failure) = &report.outcome {
             if let FailureClass::Throttled { retry_after } = failure.class {
                 let retry_after = pieces.sources.limiter.throttled(&self.key, Some(retry_after));
@@ -134,13 +152,13 @@ impl Try<'_> {
             }
         }
         pieces.sources.limiter.answered(&self.key);
-        let record = pieces.record_of_call(artifact, &installed.plugin.info, &report, number);
+        let record = pieces.record_of_call(artifact, info, &report, number);
         let mut plan = plan.clone();
         let outcome = report.outcome.map(|resolution| {
             plan.note(self.step, Fate::Answered, pieces.sources.clock.now());
             plan.take_in(resolution, &artifact.identifiers);
         });
-        let resolver = installed.plugin.info.name.to_string();
+        let resolver = info.name.to_string();
         self.facts(StepKind::Resolve, resolver, plan, outcome, record, None)
     }
 

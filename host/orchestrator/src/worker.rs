@@ -45,7 +45,7 @@ async fn steps(pieces: &Pieces, leased: Leased, place: Place) -> Result<(), RunE
     let Leased { key: mut held_for, artifact, mut plan, .. } = leased;
     let mut held = Some(place);
     loop {
-        let step = match pieces.sources.planner.next(&plan, &artifact, pieces.sources.clock.now()) {
+        let step = match pieces.sources.next(&plan, &artifact) {
             Next::Step(step) => step,
             Next::Wait(step, until) => {
                 let key = pieces.key_of(&plan, &step);
@@ -74,11 +74,13 @@ async fn steps(pieces: &Pieces, leased: Leased, place: Place) -> Result<(), RunE
                     return pieces.put_back(lease, key, None).await;
                 };
                 pieces.running.begin(lease, key.clone(), Instant::now() + pieces.deadline_of(&step));
-                pieces.call_in_turn(lease, &artifact, &plan, name, &turn.permit).await
+                pieces.call_in_turn(lease, &artifact, &plan, name, &turn).await
             }
         };
         pieces.save_cooldowns().await?;
+        pieces.save_suspensions().await?;
         match done {
+            Done::Suspended => return pieces.put_back(lease, key, None).await,
             Done::Blocked { retry_after } => {
                 // By the clock, whichever key it was: only the others of a blocked key wait without being looked at.
                 let until = Some(pieces.sources.clock.now().after(retry_after));
@@ -119,7 +121,7 @@ async fn settle(
             false
         }
     };
-    match pieces.sources.planner.next(&plan, artifact, pieces.sources.clock.now()) {
+    match pieces.sources.next(&plan, artifact) {
         Next::End(result) => {
             let resolver = event.resolver.clone();
             let size = file.as_ref().map_or(0, |file| file.size);
@@ -163,7 +165,7 @@ impl Pieces {
     }
 
     /// A job waits under the key from now on: the dispatcher need not look to know it.
-    fn note_waiting(&self, key: &Key, until: Option<UnixMillis>) {
+    pub(crate) fn note_waiting(&self, key: &Key, until: Option<UnixMillis>) {
         match until {
             None => lock(&self.schedule).add(key, 1),
             Some(until) => {

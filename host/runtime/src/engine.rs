@@ -70,6 +70,8 @@ pub(crate) struct Shared {
     pub(crate) max_file: u64,
     /// One permit for each call that the pool has room for.
     pub(crate) calls: Semaphore,
+    /// One permit for each instance that the pool has room for between its calls.
+    pub(crate) kept: Arc<Semaphore>,
     /// Compiling takes all processors and much memory, so one file at a time; its `describe` has an
     /// instance of its own in the pool.
     pub(crate) loading: Semaphore,
@@ -99,6 +101,7 @@ impl Runtime {
             cache,
             max_file: config.max_file,
             calls: Semaphore::new(workers),
+            kept: Arc::new(Semaphore::new(workers)),
             loading: Semaphore::new(1),
             _ticking: tick(&engine)?,
             engine,
@@ -123,10 +126,10 @@ fn common_config() -> Config {
     config
 }
 
-/// An engine with room for `workers` calls and one plugin that is being loaded. The room is address space;
-/// memory is used only as far as guests touch it.
+/// An engine with room for `workers` calls, as many instances between their calls, and one plugin that is being
+/// loaded. The room is address space; memory is used only as far as guests touch it.
 fn pooled(common: &Config, workers: usize) -> wasmtime::Result<Engine> {
-    let instances = u32::try_from(workers)?.saturating_add(1);
+    let instances = u32::try_from(workers)?.saturating_mul(2).saturating_add(1);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         .total_stacks(instances)

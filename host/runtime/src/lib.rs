@@ -19,10 +19,13 @@ mod inspect;
 mod load;
 mod log;
 mod memory;
+#[cfg(feature = "native")]
+mod native;
 mod outbound;
 #[cfg(test)]
 mod outside;
 mod plugin;
+mod reuse;
 mod sandbox;
 mod stderr;
 mod text;
@@ -32,5 +35,7 @@ pub use catalogue::{Broken, Catalogue};
 pub use engine::{Runtime, RuntimeConfig};
 pub use error::{LoadError, RuntimeError};
 pub use host::{GuestHost, GuestHttpError, GuestMethod, GuestRequest, GuestResponse};
+#[cfg(feature = "native")]
+pub use plugin::Native;
 pub use plugin::{CallReport, LogLevel, LogLine, Plugin, PluginInfo, Query};
-pub use sandbox::Sandbox;
+pub use sandbox::{Sandbox, SandboxPart};

@@ -19,6 +19,7 @@ mod guests;
 mod harvest;
 mod holdings;
 mod messages;
+mod misdeeds;
 mod never_stored;
 mod papers;
 mod processes;

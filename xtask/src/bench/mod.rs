@@ -5,6 +5,7 @@
 //! by run, because a machine is not the same for long.
 
 mod backlog;
+mod beside;
 mod content;
 mod drain;
 mod figure;
@@ -63,7 +64,7 @@ fn jobs(text: &str) -> Result<usize, String> {
 type Measurement = (Group, &'static str, fn(&Place) -> Result<()>);
 
 /// In the order in which they run: what they share stands next to each other, and the peers right behind the drain.
-const MEASUREMENTS: [Measurement; 15] = [
+const MEASUREMENTS: [Measurement; 18] = [
     (Group::Queue, "queue.import", import::import),
     (Group::Queue, "queue.claim", backlog::claim),
     (Group::Queue, "queue.stats_1m", backlog::stats),
@@ -78,6 +79,9 @@ const MEASUREMENTS: [Measurement; 15] = [
     (Group::Queue, "queue.limit_violations", limits::limit_violations),
     (Group::Queue, "queue.drain_rss", drain::drain_large),
     (Group::Plugins, "plugin.call", plugins::calls),
+    (Group::Plugins, "plugin.rss_growth_1m_calls", plugins::growth),
+    (Group::Plugins, "plugin.sandbox_overhead", plugins::sandbox_overhead),
+    (Group::Plugins, "plugin.beside_hostile", beside::beside_hostile),
     (Group::Content, "content.download_256k", content::downloads),
 ];
 
@@ -98,7 +102,9 @@ pub(crate) fn command(arguments: &Arguments) -> Result<String> {
     stages.loud("build the programs for release", || {
         stage::run(workspace.cargo().args(["build", "--release", "--workspace", "--bins", "--locked"]))
     })?;
-    let benches = stages.loud("build the benchmarks", || workspace.build_benches(&["calls", "queue"]))?;
+    let benches = stages.loud("build the benchmarks", || {
+        workspace.build_benches(&["calls", "queue", "drain"], "gleaner-orchestrator/native")
+    })?;
     let place = Place::prepare(&workspace, benches, arguments.runs.max(1), arguments.jobs)?;
     if place.jobs < 1_000_000 {
         say(format_args!("the largest library has {} jobs: these figures are for trying out", place.jobs));

@@ -11,6 +11,7 @@ pub(crate) async fn get(context: &Context, args: &Get) -> Result<Exit, Failed> {
     let sources = context.sources_to_use().await?;
     let library = context.library()?;
     let enqueuer = Enqueuer::new(context, &library, sources.planner.clone());
+    let enqueuer = enqueuer.without(context.suspended(&library, &sources.resolvers).await?);
     let added = enqueuer.turn(args.turn).keep_jobs().works(&args.works).await?;
     let input = added.exit();
     let task = Task::Jobs { jobs: added.jobs, max_wait: args.max_wait.0 };

@@ -12,7 +12,8 @@ use gleaner_content::{ContentConfig, NameTemplate};
 use gleaner_egress::EgressConfig;
 use gleaner_limits::LimitRules;
 use gleaner_model::key::ResolverName;
-use gleaner_orchestrator::config::{OrchestratorConfig, ResolverConfig, TiersConfig};
+use gleaner_orchestrator::config::{OrchestratorConfig, ResolverConfig, SuspendConfig, TiersConfig};
+use gleaner_runtime::Sandbox;
 use gleaner_store::StoreOptions;
 use serde::Deserialize;
 
@@ -53,6 +54,10 @@ pub(crate) struct LibraryConfig {
 pub(crate) struct PluginsConfig {
     /// Directories beside the bundled one.
     pub(crate) dirs: Vec<PathBuf>,
+    /// What one call may use, unless its resolver's section says otherwise.
+    pub(crate) sandbox: Sandbox,
+    /// When a plugin is not called for a while.
+    pub(crate) suspend: SuspendConfig,
 }
 
 /// An e-mail address, as far as a program can tell.
