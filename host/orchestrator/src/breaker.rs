@@ -147,8 +147,9 @@ impl Breakers {
 
     /// Whether a resolver that was admitted is suspended by now.
     pub(crate) fn is_suspended(&self, resolver: &ResolverName, sha256: &str) -> bool {
-        let mut state = lock(&self.0.state);
-        state.of(resolver, sha256).is_some_and(|breaker| matches!(breaker.is, Is::Open { .. }))
+        let state = lock(&self.0.state);
+        let breaker = state.breakers.get(resolver).filter(|breaker| breaker.sha256 == sha256);
+        breaker.is_some_and(|breaker| matches!(breaker.is, Is::Open { .. }))
     }
 
     /// Takes in what a call of that component came to.

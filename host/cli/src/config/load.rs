@@ -308,7 +308,7 @@ mod tests {
     }
 
     /// What is said of a run that goes on, which no test of messages waits for.
-    const WHILE_A_RUN_GOES_ON: [(&str, &str); 29] = [
+    const WHILE_A_RUN_GOES_ON: [(&str, &str); 30] = [
         ("log", "the configuration was read again (SIGHUP): [limits] holds from now on"),
         (
             "log",
@@ -347,6 +347,7 @@ mod tests {
             "suspended: arxiv until 2030-01-31T08:00:00.000Z, because it failed 10 times in a row, the last time with plugin_trap: unreachable; replace its file, or try it now with `gleaner queue resume resolver:arxiv`",
         ),
         ("progress", "arxiv is called again"),
+        ("log", "whether plugins are suspended is not known: library/library.db is not a library of gleaner"),
         ("a job", "4 steps of host:a.org run, and 4 at once is its limit"),
         ("a job", "`gleaner queue limit host:a.org --concurrency N` changes it"),
         ("a job", "unpaywall is being asked"),
