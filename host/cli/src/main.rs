@@ -11,6 +11,10 @@ mod input;
 mod output;
 mod progress;
 
+/// Small allocations of many threads are what a run at full speed consists of.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 

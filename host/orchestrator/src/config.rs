@@ -224,7 +224,9 @@ impl TryFrom<String> for GrantedHost {
     fn try_from(text: String) -> Result<Self, String> {
         let stem = text.strip_prefix("*.").unwrap_or(&text);
         let url = url::Url::parse(&format!("https://{stem}/")).ok();
-        let host = url.as_ref().and_then(HostKey::of).filter(|_| !stem.contains(['/', '@', '*', '?', '#']));
+        // A percent sign would spell a star that is not seen.
+        let host =
+            url.as_ref().and_then(HostKey::of).filter(|_| !stem.contains(['/', '@', '*', '?', '#', '%']));
         match host {
             _ if text == "*" => Ok(Self(text)),
             Some(host) if stem.len() < text.len() => Ok(Self(format!("*.{host}"))),

@@ -36,7 +36,7 @@ const STALE: Duration = Duration::from_millis(50);
 /// The shortest pause.
 const TICK: Duration = Duration::from_millis(1);
 /// Most jobs leased at once.
-const BATCH: u64 = 1024;
+const BATCH: u64 = 4096;
 /// Most keys claimed at once.
 const CLAIMS: usize = 256;
 
@@ -432,7 +432,8 @@ fn places(reservation: Reservation, mut jobs: Vec<Leased>) -> Vec<(Leased, Place
 fn start(pieces: &Arc<Pieces>, job: Leased, place: Place, tasks: &mut Tasks) {
     let lease = job.lease();
     pieces.running.begin(lease, job.key.clone(), Instant::now() + pieces.config.lease_ttl.0);
-    let task = tasks.spawn(worker::work(Arc::clone(pieces), job, place));
+    // Boxed, because a task is moved several times before it runs, and what calls a plugin is large.
+    let task = tasks.spawn(Box::pin(worker::work(Arc::clone(pieces), job, place)));
     pieces.running.set_task(lease, task);
 }
 

@@ -74,9 +74,22 @@ fn assert_leads_to_one_host(inject: &InjectConfig) {
 }
 
 #[test]
+fn a_star_is_not_spelt_in_disguise() {
+    assert!(GrantedHost::try_from("%2A".to_owned()).is_err());
+    assert!(GrantedHost::try_from("f%2Aple.org".to_owned()).is_err());
+}
+
+#[test]
 fn a_mutated_grant_is_refused_or_normalised() {
-    let seeds =
-        ["API.Example.org", "api.example.org:8443", "*.Example.org", "*", "bücher.example", "[::1]:80"];
+    let seeds = [
+        "API.Example.org",
+        "api.example.org:8443",
+        "*.Example.org",
+        "*",
+        "bücher.example",
+        "[::1]:80",
+        "f%2Aple.org",
+    ];
     each_mutation(&seeds, |text| {
         let Ok(grant) = GrantedHost::try_from(text.to_owned()) else { return };
         let spelt = grant.to_string();

@@ -13,11 +13,11 @@ use gleaner_model::key::ResolverName;
 use crate::pieces::lock;
 
 /// What a lease is taken to cost, within what is measured: a slow disk must not make a slot hoard jobs.
-const LEASE: std::ops::RangeInclusive<Duration> = Duration::from_millis(2)..=Duration::from_millis(20);
+const LEASE: std::ops::RangeInclusive<Duration> = Duration::from_millis(2)..=Duration::from_millis(40);
 /// Most jobs of one slot.
-pub(crate) const MOST: u32 = 128;
+pub(crate) const MOST: u32 = 512;
 /// A job that has waited so long for those before it goes back to the queue.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(100);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(250);
 
 /// The times of recent calls and leases.
 #[derive(Debug, Default)]

@@ -87,6 +87,9 @@ statements! {
     RUNS_REWIND = "runs_rewind.sql",
     STATS = "stats.sql",
     SUMMARY_FILES = "summary_files.sql",
+    SUMMARY_LIBRARY_FILES = "summary_library_files.sql",
+    SUMMARY_LIBRARY_RESOLVERS = "summary_library_resolvers.sql",
+    SUMMARY_LIBRARY_STATES = "summary_library_states.sql",
     SUMMARY_RESOLVERS = "summary_resolvers.sql",
     SUMMARY_STATES = "summary_states.sql",
     SUSPENSION_DELETE = "suspension_delete.sql",
@@ -123,7 +126,7 @@ mod tests {
         assert_eq!(files, used);
     }
 
-    /// A statement that the dispatcher or a worker waits for must neither sort nor scan a table that grows.
+    /// A statement that the dispatcher or a worker waits for must neither sort, nor scan a table that grows, nor build one.
     #[test]
     fn hot_statements_seek() {
         let dir = tempfile::tempdir().unwrap();
@@ -170,6 +173,12 @@ mod tests {
             let nulls = rusqlite::params_from_iter(std::iter::repeat_n(rusqlite::types::Null, parameters));
             let lines: Vec<String> =
                 plan.query_map(nulls, |row| row.get(3)).unwrap().map(Result::unwrap).collect();
+            let mut program = connection.prepare(&format!("EXPLAIN {text}")).unwrap();
+            let nulls = rusqlite::params_from_iter(std::iter::repeat_n(rusqlite::types::Null, parameters));
+            let steps: Vec<String> =
+                program.query_map(nulls, |row| row.get(1)).unwrap().map(Result::unwrap).collect();
+            let builds = steps.iter().any(|step| step == "OpenEphemeral");
+            assert!(!(builds && text.starts_with("INSERT")), "{name} builds a table for each row");
             for line in &lines {
                 assert!(!line.contains("TEMP B-TREE") && !line.starts_with("SCAN"), "{name}: {lines:#?}");
             }

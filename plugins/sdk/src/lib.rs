@@ -49,6 +49,8 @@ mod answers;
 #[doc(hidden)]
 pub mod bindings;
 mod failure;
+#[cfg(target_arch = "wasm32")]
+mod heap;
 mod host;
 mod maybe;
 pub mod testing;

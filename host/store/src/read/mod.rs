@@ -126,18 +126,30 @@ pub(crate) fn manifest(
 
 /// How jobs stand, counted.
 pub(crate) fn summary(connection: &Connection, scope: &Scope) -> Result<Summary, Trouble> {
-    let ids: Option<Vec<i64>> = match scope {
-        Scope::Library => None,
-        Scope::Jobs(jobs) => Some(jobs.iter().map(|job| job.0).collect()),
-        Scope::Run(run) => Some(list(connection, sql::JOBS_OF_RUN, [run], |row| Ok(row.get(0)?))?),
+    let ids: Vec<i64> = match scope {
+        Scope::Library => {
+            let whole =
+                [sql::SUMMARY_LIBRARY_STATES, sql::SUMMARY_LIBRARY_RESOLVERS, sql::SUMMARY_LIBRARY_FILES];
+            return summary_of(connection, whole, ());
+        }
+        Scope::Jobs(jobs) => jobs.iter().map(|job| job.0).collect(),
+        Scope::Run(run) => list(connection, sql::JOBS_OF_RUN, [run], |row| Ok(row.get(0)?))?,
     };
-    let ids = ids.map(|ids| format!("{ids:?}"));
-    let (files, bytes) = connection
-        .prepare_cached(sql::SUMMARY_FILES)?
-        .query_row([&ids], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let some = [sql::SUMMARY_STATES, sql::SUMMARY_RESOLVERS, sql::SUMMARY_FILES];
+    summary_of(connection, some, [format!("{ids:?}")])
+}
+
+/// States, resolvers and files by the three statements.
+fn summary_of(
+    connection: &Connection,
+    [states, resolvers, files]: [&str; 3],
+    values: impl Params + Clone,
+) -> Result<Summary, Trouble> {
+    let (files, bytes) =
+        connection.prepare_cached(files)?.query_row(values.clone(), |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(Summary {
-        states: states(connection, ids.as_deref())?,
-        resolvers: list(connection, sql::SUMMARY_RESOLVERS, [&ids], |row| Ok((row.get(0)?, row.get(1)?)))?,
+        states: list(connection, states, values.clone(), state_count)?,
+        resolvers: list(connection, resolvers, values, |row| Ok((row.get(0)?, row.get(1)?)))?,
         files,
         bytes,
     })
@@ -147,7 +159,7 @@ pub(crate) fn summary(connection: &Connection, scope: &Scope) -> Result<Summary,
 pub(crate) fn job_states(connection: &Connection, jobs: &[JobId]) -> Result<QueueStats, Trouble> {
     let ids = format!("{:?}", jobs.iter().map(|job| job.0).collect::<Vec<_>>());
     let mut stats = QueueStats::default();
-    for (state, _, count) in states(connection, Some(&ids))? {
+    for (state, _, count) in list(connection, sql::SUMMARY_STATES, [ids], state_count)? {
         stats.total += count;
         *match state {
             JobState::Queued => &mut stats.queued,
@@ -168,11 +180,9 @@ pub(crate) fn unfinished(connection: &Connection, jobs: &[JobId]) -> Result<Vec<
 
 type StateCount = (JobState, Option<Reason>, u64);
 
-fn states(connection: &Connection, ids: Option<&str>) -> Result<Vec<StateCount>, Trouble> {
-    list(connection, sql::SUMMARY_STATES, [ids], |row| {
-        let reason = row.get_ref(1)?.as_str_or_null()?.map(|text| Reason::read(0, text)).transpose()?;
-        Ok((JobState::read(0, row.get_ref(0)?.as_str()?)?, reason, row.get(2)?))
-    })
+fn state_count(row: &Row<'_>) -> Result<StateCount, Trouble> {
+    let reason = row.get_ref(1)?.as_str_or_null()?.map(|text| Reason::read(0, text)).transpose()?;
+    Ok((JobState::read(0, row.get_ref(0)?.as_str()?)?, reason, row.get(2)?))
 }
 
 /// Ended jobs behind `after` that the filter lets through, with their priorities.

@@ -1,5 +1,5 @@
--- ?1 is a JSON array of job numbers, or NULL for all.
-WITH wanted (id) AS (SELECT value FROM json_each(?1) UNION ALL SELECT id FROM job WHERE ?1 IS NULL)
+-- ?1 is a JSON array of job numbers.
+WITH wanted (id) AS (SELECT value FROM json_each(?1))
 SELECT a.resolver, count(*)
 FROM wanted w CROSS JOIN attempt a ON a.job = w.id
 WHERE a.outcome = 'accepted'

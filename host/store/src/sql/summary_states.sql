@@ -1,5 +1,5 @@
--- ?1 is a JSON array of job numbers, or NULL for all.
-WITH wanted (id) AS (SELECT value FROM json_each(?1) UNION ALL SELECT id FROM job WHERE ?1 IS NULL)
+-- ?1 is a JSON array of job numbers.
+WITH wanted (id) AS (SELECT value FROM json_each(?1))
 SELECT iif(f.id IS NOT NULL, f.state, iif(l.id IS NOT NULL, 'in_progress', 'queued')), f.reason, count(*)
 FROM wanted w
 CROSS JOIN job j ON j.id = w.id
