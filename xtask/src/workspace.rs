@@ -52,11 +52,11 @@ impl Workspace {
     }
 
     /// Builds these benchmarks without running them, and says where they are. With the whole workspace, so that
-    /// features unite as for its programs, and nothing is compiled twice.
-    pub(crate) fn build_benches(&self, names: &[&str]) -> Result<BTreeMap<String, PathBuf>> {
+    /// features of others unite as for its programs, and no dependency is compiled twice.
+    pub(crate) fn build_benches(&self, names: &[&str], features: &str) -> Result<BTreeMap<String, PathBuf>> {
         let mut cargo = self.cargo();
         cargo.args(["bench", "--workspace", "--locked", "--no-run", "--message-format"]);
-        cargo.arg("json-render-diagnostics");
+        cargo.args(["json-render-diagnostics", "--features", features]);
         for name in names {
             cargo.args(["--bench", name]);
         }

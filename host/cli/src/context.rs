@@ -2,15 +2,18 @@
 //!
 //! Must never open what a command does not use: `config show` works without a library.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gleaner_content::Content;
 use gleaner_limits::KeyedLimiter;
 use gleaner_model::clock::{SharedClock, SystemClock, UnixMillis};
+use gleaner_model::key::ResolverName;
 use gleaner_model::manifest::RunIdentity;
 use gleaner_model::next::Planner;
-use gleaner_orchestrator::{Live, Pieces, Resolvers, Sources};
+use gleaner_model::suspension::Suspension;
+use gleaner_orchestrator::{Breakers, Live, Pieces, Resolvers, Sources};
 use gleaner_runtime::{Runtime, RuntimeConfig};
 use gleaner_store::Library;
 use gleaner_telemetry::Observer;
@@ -147,6 +150,19 @@ impl Context {
         files.resolvers(&self.loaded.config, None).await
     }
 
+    /// The resolvers that are suspended now, as the library knows it, and until when.
+    pub(crate) async fn suspended(
+        &self,
+        library: &Library,
+        resolvers: &Resolvers,
+    ) -> Result<BTreeMap<ResolverName, UnixMillis>, Failed> {
+        let now = self.now();
+        let holds =
+            |one: &Suspension| resolvers.sha256(&one.resolver).is_some_and(|sha256| one.holds(&sha256, now));
+        let all = library.suspensions().await?;
+        Ok(all.into_iter().filter(holds).map(|one| (one.resolver, one.until)).collect())
+    }
+
     pub(crate) fn planner(&self, resolvers: &Resolvers) -> Planner {
         generations::planner(&self.loaded.config, resolvers)
     }
@@ -172,7 +188,9 @@ impl Context {
         let limiter = self.limiter();
         let egress = generations::egress(config, limiter.clone(), self.clock())?;
         let live = Arc::new(Live::new(generations::generation(config, resolvers, egress)));
-        Ok(Sources { live, limiter, clock: self.clock() })
+        let suspend = &config.plugins.suspend;
+        let breakers = Breakers::new(suspend.after, suspend.pause.0, self.clock());
+        Ok(Sources { live, breakers, limiter, clock: self.clock() })
     }
 
     /// The parts of a run on this library.

@@ -75,6 +75,14 @@ impl Progress {
         let _ = self.bars.clear();
     }
 
+    fn say(&self, line: String) {
+        let _ = match self.mode {
+            Mode::Quiet => Ok(()),
+            Mode::Terminal => self.bars.println(line),
+            Mode::Lines => writeln!(io::stderr().lock(), "{line}"),
+        };
+    }
+
     fn show(&self, state: &mut State) {
         let counts = format!(
             "{} done, {} skipped, {} error, {}",
@@ -139,14 +147,11 @@ impl Observer for Progress {
                 self.bar.inc(1);
             }
             Event::Cooldown { key, until } => {
-                if self.mode != Mode::Quiet {
-                    let line = format!("{key} asks to slow down; nothing of it runs before {until}");
-                    let _ = match self.mode {
-                        Mode::Terminal => self.bars.println(line),
-                        _ => writeln!(io::stderr().lock(), "{line}"),
-                    };
-                }
+                self.say(format!("{key} asks to slow down; nothing of it runs before {until}"));
             }
+            // The log says it, with the cause.
+            Event::Suspended(_) => {}
+            Event::Resumed(resolver) => self.say(format!("{resolver} is called again")),
         }
         self.show(&mut state);
     }

@@ -80,6 +80,13 @@ impl KeyedLimiter {
         self.0.lock().paused.contains(&self.canonical(key))
     }
 
+    /// Has those who wait for the key look again, for a reason that the limiter does not know.
+    pub fn look_again(&self, key: &Key) {
+        let key = self.canonical(key);
+        self.0.lock().changed.insert(key);
+        self.0.changes.notify_one();
+    }
+
     fn limit_changed(&self, keys: &mut Keys, key: &Key) {
         let limit = self.0.limit(keys, key);
         if let (Some(state), Some(limit)) = (keys.states.get_mut(key), limit) {

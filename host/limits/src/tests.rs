@@ -343,6 +343,9 @@ async fn what_is_set_holds_until_it_is_taken_back() {
     assert_eq!(limiter.room(&group), Room::Now(3));
     limiter.apply(&[]);
     assert_eq!(limiter.room(&group), Room::Now(1));
+    limiter.take_changed();
+    limiter.look_again(&member);
+    assert_eq!(limiter.take_changed(), [group.clone()].into());
     limiter.set_rules(toml::from_str("default-host = { concurrency = 2, burst = 9 }").unwrap());
     assert_eq!(limiter.get_limit(&group).unwrap().concurrency.get(), 2, "other rules, and no group");
 }

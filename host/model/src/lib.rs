@@ -21,4 +21,5 @@ pub mod plan;
 pub mod reason;
 pub mod retry_after;
 pub mod setting;
+pub mod suspension;
 pub mod units;

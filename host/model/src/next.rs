@@ -101,6 +101,17 @@ impl Planner {
 
     /// The next step of a job with these facts.
     pub fn next(&self, plan: &Plan, artifact: &Artifact, now: UnixMillis) -> Next {
+        self.next_without(plan, artifact, now, &BTreeMap::new())
+    }
+
+    /// The same while these resolvers are suspended until those times: their steps wait as those do that failed.
+    pub fn next_without(
+        &self,
+        plan: &Plan,
+        artifact: &Artifact,
+        now: UnixMillis,
+        suspended: &BTreeMap<ResolverName, UnixMillis>,
+    ) -> Next {
         if let Some(end) = accepted(plan) {
             return Next::End(end);
         }
@@ -109,13 +120,16 @@ impl Planner {
         }
         let mut earliest: Option<(UnixMillis, Step)> = None;
         for step in self.open_steps(plan, artifact) {
-            match plan.fate(&step) {
-                Fate::Open { retry_at: Some(at), .. } if *at > now => {
-                    if earliest.as_ref().is_none_or(|(first, _)| at < first) {
-                        earliest = Some((*at, step));
-                    }
+            let retry_at = match plan.fate(&step) {
+                Fate::Open { retry_at, .. } => *retry_at,
+                _ => None,
+            };
+            match retry_at.max(suspension(&step, suspended)).filter(|at| *at > now) {
+                None => return Next::Step(step),
+                Some(at) if earliest.as_ref().is_none_or(|(first, _)| at < *first) => {
+                    earliest = Some((at, step))
                 }
-                _ => return Next::Step(step),
+                Some(_) => {}
             }
         }
         match earliest {
@@ -205,6 +219,13 @@ impl Planner {
             (asked, pages) => format!("{asked} resolvers asked, {pages} landing pages but no file"),
         };
         JobResult::Skipped { reason: Reason::NoCandidate, detail }
+    }
+}
+
+fn suspension(step: &Step, suspended: &BTreeMap<ResolverName, UnixMillis>) -> Option<UnixMillis> {
+    match step {
+        Step::Resolve(name) => suspended.get(name).copied(),
+        Step::Fetch(_) => None,
     }
 }
 

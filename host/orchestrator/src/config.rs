@@ -11,7 +11,7 @@ use std::time::Duration;
 use gleaner_model::key::{HostKey, ResolverName};
 use gleaner_model::next::{Budgets, Tier};
 use gleaner_model::units::Span;
-use gleaner_runtime::Sandbox;
+use gleaner_runtime::SandboxPart;
 use serde::Deserialize;
 
 /// `[orchestrator]`: how a run works.
@@ -85,6 +85,38 @@ impl TryFrom<RawOrchestrator> for OrchestratorConfig {
             recheck_after: raw.recheck_after,
             retention: raw.retention,
         })
+    }
+}
+
+/// `[plugins] suspend`: when a plugin that fails by its own doing is not called for a while.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, try_from = "RawSuspend")]
+pub struct SuspendConfig {
+    /// Failures in a row.
+    pub after: NonZeroU32,
+    /// The first pause, not 0; doubles each time up to a day.
+    pub pause: Span,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct RawSuspend {
+    after: NonZeroU32,
+    pause: Span,
+}
+
+impl TryFrom<RawSuspend> for SuspendConfig {
+    type Error = String;
+
+    fn try_from(RawSuspend { after, pause }: RawSuspend) -> Result<Self, String> {
+        if pause.0.is_zero() {
+            return Err(
+                "plugins.suspend.pause must be more than 0; a plugin is never suspended with a large \
+                        plugins.suspend.after"
+                    .into(),
+            );
+        }
+        Ok(Self { after, pause })
     }
 }
 
@@ -162,8 +194,8 @@ pub struct ResolverConfig {
     pub base_url: Option<url::Url>,
     /// What the resolver reads through `config.get`. Never secrets: those go into `inject`.
     pub settings: BTreeMap<String, String>,
-    /// Limits of one call.
-    pub sandbox: Option<Sandbox>,
+    /// Limits of one call, where they differ from those for all.
+    pub sandbox: Option<SandboxPart>,
     /// What it may do. Bundled resolvers may reach the hosts they ask for; others only these.
     pub grants: Option<Grants>,
     /// Secrets that the host adds to its requests.

@@ -110,6 +110,7 @@ impl Pieces {
         let claims = Arc::clone(&self.sharing) as Arc<dyn gleaner_limits::Claims>;
         self.sources.limiter.share(claims, Instant::now() + sharing::ALIVE_FOR);
         self.sources.limiter.apply(&self.library.key_settings().await?);
+        self.take_in_suspensions().await?;
         self.library.be_patient(true);
         sharing::tidy_up(self).await?;
         let mut tasks = Tasks::new();
@@ -305,6 +306,7 @@ impl<'a> Turns<'a> {
     ) -> Result<usize, StoreError> {
         let mut offers: Vec<Offer> = Vec::new();
         let mut unclaimed: Vec<(Key, Key)> = Vec::new();
+        let mut suspended: Vec<(Key, Option<Duration>)> = Vec::new();
         let mut jobs = 0;
         for slots in Slots::ALL {
             while jobs < BATCH && unclaimed.len() < CLAIMS {
@@ -322,6 +324,7 @@ impl<'a> Turns<'a> {
                         break;
                     }
                     Err(Refusal::Share) => lock(&pieces.schedule).park_served(&key),
+                    Err(Refusal::Suspended(wait)) => suspended.push((key, wait)),
                     Err(Refusal::Limit(limit, Why::NotOwned, _)) => unclaimed.push((key, limit)),
                     Err(Refusal::Limit(limit, _, None)) => {
                         lock(&pieces.schedule).park_behind(&key, &limit);
@@ -334,7 +337,8 @@ impl<'a> Turns<'a> {
             }
         }
         let claimed = claim(pieces, unclaimed).await?;
-        Ok(claimed + lease(pieces, offers, tasks).await?)
+        let handed_on = pieces.hand_on(suspended).await?;
+        Ok(claimed + handed_on + lease(pieces, offers, tasks).await?)
     }
 
     /// How long until something could start: a key's time comes, a job falls due, a lease expires. None when

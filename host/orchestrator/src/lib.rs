@@ -4,6 +4,7 @@
 //! wait for a limit with a lease in hand longer than egress does, nor sleep through a back-off.
 
 mod ask;
+mod breaker;
 pub mod config;
 mod dispatcher;
 mod fetch;
@@ -23,9 +24,11 @@ mod schedule;
 mod sharing;
 mod sources;
 mod step;
+mod suspend;
 mod worker;
 
 pub use ask::{Answer, AskReport, ask};
+pub use breaker::Breakers;
 pub use dispatcher::{Drain, Finish, RunReport, Stop};
 pub use generation::{Generation, Live};
 pub use pieces::{Pieces, RunError};

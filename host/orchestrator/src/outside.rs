@@ -7,13 +7,21 @@ use gleaner_testing::{Messages, each_mutation};
 use serde::Deserialize;
 
 use crate::RunError;
-use crate::config::{Carrier, GrantedHost, InjectConfig, OrchestratorConfig, ResolverConfig, TiersConfig};
+use crate::config::{
+    Carrier, GrantedHost, InjectConfig, OrchestratorConfig, ResolverConfig, SuspendConfig, TiersConfig,
+};
 
 #[derive(Debug, Deserialize)]
 struct File {
     orchestrator: OrchestratorConfig,
+    plugins: Plugins,
     tiers: TiersConfig,
     resolvers: std::collections::BTreeMap<String, ResolverConfig>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Plugins {
+    suspend: SuspendConfig,
 }
 
 const SECTIONS: &str = r#"[orchestrator]
@@ -26,6 +34,9 @@ backoff = "30s"
 grace = "30s"
 fetch-deadline = "10m"
 recheck-after = "30d"
+[plugins.suspend]
+after = 10
+pause = "10m"
 [tiers]
 budgets = { attempts = 30, time = "7d" }
 list = [{ name = "open", resolvers = ["unpaywall", "arxiv"], width = 1 }, { name = "rest", resolvers = [] }]
@@ -46,6 +57,7 @@ fn mutated_sections_are_refused_or_can_be_run_with() {
         let run = &file.orchestrator;
         assert!((1..=256).contains(&run.workers.get()) && (1..=4096).contains(&run.max_fetches.get()));
         assert!(run.heartbeat.0 >= Duration::from_secs(5) && run.heartbeat < run.lease_ttl);
+        assert!(file.plugins.suspend.after.get() > 0 && !file.plugins.suspend.pause.0.is_zero());
         assert_eq!(file.tiers.lower().0.len(), file.tiers.list.len());
         for resolver in file.resolvers.values() {
             resolver.inject.iter().for_each(assert_leads_to_one_host);
@@ -103,6 +115,7 @@ fn messages_are_as_they_were_read_and_approved() {
         ("heartbeat = \"1m\"", "heartbeat = \"1s\""),
         ("lease-ttl = \"10m\"", "lease-ttl = \"1m\""),
         ("width = 1", "width = 2"),
+        ("pause = \"10m\"", "pause = \"0s\""),
         ("\"api.example.org\", ", "\"https://api.example.org/\", "),
         ("{ host = \"api.example.org\"", "{ host = \"*\""),
         ("header = \"x-key\"", "header = \"two words\""),

@@ -13,6 +13,7 @@ use gleaner_limits::{Permit, Room, Why};
 use gleaner_model::key::Key;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::breaker::{Suspended, Trial};
 use crate::pace;
 use crate::pieces::{Pieces, lock};
 use crate::schedule::Slots;
@@ -21,6 +22,9 @@ use crate::schedule::Slots;
 pub(crate) struct Reservation {
     /// What it is for.
     pub(crate) key: Key,
+    /// For the call that shows whether a suspended resolver works again. Given back before the permit, whose return
+    /// wakes those that wait for the verdict.
+    pub(crate) trial: Option<Trial>,
     /// The key's permit.
     pub(crate) permit: Permit,
     /// The permit of the host that a resolver's first request goes to.
@@ -46,6 +50,8 @@ pub(crate) enum Refusal {
     Share,
     /// That limit is in the way; time may change it.
     Limit(Key, Why, Option<Duration>),
+    /// The key's plugin is suspended: for so long, or until a call that runs has shown whether it works again.
+    Suspended(Option<Duration>),
     /// The run ends.
     Ending,
 }
@@ -114,6 +120,7 @@ impl Pieces {
         if self.winding_down.load(Ordering::SeqCst) {
             return Err(Refusal::Ending);
         }
+        let trial = self.admit(key).map_err(|Suspended(wait)| Refusal::Suspended(wait))?;
         // A permit taken and given back would wake the dispatcher for nothing.
         let hosts = self.asked_hosts(key);
         for limit in std::iter::once(key).chain(&*hosts) {
@@ -128,7 +135,15 @@ impl Pieces {
         };
         let host = hosts.first().map(take).transpose()?;
         let permit = take(key)?;
-        Ok(Reservation { key: key.clone(), permit, host, seat })
+        Ok(Reservation { key: key.clone(), trial, permit, host, seat })
+    }
+
+    fn admit(&self, key: &Key) -> Result<Option<Trial>, Suspended> {
+        let Key::Resolver(name) = key else { return Ok(None) };
+        // Of the generation in service: an older one would make the breaker forget the newer component.
+        let in_service = self.sources.now();
+        let Some(installed) = in_service.resolvers.get(name) else { return Ok(None) };
+        self.sources.breakers.admit(name, &installed.plugin.info.sha256)
     }
 
     fn seat(&self, key: &Key) -> Result<Seat, Refusal> {

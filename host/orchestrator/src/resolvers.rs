@@ -43,13 +43,15 @@ pub struct Resolvers {
 
 impl Resolvers {
     /// Puts plugins and configuration together. Plugins in `bundled`, a canonical path, may reach the hosts they ask for,
-    /// others only those granted. `secret` looks a secret up by name. A file that is refused leaves the plugin that it
-    /// was in `before` in use, if the configuration allows that one.
+    /// others only those granted. `sandbox` is for those whose configuration says nothing else. `secret` looks a secret
+    /// up by name. A file that is refused leaves the plugin that it was in `before` in use, if the configuration allows
+    /// that one.
     pub fn assemble(
         catalogue: Catalogue,
         bundled: Option<&Path>,
         configs: &BTreeMap<ResolverName, ResolverConfig>,
         contact: Option<&str>,
+        sandbox: Sandbox,
         secret: &dyn Fn(&str) -> Option<String>,
         before: Option<&Self>,
     ) -> Self {
@@ -66,7 +68,7 @@ impl Resolvers {
             let path = plugin.info.path.clone();
             let trusted = bundled.is_some()
                 && path.parent().and_then(|dir| dir.canonicalize().ok()).as_deref() == bundled;
-            let install = |plugin| install(plugin, config, trusted, contact, secret);
+            let install = |plugin| install(plugin, config, trusted, contact, sandbox, secret);
             let installed = match install(plugin) {
                 Ok(installed) => Some(installed),
                 Err(problem) => {
@@ -126,6 +128,11 @@ impl Resolvers {
         &self.refused
     }
 
+    /// The digest of a resolver's component, in lower-case hex.
+    pub fn sha256(&self, name: &ResolverName) -> Option<String> {
+        self.installed.get(name).map(|one| one.plugin.info.sha256.clone())
+    }
+
     pub(crate) fn get(&self, name: &ResolverName) -> Option<&Installed> {
         self.installed.get(name)
     }
@@ -151,6 +158,7 @@ fn install(
     config: &ResolverConfig,
     trusted: bool,
     contact: Option<&str>,
+    sandbox: Sandbox,
     secret: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Installed, String> {
     let info = &plugin.info;
@@ -188,7 +196,7 @@ fn install(
     let exact = hosts.iter().filter(|host| !host.contains('*'));
     let host_keys =
         exact.map(|host| Key::Host(HostKey::from_normalised(&host.to_ascii_lowercase()))).collect();
-    let sandbox = config.sandbox.unwrap_or_default();
+    let sandbox = sandbox.with(&config.sandbox.unwrap_or_default());
     let policy = PluginPolicy {
         name: info.name.clone(),
         hosts,

@@ -117,6 +117,7 @@ async fn look_around(pieces: &Pieces, renewed: &mut Instant, pruned: &mut Instan
         renew(pieces, renewed).await?;
     }
     limiter.apply(&library.key_settings().await?);
+    pieces.take_in_suspensions().await?;
     let others = library.others().await?;
     if !others.processes.is_empty() {
         pieces.mourn(library.bury_the_dead(pieces.config.max_attempts.get()).await?);

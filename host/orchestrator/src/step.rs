@@ -18,6 +18,7 @@ use gleaner_store::{Lease, StoredFile};
 use gleaner_telemetry::{StepEnded, StepKind};
 use tokio::time::Instant;
 
+use crate::breaker::Trial;
 use crate::generation::Generation;
 use crate::pieces::Pieces;
 use crate::reserve::Reservation;
@@ -35,6 +36,8 @@ pub(crate) enum Done {
         /// What happened.
         detail: String,
     },
+    /// Its plugin was suspended before it began.
+    Suspended,
     /// It could not run: its limit, or the upstream, asks to wait.
     Blocked {
         /// At least so long.
@@ -77,21 +80,25 @@ impl Pieces {
         step: &Step,
         reservation: Reservation,
     ) -> Done {
-        let Reservation { key, permit, host, seat: _seat } = reservation;
+        let Reservation { key, trial, permit, host, seat: _seat } = reservation;
         let number = plan.fate(step).failures() + 1;
         let this = Try { pieces: self, lease, artifact, plan, step, key, number, started: Instant::now() };
-        match step {
+        let done = match step {
             Step::Resolve(name) => match generation.resolvers.get(name) {
-                Some(installed) => this.resolve(&generation, installed, &permit, host).await,
+                Some(installed) => {
+                    this.resolve(&generation, installed, (&permit, trial.as_ref()), host).await
+                }
                 None => this.resolver_is_gone(name),
             },
             Step::Fetch(index) => {
                 let egress = generation.egress.clone();
                 // A download may take long, and needs no plugin.
                 drop(generation);
-                this.fetch(&plan.candidates[*index].candidate, permit, &egress).await
+                return this.fetch(&plan.candidates[*index].candidate, permit, &egress).await;
             }
-        }
+        };
+        drop(trial);
+        done
     }
 
     /// Calls a resolver under a reservation that several jobs use in turn.
@@ -102,13 +109,20 @@ impl Pieces {
         artifact: &Artifact,
         plan: &Plan,
         resolver: &ResolverName,
-        permit: &Permit,
+        reservation: &Reservation,
     ) -> Done {
         let step = &Step::Resolve(resolver.clone());
         let (key, number) = (Key::Resolver(resolver.clone()), plan.fate(step).failures() + 1);
         let this = Try { pieces: self, lease, artifact, plan, step, key, number, started: Instant::now() };
         match generation.resolvers.get(resolver) {
-            Some(installed) => this.resolve(generation, installed, permit, None).await,
+            // A call before this one may have been one too many.
+            Some(one) if self.sources.breakers.is_suspended(resolver, &one.plugin.info.sha256) => {
+                Done::Suspended
+            }
+            Some(installed) => {
+                let rights = (&reservation.permit, reservation.trial.as_ref());
+                this.resolve(generation, installed, rights, None).await
+            }
             None => this.resolver_is_gone(resolver),
         }
     }
@@ -130,14 +144,16 @@ impl Try<'_> {
         self,
         generation: &Generation,
         installed: &Installed,
-        permit: &Permit,
+        (permit, trial): (&Permit, Option<&Trial>),
         host: Option<Permit>,
     ) -> Done {
         let Self { pieces, artifact, plan, number, .. } = self;
         permit.spend();
         let job = self.lease.job.to_string();
         let report = pieces.sources.call(generation, installed, &job, artifact, plan, number, host).await;
-        pieces.paces.note(&installed.plugin.info.name, report.wall);
+        let info = &installed.plugin.info;
+        pieces.paces.note(&info.name, report.wall);
+        pieces.sources.breakers.note(&info.name, &info.sha256, &report, trial);
         if let Err(failure) = &report.outcome {
             if let FailureClass::Throttled { retry_after } = failure.class {
                 let retry_after = pieces.sources.limiter.throttled(&self.key, Some(retry_after));
@@ -151,13 +167,13 @@ impl Try<'_> {
             }
         }
         pieces.sources.limiter.answered(&self.key);
-        let record = pieces.record_of_call(artifact, &installed.plugin.info, &report, number);
+        let record = pieces.record_of_call(artifact, info, &report, number);
         let mut plan = plan.clone();
         let outcome = report.outcome.map(|resolution| {
             plan.note(self.step, Fate::Answered, pieces.sources.clock.now());
             plan.take_in(resolution, &artifact.identifiers);
         });
-        let resolver = installed.plugin.info.name.to_string();
+        let resolver = info.name.to_string();
         self.facts(StepKind::Resolve, resolver, plan, outcome, record, None)
     }
 

@@ -47,7 +47,7 @@ async fn steps(pieces: &Pieces, leased: Leased, place: Place) -> Result<(), RunE
     loop {
         // This step's, whatever is changed until it is recorded.
         let generation = pieces.sources.now();
-        let step = match generation.planner.next(&plan, &artifact, pieces.sources.clock.now()) {
+        let step = match pieces.sources.next(&generation, &plan, &artifact) {
             Next::Step(step) => step,
             Next::Wait(step, until) => {
                 let key = pieces.key_of(&plan, &step);
@@ -78,11 +78,13 @@ async fn steps(pieces: &Pieces, leased: Leased, place: Place) -> Result<(), RunE
                 };
                 let deadline = Instant::now() + pieces.deadline_of(&generation, &step);
                 pieces.running.begin(lease, key.clone(), deadline);
-                pieces.call_in_turn(&generation, lease, &artifact, &plan, name, &turn.permit).await
+                pieces.call_in_turn(&generation, lease, &artifact, &plan, name, &turn).await
             }
         };
         pieces.save_cooldowns().await?;
+        pieces.save_suspensions().await?;
         match done {
+            Done::Suspended => return pieces.put_back(lease, key, None).await,
             Done::Blocked { retry_after } => {
                 // By the clock, whichever key it was: only the others of a blocked key wait without being looked at.
                 let until = Some(pieces.sources.clock.now().after(retry_after));
@@ -124,8 +126,7 @@ async fn settle(
         }
     };
     // Anew: a resolver that has appeared meanwhile is asked before a job ends without a file.
-    let next = pieces.sources.now().planner.next(&plan, artifact, pieces.sources.clock.now());
-    match next {
+    match pieces.sources.next(&pieces.sources.now(), &plan, artifact) {
         Next::End(result) => {
             let resolver = event.resolver.clone();
             let size = file.as_ref().map_or(0, |file| file.size);
@@ -169,7 +170,7 @@ impl Pieces {
     }
 
     /// A job waits under the key from now on: the dispatcher need not look to know it.
-    fn note_waiting(&self, key: &Key, until: Option<UnixMillis>) {
+    pub(crate) fn note_waiting(&self, key: &Key, until: Option<UnixMillis>) {
         match until {
             None => lock(&self.schedule).add(key, 1),
             Some(until) => {

@@ -84,6 +84,8 @@ pub(crate) struct Shared {
     pub(crate) max_file: u64,
     /// One permit for each call that the pool has room for.
     pub(crate) calls: Semaphore,
+    /// One permit for each instance that the pool has room for between its calls.
+    pub(crate) kept: Arc<Semaphore>,
     /// KiB of files that may be loaded at once: see [`part_of_loading`].
     pub(crate) loading: Semaphore,
     /// A plugin that is asked who it is has an instance of its own in the pool.
@@ -122,6 +124,7 @@ impl Runtime {
             cache,
             max_file: config.max_file,
             calls: Semaphore::new(workers),
+            kept: Arc::new(Semaphore::new(workers)),
             loading: Semaphore::new(LOADING as usize),
             describing: Semaphore::new(1),
             _ticking: tick(&engine)?,
@@ -147,10 +150,10 @@ fn common_config() -> Config {
     config
 }
 
-/// An engine with room for `workers` calls and one plugin that is being loaded. The room is address space;
-/// memory is used only as far as guests touch it.
+/// An engine with room for `workers` calls, as many instances between their calls, and one plugin that is being
+/// loaded. The room is address space; memory is used only as far as guests touch it.
 fn pooled(common: &Config, workers: usize) -> wasmtime::Result<Engine> {
-    let instances = u32::try_from(workers)?.saturating_add(1);
+    let instances = u32::try_from(workers)?.saturating_mul(2).saturating_add(1);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         .total_stacks(instances)

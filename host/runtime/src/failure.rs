@@ -8,6 +8,7 @@ use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use crate::guest::Guest;
+use crate::memory::MOST_TABLE_ELEMENTS;
 use crate::text::tidy;
 
 const MOST_DETAIL: usize = 800;
@@ -30,6 +31,11 @@ pub(crate) fn of_error(error: &wasmtime::Error, guest: &Guest) -> Failure {
     if let Some(wanted) = guest.memory.refused {
         let (wanted, most) = (ByteSize(wanted as u64), guest.sandbox.memory);
         let detail = format!("memory: wanted {wanted}, may have {most}{}", frames(error));
+        return fault(Reason::PluginMemory, detail, guest);
+    }
+    if let Some(wanted) = guest.memory.refused_table {
+        let most = MOST_TABLE_ELEMENTS;
+        let detail = format!("memory: wanted a table of {wanted} elements, may have {most}{}", frames(error));
         return fault(Reason::PluginMemory, detail, guest);
     }
     if let Some(exit) = error.downcast_ref::<I32Exit>() {

@@ -1,8 +1,9 @@
 //! The state of one call, beside its instance: limits, accounts, log, and the empty WASI world.
 //!
-//! One [`Guest`] belongs to one store and one call; it must never be used for a second.
+//! One [`Guest`] belongs to one store. Where an instance is used for several calls, each begins with
+//! [`Guest::begin`]: nothing of the call before it may be left but what the guest itself remembers.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -13,6 +14,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::engine::{Shared, TICK};
 use crate::host::GuestHost;
+use crate::load::Nothing;
 use crate::log::Log;
 use crate::memory::MemoryMeter;
 use crate::outbound::Outbound;
@@ -21,6 +23,11 @@ use crate::stderr::Tail;
 
 const MOST_HANDLES: usize = 1024;
 const MOST_RANDOM_BYTES: u64 = 64 << 10;
+/// From so many ticks on a guest gets what nobody else wants, or one tick in ten.
+const SLOW: u64 = 3;
+const OTHERS: Duration = TICK.saturating_mul(9);
+/// Who comes back so soon was alone.
+const ALONE: Duration = Duration::from_micros(20);
 
 pub(crate) struct Guest {
     pub(crate) sandbox: Sandbox,
@@ -33,7 +40,9 @@ pub(crate) struct Guest {
     pub(crate) log: Log,
     pub(crate) outbound: Outbound,
     pub(crate) stderr: Tail,
-    wasi: WasiCtx,
+    /// Made when the guest first uses it: most never do, and it costs as much as a call's own work.
+    wasi: Option<WasiCtx>,
+    now: TimeOfDay,
     table: ResourceTable,
 }
 
@@ -45,14 +54,6 @@ impl Guest {
         sandbox: Sandbox,
         wall: Duration,
     ) -> Self {
-        let stderr = Tail::default();
-        let mut wasi = WasiCtx::builder();
-        wasi.stderr(stderr.clone())
-            .wall_clock(TimeOfDay(Arc::clone(&host)))
-            .max_random_size(MOST_RANDOM_BYTES)
-            .allow_tcp(false)
-            .allow_udp(false)
-            .allow_ip_name_lookup(false);
         let mut table = ResourceTable::new();
         table.set_max_capacity(MOST_HANDLES);
         Self {
@@ -63,11 +64,37 @@ impl Guest {
             ticks: 0,
             out_of_cpu: false,
             log: Log::new(plugin, job, sandbox.log_lines),
+            now: TimeOfDay::of(&host),
             outbound: Outbound::new(host, sandbox),
-            stderr,
-            wasi: wasi.build(),
+            stderr: Tail::default(),
+            wasi: None,
             table,
         }
+    }
+
+    /// Another call begins in this store's instance: new limits, accounts and log, another job's host. What WASI
+    /// handed out stays, because the guest may hold it.
+    pub(crate) fn begin(
+        &mut self,
+        (plugin, job): (&str, &str),
+        host: Arc<dyn GuestHost>,
+        sandbox: Sandbox,
+        wall: Duration,
+    ) {
+        (self.sandbox, self.began, self.wall) = (sandbox, Instant::now(), wall);
+        self.memory.begin(sandbox.memory.0);
+        (self.ticks, self.out_of_cpu) = (0, false);
+        self.log = Log::new(plugin, job, sandbox.log_lines);
+        self.now.become_that_of(&host);
+        self.outbound = Outbound::new(host, sandbox);
+        self.stderr.clear();
+    }
+
+    /// Between two calls the instance has no host.
+    pub(crate) fn let_go(&mut self) {
+        let nobody: Arc<dyn GuestHost> = Arc::new(Nothing);
+        self.now.become_that_of(&nobody);
+        self.outbound = Outbound::new(nobody, self.sandbox);
     }
 
     /// When the call ends, whatever the guest does.
@@ -82,37 +109,75 @@ impl Guest {
 
     /// A store of its own for this call, with every limit set.
     pub(crate) fn into_store(self, shared: &Shared) -> Store<Self> {
-        let ticks = self.sandbox.cpu.0.as_millis().div_ceil(TICK.as_millis());
-        let handed_over = usize::try_from(self.sandbox.memory.0).unwrap_or(usize::MAX);
         let mut store = Store::new(&shared.engine, self);
         store.limiter(|guest| &mut guest.memory);
-        // What is handed over at a time takes no more of the host than it may take of the guest.
-        store.set_hostcall_fuel(handed_over);
         store.set_max_component_handles(MOST_HANDLES);
-        store.set_epoch_deadline(1);
+        prepare(&mut store);
         // Runs when the guest computes across a tick, or first computes again after waiting through some:
         // one tick is charged for either, so waiting is free.
         store.epoch_deadline_callback(move |mut store: StoreContextMut<'_, Self>| {
             let guest = store.data_mut();
             guest.ticks += 1;
-            if u128::from(guest.ticks) > ticks {
+            if u128::from(guest.ticks) > guest.sandbox.cpu.0.as_millis().div_ceil(TICK.as_millis()) {
                 guest.out_of_cpu = true;
                 return Ok(UpdateDeadline::Interrupt);
             }
-            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+            let is_slow = guest.ticks >= SLOW;
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(give_way(is_slow))))
         });
         store
     }
 }
 
-impl WasiView for Guest {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+/// Lets others of the thread run: once, or as long as there are any.
+async fn give_way(is_slow: bool) {
+    let began = Instant::now();
+    loop {
+        let asked = Instant::now();
+        tokio::task::yield_now().await;
+        if !is_slow || asked.elapsed() < ALONE || began.elapsed() >= OTHERS {
+            return;
+        }
     }
 }
 
-/// The host's time of day, for guests that ask WASI for it.
-struct TimeOfDay(Arc<dyn GuestHost>);
+/// Sets what a store counts by itself, for the call that begins.
+pub(crate) fn prepare(store: &mut Store<Guest>) {
+    // What is handed over at a time takes no more of the host than it may take of the guest.
+    let handed_over = usize::try_from(store.data().sandbox.memory.0).unwrap_or(usize::MAX);
+    store.set_hostcall_fuel(handed_over);
+    store.set_epoch_deadline(1);
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let ctx = self.wasi.get_or_insert_with(|| {
+            let mut wasi = WasiCtx::builder();
+            wasi.stderr(self.stderr.clone())
+                .wall_clock(self.now.clone())
+                .max_random_size(MOST_RANDOM_BYTES)
+                .allow_tcp(false)
+                .allow_udp(false)
+                .allow_ip_name_lookup(false);
+            wasi.build()
+        });
+        WasiCtxView { ctx, table: &mut self.table }
+    }
+}
+
+/// The host's time of day, for guests that ask WASI for it: always that of the call that runs.
+#[derive(Clone)]
+struct TimeOfDay(Arc<Mutex<Arc<dyn GuestHost>>>);
+
+impl TimeOfDay {
+    fn of(host: &Arc<dyn GuestHost>) -> Self {
+        Self(Arc::new(Mutex::new(Arc::clone(host))))
+    }
+
+    fn become_that_of(&self, host: &Arc<dyn GuestHost>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(host);
+    }
+}
 
 impl HostWallClock for TimeOfDay {
     fn resolution(&self) -> Duration {
@@ -120,6 +185,6 @@ impl HostWallClock for TimeOfDay {
     }
 
     fn now(&self) -> Duration {
-        Duration::from_millis(self.0.now_ms())
+        Duration::from_millis(self.0.lock().unwrap_or_else(PoisonError::into_inner).now_ms())
     }
 }

@@ -20,11 +20,14 @@ mod load;
 mod loader;
 mod log;
 mod memory;
+#[cfg(feature = "native")]
+mod native;
 mod outbound;
 #[cfg(test)]
 mod outside;
 mod plugin;
 mod private;
+mod reuse;
 mod sandbox;
 mod stderr;
 mod text;
@@ -35,5 +38,7 @@ pub use engine::{Runtime, RuntimeConfig};
 pub use error::{LoadError, RuntimeError};
 pub use host::{GuestHost, GuestHttpError, GuestMethod, GuestRequest, GuestResponse};
 pub use loader::Loader;
+#[cfg(feature = "native")]
+pub use plugin::Native;
 pub use plugin::{CallReport, LogLevel, LogLine, Plugin, PluginInfo, Query};
-pub use sandbox::Sandbox;
+pub use sandbox::{Sandbox, SandboxPart};

@@ -20,7 +20,8 @@ use crate::error::LoadError;
 use crate::guest::Guest;
 use crate::host::{GuestHost, GuestHttpError, GuestRequest, GuestResponse};
 use crate::inspect::{Borders, check_borders, check_bytes};
-use crate::plugin::{Plugin, PluginInfo, ended};
+use crate::plugin::{Plugin, PluginInfo, judged};
+use crate::reuse::Idle;
 use crate::sandbox::Sandbox;
 use crate::track_0_1::{self, Track};
 
@@ -114,7 +115,14 @@ impl Runtime {
             imports: compiled.borders.imports,
             exports: compiled.borders.exports,
         };
-        Ok(Plugin { info, track: compiled.track, shared: Arc::clone(&self.shared) })
+        Ok(Plugin {
+            info,
+            track: compiled.track,
+            shared: Arc::clone(&self.shared),
+            idle: Idle::default(),
+            #[cfg(feature = "native")]
+            native: None,
+        })
     }
 
     async fn describe(&self, compiled: &Compiled) -> Result<Description, LoadError> {
@@ -122,9 +130,9 @@ impl Runtime {
         let sandbox = Sandbox::describe();
         let guest = Guest::new(("(describe)", ""), Arc::new(Nothing), sandbox, sandbox.wall.0);
         let mut store = guest.into_store(&self.shared);
-        let result = timeout(sandbox.wall.0, compiled.track.describe(&mut store)).await;
-        let (description, _) = ended(result, store);
-        description.map_err(LoadError::Describe)
+        let describing = async { compiled.track.instantiate(&mut store).await?.describe(&mut store).await };
+        let result = timeout(sandbox.wall.0, describing).await;
+        judged(result, store.data()).map_err(LoadError::Describe)
     }
 
     async fn keep(&self, sha256: &str, description: Description) -> Result<(), LoadError> {

@@ -38,12 +38,12 @@ impl Log {
     }
 
     /// The last lines, the very last saying how many were dropped if any were.
-    pub(crate) fn finish(mut self) -> Vec<LogLine> {
+    pub(crate) fn finish(&mut self) -> Vec<LogLine> {
         if self.dropped > 0 {
             let message = format!("{} further lines dropped: a call may log {}", self.dropped, self.most);
             self.pass_on(LogLine { level: LogLevel::Warn, message, fields: Vec::new() });
         }
-        self.kept.into()
+        std::mem::take(&mut self.kept).into()
     }
 
     /// The last message of weight: what the guest complained of before it fell.

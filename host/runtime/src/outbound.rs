@@ -18,6 +18,7 @@ use crate::text::tidy;
 const MOST_AT_ONCE: usize = 16;
 const MOST_HEADERS: usize = 64;
 const MOST_HEADER_BYTES: usize = 16 << 10;
+/// As the interface says; the sandbox may lower it.
 const MOST_BODY: u64 = 16 << 20;
 const HOSTS_OWN: [&str; 6] =
     ["host", "connection", "content-length", "transfer-encoding", "cookie", "user-agent"];
@@ -42,13 +43,29 @@ pub(crate) struct Outbound {
     pub(crate) sent: u32,
     /// The longest wait that a source asked for.
     pub(crate) rate_limited: Option<Duration>,
+    /// Waited for answers so far, and since when it waits for the next.
+    waited: Duration,
+    waits_since: Option<Instant>,
 }
 
 type Answer = Result<GuestResponse, GuestHttpError>;
 
 impl Outbound {
     pub(crate) fn new(host: Arc<dyn GuestHost>, sandbox: Sandbox) -> Self {
-        Self { host, sandbox, bytes_left: sandbox.bytes.0, sent: 0, rate_limited: None }
+        Self {
+            host,
+            sandbox,
+            bytes_left: sandbox.bytes.0,
+            sent: 0,
+            rate_limited: None,
+            waited: Duration::ZERO,
+            waits_since: None,
+        }
+    }
+
+    /// How long the guest waited for answers, also if it still does.
+    pub(crate) fn waited(&self) -> Duration {
+        self.waited + self.waits_since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// Sends one; `ends` is when the call does.
@@ -66,6 +83,7 @@ impl Outbound {
         let mut admitted: Vec<_> = asked.into_iter().map(|asked| self.admit(asked, ends)).collect();
         self.share_bytes(&mut admitted);
         let host = &self.host;
+        self.waits_since = Some(Instant::now());
         let answers = join_all(admitted.into_iter().map(|request| async move {
             let request = request?;
             let (time, most) = (request.timeout, request.max_bytes);
@@ -74,6 +92,8 @@ impl Outbound {
             if answer.body.len() as u64 > most { Err(GuestHttpError::TooLarge(most)) } else { Ok(answer) }
         }))
         .await;
+        self.waited = self.waited();
+        self.waits_since = None;
         for answer in &answers {
             self.note(answer);
         }
@@ -82,7 +102,8 @@ impl Outbound {
 
     /// Checks one request and charges it.
     fn admit(&mut self, asked: Asked, ends: Instant) -> Result<GuestRequest, GuestHttpError> {
-        let request = checked(asked, left_for_a_request(ends)).map_err(GuestHttpError::Denied)?;
+        let mut request = checked(asked, left_for_a_request(ends)).map_err(GuestHttpError::Denied)?;
+        request.max_bytes = request.max_bytes.min(self.sandbox.response.0);
         if self.sent >= self.sandbox.requests {
             let rule = format!("a call of this resolver may send {} requests", self.sandbox.requests);
             return Err(GuestHttpError::Denied(rule));

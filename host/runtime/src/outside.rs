@@ -289,6 +289,7 @@ fn messages_are_as_they_were_read_and_approved() {
         "wall: no answer within 1m, after 0 requests",
         "cpu: computed longer than 2s in spin",
         "memory: wanted 65MiB, may have 64MiB in grow",
+        "memory: wanted a table of 110000 elements, may have 100000 in resolve",
         "exited with code 0 instead of answering",
         "unreachable in resolve; last words: no such key",
         "900 further lines dropped: a call may log 100",

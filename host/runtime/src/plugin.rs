@@ -1,6 +1,7 @@
 //! A loaded plugin, what is asked of it, and what a call comes back with.
 //!
-//! One call is one fresh instance. Must never reuse a store, least of all after a trap or a timeout.
+//! One call is one fresh instance, unless the operator lets a plugin reuse it. Must never use a store again after a
+//! call that did not end with an answer.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -15,12 +16,12 @@ use gleaner_model::reason::Failure;
 use serde::Serialize;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
-use wasmtime::Store;
 
 use crate::engine::Shared;
 use crate::failure;
-use crate::guest::Guest;
+use crate::guest::{Guest, prepare};
 use crate::host::GuestHost;
+use crate::reuse::{Idle, Kept};
 use crate::sandbox::Sandbox;
 use crate::track_0_1::Track;
 
@@ -30,7 +31,15 @@ pub struct Plugin {
     pub info: PluginInfo,
     pub(crate) track: Track,
     pub(crate) shared: Arc<Shared>,
+    /// Instances of earlier calls; none unless the sandbox says `reuse`.
+    pub(crate) idle: Idle,
+    #[cfg(feature = "native")]
+    pub(crate) native: Option<Native>,
 }
+
+/// A resolver that is compiled into this program.
+#[cfg(feature = "native")]
+pub type Native = fn(&Query, &dyn GuestHost) -> Result<Resolution, Failure>;
 
 /// What a plugin says of itself, checked, and what its file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +116,8 @@ pub struct CallReport {
     pub peak_memory: u64,
     /// Requests passed on to [`GuestHost::send`].
     pub requests: u32,
+    /// Time the guest waited for their answers.
+    pub waited: Duration,
     /// Set when a request was answered with [`crate::GuestHttpError::RateLimited`], whatever the guest made
     /// of it: the longest wait asked for, or [`CallReport::UNSAID_WAIT`] where none said how long.
     pub rate_limited: Option<Duration>,
@@ -149,48 +160,77 @@ impl fmt::Debug for Plugin {
 }
 
 impl Plugin {
-    /// Asks the plugin in a fresh instance, within the sandbox's limits. Waits for a free instance when all
-    /// of `workers` are in use. Dropping the future ends the call and frees its instance.
+    /// The same plugin, which answers by that function instead of its component.
+    #[cfg(feature = "native")]
+    #[must_use]
+    pub fn natively(self, native: Native) -> Self {
+        Self { native: Some(native), ..self }
+    }
+
+    /// Asks the plugin within the sandbox's limits: in a fresh instance, or in one whose last call ended with an
+    /// answer where the sandbox says `reuse`. Waits for a free instance when all of `workers` are in use. Dropping
+    /// the future ends the call and frees its instance.
     pub async fn resolve(&self, query: &Query, host: Arc<dyn GuestHost>, sandbox: &Sandbox) -> CallReport {
         // Held until the store is gone, which is declared later and so dropped before. Never closed, so
         // never an error.
         let _permit = self.shared.calls.acquire().await;
+        #[cfg(feature = "native")]
+        if let Some(native) = self.native {
+            return crate::native::report(native, query, &*host);
+        }
         let wall = sandbox.wall.0.min(query.deadline);
-        let guest = Guest::new((self.info.name.as_str(), &query.job), host, *sandbox, wall);
-        let mut store = guest.into_store(&self.shared);
-        let result = timeout(wall, self.track.resolve(&mut store, query)).await;
-        let (answer, guest) = ended(result, store);
-        let (outcome, extra) = match answer {
-            Ok(Ok(answer)) => {
+        let who = (self.info.name.as_str(), query.job.as_str());
+        let (mut store, live, kept) = match self.idle.take(sandbox) {
+            Some(Kept { mut store, live, use_of }) => {
+                store.data_mut().begin(who, host, *sandbox, wall);
+                prepare(&mut store);
+                (store, Some(live), Some(use_of))
+            }
+            None => (Guest::new(who, host, *sandbox, wall).into_store(&self.shared), None, None),
+        };
+        let call = async {
+            let live = match live {
+                Some(live) => live,
+                None => self.track.instantiate(&mut store).await?,
+            };
+            let answer = live.resolve(&mut store, query).await?;
+            Ok((answer, live))
+        };
+        let result = timeout(wall, call).await;
+        let mut answered = None;
+        let (outcome, extra) = match judged(result, store.data()) {
+            Ok((Ok(answer), live)) => {
+                answered = Some(live);
                 let (resolution, extra) = answer.check(&self.info.name);
                 (Ok(resolution), extra)
             }
-            Ok(Err(refusal)) => (Err(refusal.check()), Vec::new()),
+            Ok((Err(refusal), _)) => (Err(refusal.check()), Vec::new()),
             Err(failure) => (Err(failure), Vec::new()),
         };
-        CallReport {
+        let guest = store.data_mut();
+        let report = CallReport {
             outcome,
             extra,
             cpu: guest.cpu(),
             wall: guest.began.elapsed(),
             peak_memory: guest.memory.peak as u64,
             requests: guest.outbound.sent,
+            waited: guest.outbound.waited(),
             rate_limited: guest.outbound.rate_limited,
             log: guest.log.finish(),
+        };
+        if let Some(live) = answered {
+            self.idle.keep(&self.shared, sandbox, kept, (store, live));
         }
+        report
     }
 }
 
-/// What came of a call that ran in this store, and its accounts. The store ends here.
-pub(crate) fn ended<T>(
-    result: Result<wasmtime::Result<T>, Elapsed>,
-    store: Store<Guest>,
-) -> (Result<T, Failure>, Guest) {
-    let guest = store.into_data();
-    let outcome = match result {
+/// What came of a call, told with the accounts of the guest that made it.
+pub(crate) fn judged<T>(result: Result<wasmtime::Result<T>, Elapsed>, guest: &Guest) -> Result<T, Failure> {
+    match result {
         Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => Err(failure::of_error(&error, &guest)),
-        Err(_) => Err(failure::out_of_wall(&guest)),
-    };
-    (outcome, guest)
+        Ok(Err(error)) => Err(failure::of_error(&error, guest)),
+        Err(_) => Err(failure::out_of_wall(guest)),
+    }
 }

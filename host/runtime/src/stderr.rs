@@ -25,6 +25,11 @@ impl Tail {
         String::from_utf8_lossy(kept.make_contiguous()).into_owned()
     }
 
+    /// Another call begins.
+    pub(crate) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn keep(&self, bytes: &[u8]) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let new = &bytes[bytes.len().saturating_sub(MOST)..];

@@ -31,6 +31,9 @@ pub(crate) const VERSION: &str = "0.1.0";
 /// A component that was linked against this version.
 pub(crate) struct Track(bindings::ResolverPluginPre<Guest>);
 
+/// An instance of it, to be used with the store that it was made in.
+pub(crate) struct Live(bindings::ResolverPlugin);
+
 /// Adds what this version imports.
 pub(crate) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     bindings::ResolverPlugin::add_to_linker::<_, HasSelf<_>>(linker, |guest| guest)
@@ -42,10 +45,16 @@ impl Track {
         bindings::ResolverPluginPre::new(instance).map(Self)
     }
 
-    /// Runs `describe` in that store.
+    /// Makes an instance in that store.
+    pub(crate) async fn instantiate(&self, store: &mut Store<Guest>) -> wasmtime::Result<Live> {
+        self.0.instantiate_async(store).await.map(Live)
+    }
+}
+
+impl Live {
+    /// Runs `describe` in its store.
     pub(crate) async fn describe(&self, store: &mut Store<Guest>) -> wasmtime::Result<Description> {
-        let instance = self.0.instantiate_async(&mut *store).await?;
-        let info = instance.gleaner_resolver_resolver().call_describe(store).await?;
+        let info = self.0.gleaner_resolver_resolver().call_describe(store).await?;
         Ok(Description {
             name: info.name,
             version: info.version,
@@ -56,16 +65,15 @@ impl Track {
         })
     }
 
-    /// Runs `resolve` in that store.
+    /// Runs `resolve` in its store.
     pub(crate) async fn resolve(
         &self,
         store: &mut Store<Guest>,
         query: &Query,
     ) -> wasmtime::Result<Result<Answer, Refusal>> {
         let wall = store.data().wall;
-        let instance = self.0.instantiate_async(&mut *store).await?;
         let query = question(query, wall);
-        let answer = instance.gleaner_resolver_resolver().call_resolve(store, &query).await?;
+        let answer = self.0.gleaner_resolver_resolver().call_resolve(store, &query).await?;
         Ok(answer.map(answer_of).map_err(refusal_of))
     }
 }

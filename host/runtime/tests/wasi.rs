@@ -3,6 +3,8 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 mod harness;
+#[path = "wasi/mod.rs"]
+mod wasi;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,16 +13,9 @@ use gleaner_model::reason::{Failure, FailureClass, Reason};
 use gleaner_runtime::{CallReport, Plugin, Sandbox};
 use harness::{Web, order, runtime};
 
-/// A resolver named `text` whose `resolve` is these instructions. It gets the address of the query and leaves
-/// the address of a `result<resolution, failure>`: 0 is an answer without candidates.
-fn resolver(resolve: &str) -> String {
-    const WORLD: &str = include_str!("wasi/resolver.wat");
-    WORLD.replace(";; RESOLVE", resolve)
-}
-
 async fn load(resolve: &str) -> Plugin {
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), wat::parse_str(resolver(resolve)).unwrap()).unwrap();
+    std::fs::write(file.path(), wasi::resolver(resolve)).unwrap();
     runtime(1).load(file.path()).await.unwrap()
 }
 

@@ -13,8 +13,11 @@ use crate::options::{Durability, StoreOptions};
 const APPLICATION_ID: i64 = 0x476c_6e72;
 
 /// In order; the schema version is how many of them have been applied.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_initial.sql"), include_str!("migrations/0002_sharing.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_initial.sql"),
+    include_str!("migrations/0002_sharing.sql"),
+    include_str!("migrations/0003_suspensions.sql"),
+];
 
 /// Prepared statements held per connection: more than there are.
 const STATEMENTS: usize = 128;

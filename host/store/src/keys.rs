@@ -42,6 +42,13 @@ pub struct KeyRow {
     pub owner_pid: Option<u32>,
 }
 
+impl KeyRow {
+    /// A key under which nothing waits and that nobody owns.
+    pub fn without_jobs(key: Key) -> Self {
+        Self { setting: KeySetting::none(key), ready: 0, delayed: 0, leased: 0, owner_pid: None }
+    }
+}
+
 /// A process that wishes for a key of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wish {

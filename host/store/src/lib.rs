@@ -18,6 +18,7 @@ mod read;
 mod readers;
 mod sql;
 mod sqlite_queue;
+mod suspensions;
 mod view;
 mod write;
 mod writer;

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use gleaner_model::clock::UnixMillis;
 use gleaner_model::job::{JobId, JobState};
-use gleaner_model::key::Key;
+use gleaner_model::key::{Key, ResolverName};
 use gleaner_model::reason::Reason;
+use gleaner_model::suspension::Suspension;
 
 /// Which kind of step ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,10 +75,15 @@ pub enum Event {
         /// Until when.
         until: UnixMillis,
     },
+    /// A plugin failed too often in a row by its own doing: it is not called for a while.
+    Suspended(Suspension),
+    /// A suspended plugin is called again: a call showed that it works, its file was replaced, or an operator said so.
+    Resumed(ResolverName),
 }
 
 impl Event {
-    /// Writes the event to the log of the process: ended jobs and cooldowns at `info`, steps at `debug`.
+    /// Writes the event to the log of the process: ended jobs and cooldowns at `info`, steps at `debug`,
+    /// suspensions at `warn`.
     pub fn trace(&self) {
         match self {
             Self::Step(step) => tracing::debug!(
@@ -90,6 +96,10 @@ impl Event {
                 detail = %job.detail, bytes = job.bytes, resolver = job.resolver.as_deref(), "job ended"
             ),
             Self::Cooldown { key, until } => tracing::info!(key = %key, until = %until, "cooling down"),
+            Self::Suspended(Suspension { resolver, sha256, until, failures, because, .. }) => tracing::warn!(
+                resolver = %resolver, sha256, until = %until, failures, because, "plugin suspended"
+            ),
+            Self::Resumed(resolver) => tracing::info!(resolver = %resolver, "plugin is called again"),
         }
     }
 }

@@ -134,6 +134,8 @@ mod tests {
         // U+A0 where a space was meant, as copied from a web page.
         messages.error(&read("\u{a0}gleaner=debug").unwrap_err());
         messages.error(&TelemetryError::Twice("a global default subscriber is set".into()));
+        messages.text("an event", "plugin suspended");
+        messages.text("an event", "plugin is called again");
         messages.assert_approved(env!("CARGO_MANIFEST_DIR"));
     }
 

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use gleaner_model::reason::Reason;
+use gleaner_testing::rows_below;
 use gleaner_tests::harness::Bench;
 use gleaner_tests::simweb::World;
 
@@ -24,22 +25,6 @@ fn code_spans(text: &str) -> Vec<String> {
     prose.split('`').skip(1).step_by(2).map(|span| span.replace('\n', " ").replace("\\|", "|")).collect()
 }
 
-/// The cells of the first table that has this heading over it.
-fn table_below(text: &str, heading: &str) -> Vec<Vec<String>> {
-    let (_, section) = text.split_once(heading).unwrap_or_else(|| panic!("no {heading:?}"));
-    let rows =
-        section.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
-    // A bar inside a cell is escaped.
-    let cells = |row: &str| {
-        row.replace("\\|", "\u{1}")
-            .trim_matches('|')
-            .split('|')
-            .map(|cell| cell.trim().replace('\u{1}', "|"))
-            .collect()
-    };
-    rows.skip(2).map(cells).collect()
-}
-
 /// The words of a synopsis that name a command, and its options: `get [ID...] [--max-wait DUR]`.
 fn command_and_options(synopsis: &str) -> (Vec<&str>, Vec<String>) {
     let is_name = |word: &&str| {
@@ -54,7 +39,7 @@ fn command_and_options(synopsis: &str) -> (Vec<&str>, Vec<String>) {
 #[test]
 fn every_command_and_option_of_the_table_is_in_the_help() {
     let bench = Bench::new(World::default());
-    let rows = table_below(&read("AGENTS.md"), "## Commands");
+    let rows = rows_below(&read("AGENTS.md"), "## Commands");
     let mut commands = 0;
     for synopsis in rows.iter().flat_map(|row| code_spans(&row[0])) {
         let (command, options) = command_and_options(&synopsis);
@@ -85,7 +70,7 @@ fn the_keys_of_the_table_are_what_the_commands_print() {
         (&["library", "verify"], "library verify"),
         (&["library", "backup", "copy"], "library backup "),
     ] {
-        let rows = table_below(&read("AGENTS.md"), "## Commands");
+        let rows = rows_below(&read("AGENTS.md"), "## Commands");
         let row =
             rows.iter().find(|row| row[0].trim_start_matches('`').starts_with(synopsis)).expect(synopsis);
         let document = bench.run(&[&["--format", "json"], command].concat()).expect_code(0).json();
@@ -154,7 +139,7 @@ fn every_reason_is_in_the_reference() {
         assert!(reference.contains(&format!("| `{reason}` |")), "{reason} is missing");
     }
     let agents = read("AGENTS.md");
-    for symptom in table_below(&agents, "## Troubleshooting").iter().flat_map(|row| code_spans(&row[0])) {
+    for symptom in rows_below(&agents, "## Troubleshooting").iter().flat_map(|row| code_spans(&row[0])) {
         let is_state = ["queued", "skipped", "denied", "get"].contains(&symptom.as_str());
         assert!(is_state || symptom.parse::<Reason>().is_ok(), "{symptom} is no reason");
     }
@@ -221,7 +206,7 @@ fn every_known_mistake_names_tests_that_exist() {
     let mut code = String::new();
     sources(&root().join("host"), &mut code);
     sources(&root().join("tests"), &mut code);
-    let rows = table_below(&read("docs/design/known-mistakes.md"), "# Known mistakes");
+    let rows = rows_below(&read("docs/design/known-mistakes.md"), "# Known mistakes");
     assert_eq!(rows.len(), 17);
     for row in rows {
         let tests = code_spans(&row[2]);

@@ -21,6 +21,7 @@ mod harvest;
 mod holdings;
 mod hot_plugins;
 mod messages;
+mod misdeeds;
 mod never_stored;
 mod papers;
 mod processes;

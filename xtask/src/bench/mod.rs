@@ -5,12 +5,14 @@
 //! by run, because a machine is not the same for long.
 
 mod backlog;
+mod beside;
 mod content;
 mod drain;
 mod figure;
 mod gleaner;
 mod import;
 mod limits;
+mod loading;
 mod peers;
 mod place;
 mod plugins;
@@ -63,7 +65,7 @@ fn jobs(text: &str) -> Result<usize, String> {
 type Measurement = (Group, &'static str, fn(&Place) -> Result<()>);
 
 /// In the order in which they run: what they share stands next to each other, and the peers right behind the drain.
-const MEASUREMENTS: [Measurement; 17] = [
+const MEASUREMENTS: [Measurement; 20] = [
     (Group::Queue, "queue.import", import::import),
     (Group::Queue, "queue.claim", backlog::claim),
     (Group::Queue, "queue.stats_1m", backlog::stats),
@@ -78,8 +80,11 @@ const MEASUREMENTS: [Measurement; 17] = [
     (Group::Queue, "queue.limit_violations", limits::limit_violations),
     (Group::Queue, "queue.drain_rss", drain::drain_large),
     (Group::Plugins, "plugin.call", plugins::calls),
-    (Group::Plugins, "plugin.warm_start_20", plugins::warm_start),
-    (Group::Plugins, "plugin.reload_latency", plugins::reload_latency),
+    (Group::Plugins, "plugin.rss_growth_1m_calls", plugins::growth),
+    (Group::Plugins, "plugin.sandbox_overhead", plugins::sandbox_overhead),
+    (Group::Plugins, "plugin.beside_hostile", beside::beside_hostile),
+    (Group::Plugins, "plugin.warm_start_20", loading::warm_start),
+    (Group::Plugins, "plugin.reload_latency", loading::reload_latency),
     (Group::Content, "content.download_256k", content::downloads),
 ];
 
@@ -100,7 +105,9 @@ pub(crate) fn command(arguments: &Arguments) -> Result<String> {
     stages.loud("build the programs for release", || {
         stage::run(workspace.cargo().args(["build", "--release", "--workspace", "--bins", "--locked"]))
     })?;
-    let benches = stages.loud("build the benchmarks", || workspace.build_benches(&["calls", "queue"]))?;
+    let benches = stages.loud("build the benchmarks", || {
+        workspace.build_benches(&["calls", "queue", "drain"], "gleaner-orchestrator/native")
+    })?;
     let place = Place::prepare(&workspace, benches, arguments.runs.max(1), arguments.jobs)?;
     if place.jobs < 1_000_000 {
         say(format_args!("the largest library has {} jobs: these figures are for trying out", place.jobs));

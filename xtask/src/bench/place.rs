@@ -201,6 +201,15 @@ impl Place {
         Ok(path)
     }
 
+    /// The same two guests, of which `hostile` needs no host and may reach none: it does what its works say.
+    pub(super) fn beside(&self, more: &str) -> Result<PathBuf> {
+        let noop = fs::read_to_string(self.noop()?)?;
+        let needs = "[resolvers.hostile]\ngrants = { hosts = [\"files.example.org\"] }\n";
+        let path = self.scratch.join(format!("beside-{}.toml", more.len()));
+        fs::write(&path, noop.replace(needs, "") + more)?;
+        Ok(path)
+    }
+
     /// One run of a measurement that has to know a host crate, made by a benchmark of that crate.
     pub(super) fn bench(&self, name: &str) -> Result<Command> {
         let program = self.benches.get(name).with_context(|| format!("no benchmark {name} was built"))?;
@@ -295,5 +304,9 @@ mod tests {
         let table = text.parse::<toml::Table>().unwrap();
         assert_eq!(table["resolvers"]["other"]["enabled"].as_bool(), Some(false));
         assert!(place.scratch.join("guests/hostile.wasm").is_file());
+        let beside = place.beside("[plugins.suspend]\nafter = 7\n").unwrap();
+        let table = fs::read_to_string(beside).unwrap().parse::<toml::Table>().unwrap();
+        assert!(table["resolvers"].get("hostile").is_none());
+        assert_eq!(table["plugins"]["suspend"]["after"].as_integer(), Some(7));
     }
 }

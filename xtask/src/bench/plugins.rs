@@ -1,140 +1,100 @@
-//! Calls of a plugin, measured inside a process by a benchmark of the plugin host: `plugin.call_p50`,
-//! `plugin.call_p99` (instantiate and resolve), and the processor time of a call, `plugin.call_cpu`.
-//!
-//! From outside: how long a start with many plugins takes, and how soon a changed file is in service.
+//! Calls of a plugin, measured inside a process by a benchmark of the plugin host: how long they take, what they leave
+//! behind, and what the sandbox costs. Must never judge.
 
-use super::figure::{Figures, median};
-use super::place::Place;
-use super::watched::pause;
-use crate::stage;
-use anyhow::{Context, Result, bail};
+use super::figure::Figures;
+use super::place::{Filled, Place};
+use crate::stage::{self, say};
+use anyhow::{Context, Result};
 use serde::Deserialize;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-/// Plugins that a start is measured with.
-const PLUGINS: usize = 20;
-/// Changes of a file that are measured in one run.
-const CHANGES: usize = 10;
-
-/// The benchmark prints its own figures.
+/// `plugin.call_p50`, `plugin.call_p99` (instantiate and resolve), `plugin.call_cpu`, `plugin.call_reuse_p50`; and the
+/// same of guests in JavaScript (`plugin.call_js_p50`) and Python (`plugin.call_py_p50`), if examples in these languages
+/// are built. The benchmark prints its own figures.
 pub(super) fn calls(place: &Place) -> Result<()> {
-    stage::run(place.bench("calls")?.env("GLEANER_BENCH_RUNS", place.runs.to_string()))
+    let mut bench = place.bench("calls")?;
+    bench.env("GLEANER_BENCH_RUNS", place.runs.to_string());
+    let examples = place.target.join("examples");
+    for (engine, variable) in [(Engine::JavaScript, "GLEANER_BENCH_JS"), (Engine::Python, "GLEANER_BENCH_PY")]
+    {
+        match first_of(&examples, engine)? {
+            Some(component) => drop(bench.env(variable, component)),
+            None => say(format_args!("not measured: no {engine:?} component in {}", examples.display())),
+        }
+    }
+    stage::run(&mut bench)
+}
+
+/// `plugin.rss_growth_1m_calls`: one process, measured once however many runs are asked for, because it is the calls
+/// that count.
+pub(super) fn growth(place: &Place) -> Result<()> {
+    stage::run(place.bench("calls")?.env("GLEANER_BENCH_GROWTH", place.jobs.to_string()))
+}
+
+/// `plugin.sandbox_overhead`: the time of a whole drain of no-op jobs over that of the same drain where the same resolver
+/// is compiled into the program, in turn; and both speeds.
+pub(super) fn sandbox_overhead(place: &Place) -> Result<()> {
+    let filled = place.medium();
+    let mut figures = Figures::default();
+    for _ in 0..place.runs {
+        let native = drain(place, filled, "native")?;
+        let wasm = drain(place, filled, "wasm")?;
+        let jobs = filled.free as f64;
+        figures.add("plugin.sandbox_overhead", "ratio", wasm / native);
+        figures.add("plugin.drain_wasm", "jobs/s", jobs / wasm);
+        figures.add("plugin.drain_native", "jobs/s", jobs / native);
+    }
+    figures.print()
+}
+
+fn drain(place: &Place, filled: Filled, form: &str) -> Result<f64> {
+    let library = place.copy_of(filled)?.library;
+    let guest = place.target.join("guests/noop.wasm");
+    let text = stage::capture(place.bench("drain")?.arg(form).args([library, guest]))?;
+    let answer: Took = serde_json::from_str(&text).with_context(|| format!("the drain answered {text:?}"))?;
+    Ok(answer.seconds)
+}
+
+#[derive(Deserialize)]
+struct Took {
+    seconds: f64,
+}
+
+/// What a component carries to run its source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Engine {
+    JavaScript,
+    Python,
+}
+
+/// Told by the names that the engine's own code leaves in a component, so that no file has to be called so.
+fn engine_of(component: &[u8]) -> Option<Engine> {
+    let has = |word: &str| component.windows(word.len()).any(|window| window == word.as_bytes());
+    if has("StarlingMonkey") || has("SpiderMonkey") {
+        return Some(Engine::JavaScript);
+    }
+    (has("libpython") || has("Py_Initialize")).then_some(Engine::Python)
+}
+
+/// The first component of a directory, by name, that carries the engine.
+fn first_of(directory: &Path, engine: Engine) -> Result<Option<PathBuf>> {
+    let Ok(entries) = fs::read_dir(directory) else { return Ok(None) };
+    let mut files = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "wasm"));
+    files.sort();
+    for file in files {
+        if engine_of(&fs::read(&file)?) == Some(engine) {
+            return Ok(Some(file));
+        }
+    }
+    Ok(None)
 }
 
 /// Microseconds of processor time that a call of the no-op guest takes, in one run of the benchmark.
 pub(super) fn processor_us_of_a_call(place: &Place) -> Result<f64> {
     let text = stage::capture(place.bench("calls")?.env("GLEANER_BENCH_RUNS", "1"))?;
     value(&text, "plugin.call_cpu").context("the benchmark of plugin calls did not say plugin.call_cpu")
-}
-
-/// `plugin.warm_start_20`: milliseconds of the whole process of `gleaner plugin list` that loads 20 plugins: the bundled
-/// ones, and copies of them that are other files to the host. All were compiled before.
-pub(super) fn warm_start(place: &Place) -> Result<()> {
-    let dir = place.fresh("twenty")?;
-    let bundled = fs::read_dir(place.target.join("plugins"))?;
-    let bundled = bundled.map(|file| Ok(file?.path())).collect::<Result<Vec<_>>>()?;
-    if bundled.is_empty() {
-        bail!("there is no bundled plugin to start with");
-    }
-    for n in bundled.len()..PLUGINS {
-        let bytes = marked(&fs::read(&bundled[n % bundled.len()])?, &format!("copy {n}"));
-        fs::write(dir.join(format!("copy-{n}.wasm")), bytes)?;
-    }
-    let configuration = configuration("twenty.toml", &dir)?;
-    let mut figures = Figures::default();
-    // The first one fills the cache.
-    for run in 0..=place.runs {
-        let mut command = Command::new(&place.gleaner);
-        command.arg("--config").arg(&configuration).args(["--format", "json", "plugin", "list"]);
-        let started = Instant::now();
-        let output = command.stdin(Stdio::null()).output()?;
-        let took = started.elapsed().as_secs_f64() * 1000.0;
-        // Those with a name that another one has are loaded and named as not used.
-        let listed = output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count();
-        if listed != PLUGINS {
-            bail!("{listed} plugins were listed: {}", String::from_utf8_lossy(&output.stderr));
-        }
-        if run > 0 {
-            figures.add("plugin.warm_start_20", "ms", took);
-        }
-    }
-    figures.print()
-}
-
-/// `plugin.reload_latency`: milliseconds from the moment at which a plugin never seen before is renamed into the place of
-/// another one until a run that goes on says that it is in service. The median of ten changes is a run.
-pub(super) fn reload_latency(place: &Place) -> Result<()> {
-    let dir = place.fresh("hot")?;
-    let noop = fs::read(place.target.join("guests/noop.wasm"))?;
-    fs::write(dir.join("noop.wasm"), &noop)?;
-    let library = place.empty_library(configuration("hot.toml", &dir)?)?;
-    let mut command = Command::new(&library.program);
-    command.arg("--library").arg(&library.library).arg("--config").arg(&library.configuration);
-    let command =
-        command.args(["queue", "run"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut run = Ended(command.spawn()?);
-    let mut said = BufReader::new(run.0.stderr.take().context("its messages are piped")?);
-    // Made when the plugins are loaded.
-    while !library.library.join("library.db").exists() {
-        if run.0.try_wait()?.is_some() {
-            bail!("the run ended before it began");
-        }
-        pause(Duration::from_millis(5));
-    }
-    // Unlike those of any benchmark before, so that none is in the cache.
-    let once = std::process::id();
-    let mut figures = Figures::default();
-    for measured in 0..place.runs {
-        let mut times = Vec::with_capacity(CHANGES);
-        for n in 0..CHANGES {
-            fs::write(dir.join("new"), marked(&noop, &format!("{once} {measured} {n}")))?;
-            let started = Instant::now();
-            fs::rename(dir.join("new"), dir.join("noop.wasm"))?;
-            let mut line = String::new();
-            while !line.contains("noop is replaced by") {
-                line.clear();
-                if said.read_line(&mut line)? == 0 {
-                    bail!("the run ended while a plugin was being replaced");
-                }
-            }
-            times.push(started.elapsed().as_secs_f64() * 1000.0);
-        }
-        figures.add("plugin.reload_latency", "ms", median(&times));
-    }
-    figures.print()
-}
-
-/// A process that ends with the measurement.
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Plugins from that directory, besides the bundled ones.
-fn configuration(name: &str, dir: &Path) -> Result<PathBuf> {
-    let path = dir.with_file_name(name);
-    fs::write(&path, format!("contact = \"bench@example.org\"\n[plugins]\ndirs = [{dir:?}]\n"))?;
-    Ok(path)
-}
-
-/// The component with a custom section of its own: another file that does the same.
-fn marked(component: &[u8], mark: &str) -> Vec<u8> {
-    let mut bytes = component.to_vec();
-    let name = b"mark";
-    // Lengths of less than 128 are one byte.
-    bytes.extend([0, (1 + name.len() + mark.len()) as u8 & 0x7f, name.len() as u8]);
-    bytes.extend(name);
-    bytes.extend(mark.as_bytes());
-    bytes
 }
 
 #[derive(Deserialize)]
@@ -151,12 +111,19 @@ fn value(text: &str, name: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{marked, value};
+    use super::*;
 
     #[test]
-    fn a_mark_is_a_whole_custom_section() {
-        let bytes = marked(b"wasm", "one");
-        assert_eq!(bytes, b"wasm\0\x08\x04markone");
+    fn a_component_is_known_by_its_engine() {
+        let scratch = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(scratch.path().join(name), text).unwrap();
+        write("a.wasm", "\0asm nothing of its own");
+        write("b.wasm", "\0asm libpython3.14.so");
+        write("c.wasm", "\0asm StarlingMonkey");
+        write("d.txt", "StarlingMonkey");
+        let first = |engine| first_of(scratch.path(), engine).unwrap().unwrap();
+        assert!(first(Engine::Python).ends_with("b.wasm") && first(Engine::JavaScript).ends_with("c.wasm"));
+        assert_eq!(first_of(&scratch.path().join("missing"), Engine::Python).unwrap(), None);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! Good works are kept whatever the bad ones are; each bad one is named on standard error.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
@@ -56,6 +57,7 @@ impl Added {
 pub(crate) struct Enqueuer<'a> {
     library: &'a Library,
     planner: Planner,
+    suspended: BTreeMap<ResolverName, UnixMillis>,
     resolver: Option<ResolverName>,
     turn: Turn,
     now: UnixMillis,
@@ -77,6 +79,7 @@ impl<'a> Enqueuer<'a> {
         Self {
             library,
             planner,
+            suspended: BTreeMap::new(),
             resolver: None,
             turn: Turn::default(),
             now: context.now(),
@@ -87,6 +90,12 @@ impl<'a> Enqueuer<'a> {
             keep_jobs: false,
             added: Added::default(),
         }
+    }
+
+    /// Others than these resolvers are to be asked first.
+    pub(crate) fn without(mut self, suspended: BTreeMap<ResolverName, UnixMillis>) -> Self {
+        self.suspended = suspended;
+        self
     }
 
     /// Only this resolver is to be asked for them.
@@ -159,7 +168,7 @@ impl<'a> Enqueuer<'a> {
         if let Some(resolver) = &self.resolver {
             artifact.resolver_hint = Some(resolver.to_string());
         }
-        let key = first_key(&self.planner, &artifact);
+        let key = self.first_key(&artifact);
         let priority = turn.priority.or(self.turn.priority).unwrap_or_default();
         let not_before = turn.not_before.or(self.turn.not_before).map(|when| when.from(self.now));
         self.batch.push(NewJob { artifact, key, priority, not_before });
@@ -209,6 +218,15 @@ impl<'a> Enqueuer<'a> {
         Ok(())
     }
 
+    /// What a new job's first step is limited by.
+    fn first_key(&self, artifact: &Artifact) -> Key {
+        let plan = Plan::default();
+        match self.planner.next_without(&plan, artifact, self.now, &self.suspended) {
+            Next::Step(step) => plan.key(&step),
+            Next::Wait(..) | Next::End(_) => Key::Plan,
+        }
+    }
+
     async fn finish(mut self) -> Result<Added, Failed> {
         self.flush().await?;
         self.written().await?;
@@ -230,15 +248,6 @@ pub(crate) fn open(path: &Path) -> Result<(String, Box<dyn BufRead + Send>), Fai
 
 pub(crate) fn unreadable(name: &str, error: &io::Error) -> Failed {
     Failed::usage(format!("cannot read {name}: {error}; give a text file, or - for standard input"))
-}
-
-/// What a new job's first step is limited by.
-fn first_key(planner: &Planner, artifact: &Artifact) -> Key {
-    let plan = Plan::default();
-    match planner.next(&plan, artifact, UnixMillis::default()) {
-        Next::Step(step) => plan.key(&step),
-        Next::Wait(..) | Next::End(_) => Key::Plan,
-    }
 }
 
 /// A line for the user, which must not break the run when nobody reads it.

@@ -109,7 +109,8 @@ fn why_it_waits(
         why.push(nobody.advising("`gleaner queue run` works on it, with --drain until it is empty"));
     }
     // A job that meets a pause of its upstream is put off until just after it: that is one thing, not two.
-    let paused_until = key.and_then(|now| now.cooldown_until).map(|until| until.after(AFTER_A_PAUSE));
+    let cooldown = key.and_then(|now| now.cooldown_until).map(|until| until.after(AFTER_A_PAUSE));
+    let paused_until = cooldown.max(key.and_then(|now| now.suspended.as_ref()).map(|one| one.until));
     if let Some(at) = view.row.at {
         why.extend(match (at > context.now(), steps::put_off(view, at)) {
             (true, Some(step)) => Some(Why::new("back_off", format!("{step}; it is tried again at {at}"))),
@@ -139,6 +140,16 @@ fn what_holds(now: &KeyNow) -> Vec<Why> {
     if now.is_paused() {
         let paused = Why::new("paused", format!("{key} was paused by an operator"));
         why.push(paused.advising(format!("`gleaner queue resume {key}` lets it go on")));
+    }
+    if let Some(one) = &now.suspended {
+        let says = format!(
+            "{} is suspended until {} because it failed {} times in a row, the last time with {}",
+            one.resolver, one.until, one.failures, one.because
+        );
+        why.push(Why::new("suspended", says).advising(format!(
+            "then one call shows whether it works again; another file of that name ends it at once, and so does \
+             `gleaner queue resume {key}`"
+        )));
     }
     if let Some(until) = now.cooldown_until {
         let says = format!("{key} asked to slow down, and nothing of it runs before {until}");

@@ -11,7 +11,10 @@ use crate::exit::{Exit, Failed};
 pub(crate) async fn get(context: &Context, args: &Get) -> Result<Exit, Failed> {
     let (sources, reload) = Reload::begin(context).await?;
     let library = context.library()?;
-    let enqueuer = Enqueuer::new(context, &library, sources.live.now().planner.clone());
+    let now = sources.live.now();
+    let enqueuer = Enqueuer::new(context, &library, now.planner.clone());
+    let enqueuer = enqueuer.without(context.suspended(&library, &now.resolvers).await?);
+    drop(now);
     let added = enqueuer.turn(args.turn).keep_jobs().works(&args.works).await?;
     let input = added.exit();
     let task = Task::Jobs { jobs: added.jobs, max_wait: args.max_wait.0 };

@@ -8,6 +8,7 @@ use gleaner_limits::Limit;
 use gleaner_model::clock::UnixMillis;
 use gleaner_model::key::Key;
 use gleaner_model::setting::{KeyLimit, KeySetting};
+use gleaner_model::suspension::Suspension;
 use gleaner_store::{KeyRow, Library};
 use serde_json::{Value, json};
 
@@ -23,6 +24,8 @@ pub(crate) struct KeyNow {
     pub(crate) limit: Option<Limit>,
     /// An upstream's pause that is not over.
     pub(crate) cooldown_until: Option<UnixMillis>,
+    /// Why its plugin is not called, and until when.
+    pub(crate) suspended: Option<Suspension>,
     /// The process that owns it, if that has said in time that it lives.
     pub(crate) owner_pid: Option<u32>,
 }
@@ -33,6 +36,7 @@ impl KeyNow {
         Self {
             limit: effective(context, key, limit),
             cooldown_until: Some(*cooldown_until).filter(|until| *until > context.now()),
+            suspended: None,
             owner_pid: row.owner_pid.filter(|pid| alive.contains(pid)),
             row,
         }
@@ -54,7 +58,8 @@ impl KeyNow {
     fn is_of_interest(&self) -> bool {
         let KeyRow { ready, delayed, leased, .. } = self.row;
         let has_jobs = ready + delayed + leased > 0;
-        let is_held = self.is_paused() || self.is_set() || self.cooldown_until.is_some();
+        let is_held =
+            self.is_paused() || self.is_set() || self.cooldown_until.is_some() || self.suspended.is_some();
         has_jobs || is_held || self.owner_pid.is_some()
     }
 
@@ -70,6 +75,8 @@ impl KeyNow {
             "burst": limit.map(|limit| limit.burst),
             "source": source(&self.row.setting.limit),
             "cooldown_until": self.cooldown_until.map(|until| until.to_string()),
+            "suspended_until": self.suspended.as_ref().map(|one| one.until.to_string()),
+            "suspended_because": self.suspended.as_ref().map(|one| &one.because),
             "paused": self.is_paused(),
             "owner_pid": self.owner_pid,
         })
@@ -89,7 +96,16 @@ impl Keys {
         let processes = library.others().await?.processes;
         let alive = processes.iter().filter(|one| one.alive_until > now).map(|one| one.pid).collect();
         let keys = library.keys().await?;
-        let keys = keys.into_iter().map(|row| KeyNow::new(context, row, &alive)).collect();
+        let mut keys: Vec<_> = keys.into_iter().map(|row| KeyNow::new(context, row, &alive)).collect();
+        for one in library.suspensions().await?.into_iter().filter(|one| one.until > now) {
+            let key = Key::Resolver(one.resolver.clone());
+            let place =
+                keys.iter().position(|now| now.key().to_string() >= key.to_string()).unwrap_or(keys.len());
+            if keys.get(place).is_none_or(|now| *now.key() != key) {
+                keys.insert(place, KeyNow::new(context, KeyRow::without_jobs(key), &alive));
+            }
+            keys[place].suspended = Some(one);
+        }
         Ok(Self { keys, alive })
     }
 
@@ -133,10 +149,11 @@ pub(crate) async fn list(context: &Context) -> Result<Exit, Failed> {
 
 fn row(now: &KeyNow) -> Vec<String> {
     let text = |value: Option<String>| value.unwrap_or_default();
-    let holds = match (now.is_paused(), now.cooldown_until) {
-        (true, _) => "paused".to_owned(),
-        (false, Some(until)) => format!("not before {until}"),
-        (false, None) => String::new(),
+    let holds = match (now.is_paused(), &now.suspended, now.cooldown_until) {
+        (true, ..) => "paused".to_owned(),
+        (false, Some(one), _) => format!("suspended until {}: {}", one.until, one.because),
+        (false, None, Some(until)) => format!("not before {until}"),
+        (false, None, None) => String::new(),
     };
     vec![
         now.key().to_string(),
@@ -166,6 +183,9 @@ pub(crate) async fn pause(context: &Context, key: &Key, paused: bool) -> Result<
     let library = context.library_to_change()?;
     let key = canonical(context, key);
     library.pause(key.clone(), paused).await?;
+    if let (false, Key::Resolver(name)) = (paused, &key) {
+        library.end_suspension(name.clone()).await?;
+    }
     let keys = Keys::read(context, &library).await?;
     library.close().await;
     if context.output.is_json() {

@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use gleaner_model::next::Takes;
+use gleaner_model::suspension::Suspension;
+use gleaner_orchestrator::Resolvers;
 use gleaner_runtime::PluginInfo;
+use gleaner_store::Library;
 use serde_json::{Value, json};
 
 use crate::args::Plugin;
@@ -22,9 +25,18 @@ pub(crate) async fn plugin(context: &Context, command: Plugin) -> Result<Exit, F
 async fn list(context: &Context) -> Result<Exit, Failed> {
     let runtime = context.runtime()?;
     let resolvers = context.resolvers(&runtime).await;
+    let suspended = suspended(context, &resolvers).await.unwrap_or_else(|failed| {
+        tracing::warn!("whether plugins are suspended is not known: {}", failed.error);
+        Vec::new()
+    });
     if context.output.is_json() {
         for (plugin, granted) in resolvers.list() {
-            context.output.json(&as_json(&plugin.info, granted))?;
+            let mut json = as_json(&plugin.info, granted);
+            let held = suspended.iter().find(|one| one.resolver == plugin.info.name);
+            json["suspended"] = held.map_or(Value::Null, |one| {
+                json!({ "until": one.until.to_string(), "failures": one.failures, "because": one.because })
+            });
+            context.output.json(&json)?;
         }
         for refused in resolvers.refused() {
             context.output.json(&json!({ "path": refused.path, "problem": refused.problem }))?;
@@ -44,11 +56,28 @@ async fn list(context: &Context) -> Result<Exit, Failed> {
             })
             .collect();
         context.output.table(&["NAME", "VERSION", "TAKES", "MAY REACH", "SUMMARY"], &rows)?;
+        for Suspension { resolver, until, failures, because, .. } in &suspended {
+            context.output.line(&format!(
+                "suspended: {resolver} until {until}, because it failed {failures} times in a row, the last time with \
+                 {because}; replace its file, or try it now with `gleaner queue resume resolver:{resolver}`"
+            ))?;
+        }
         for refused in resolvers.refused() {
             context.output.line(&format!("not used: {}: {}", refused.path.display(), refused.problem))?;
         }
     }
     Ok(if resolvers.refused().is_empty() { Exit::Well } else { Exit::Configuration })
+}
+
+/// The plugins that are suspended. There may be no library yet.
+async fn suspended(context: &Context, resolvers: &Resolvers) -> Result<Vec<Suspension>, Failed> {
+    if !context.library_dir().join(Library::DATABASE).exists() {
+        return Ok(Vec::new());
+    }
+    let mut all = context.existing_library()?.suspensions().await?;
+    let now = context.now();
+    all.retain(|one| resolvers.sha256(&one.resolver).is_some_and(|sha256| one.holds(&sha256, now)));
+    Ok(all)
 }
 
 async fn inspect(context: &Context, target: &str) -> Result<Exit, Failed> {

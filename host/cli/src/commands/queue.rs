@@ -52,6 +52,7 @@ async fn add(context: &Context, source: Source, turn: Turn) -> Result<Exit, Fail
     let runtime = context.runtime()?;
     let resolvers = context.resolvers(&runtime).await;
     let enqueuer = Enqueuer::new(context, &library, context.planner(&resolvers)).turn(turn);
+    let enqueuer = enqueuer.without(context.suspended(&library, &resolvers).await?);
     let added: Added = match source {
         Source::Works(works, resolver) => enqueuer.hint(resolver).works(&works).await?,
         Source::Json(file) => enqueuer.import(&file).await?,

@@ -179,6 +179,18 @@ mod tests {
         );
     }
 
+    /// What benchmarks and tests of the runtime take for granted.
+    #[test]
+    fn the_default_sandbox_of_the_runtime_is_that_of_the_defaults() {
+        let plugins = read_with("").unwrap().plugins;
+        assert_eq!(plugins.sandbox, gleaner_runtime::Sandbox::default());
+        let own = "[plugins]\nsandbox = { requests = 7 }\n[resolvers.x]\nsandbox = { memory = \"1MiB\" }\n";
+        let config = read_with(own).unwrap();
+        let part = config.resolvers.values().next_back().unwrap().sandbox.unwrap();
+        let both = config.plugins.sandbox.with(&part);
+        assert_eq!((both.requests, both.memory.0, both.cpu), (7, 1 << 20, plugins.sandbox.cpu));
+    }
+
     #[test]
     fn wrong_values_are_named_with_their_place_and_what_to_do() {
         for (text, parts) in [
@@ -189,6 +201,9 @@ mod tests {
             ("[orchestrator]\nworkers = 0\n", &["orchestrator", "1 to 256"]),
             ("[orchestrator]\nheartbeat = \"1s\"\n", &["heartbeat", "at least 5s"]),
             ("contact = \"nobody\"\n", &["contact", "my.toml:1", "e-mail"]),
+            ("[plugins]\nsandbox = { reuse = 0 }\n", &["plugins.sandbox.reuse", "a whole number from 1 on"]),
+            ("[plugins.suspend]\npause = \"0s\"\n", &["plugins.suspend.pause", "more than 0"]),
+            ("[resolvers.x]\nsandbox = { response = 5 }\n", &["resolvers.x.sandbox.response"]),
             ("[limits]\ndefault-host = { concurrency = 0 }\n", &["limits", "default-host"]),
             ("[egress]\ntimeout = 30\n", &["egress.timeout", "my.toml:2"]),
             ("[egress]\ntimeout = \"soon\"\n", &["egress.timeout", "30s"]),
@@ -271,7 +286,7 @@ mod tests {
     }
 
     /// What is said of a run that goes on, which no test of messages waits for.
-    const WHILE_A_RUN_GOES_ON: [(&str, &str); 26] = [
+    const WHILE_A_RUN_GOES_ON: [(&str, &str); 32] = [
         (
             "log",
             "the configuration was read again (SIGHUP): what changed in limits, resolvers holds from now on",
@@ -304,6 +319,21 @@ mod tests {
         ("a job", "its next step is found when a run takes it up"),
         ("a job", "nothing holds it: it is the next of host:a.org, and runs when a worker is free"),
         ("a job", "host:a.org asked to slow down, and nothing of it runs before 2030-01-31T08:00:00.000Z"),
+        (
+            "a job",
+            "arxiv is suspended until 2030-01-31T08:00:00.000Z because it failed 10 times in a row, the last time with plugin_trap: unreachable",
+        ),
+        (
+            "a job",
+            "then one call shows whether it works again; another file of that name ends it at once, and so does `gleaner queue resume resolver:arxiv`",
+        ),
+        ("a key", "suspended until 2030-01-31T08:00:00.000Z: plugin_trap: unreachable"),
+        (
+            "a plugin",
+            "suspended: arxiv until 2030-01-31T08:00:00.000Z, because it failed 10 times in a row, the last time with plugin_trap: unreachable; replace its file, or try it now with `gleaner queue resume resolver:arxiv`",
+        ),
+        ("progress", "arxiv is called again"),
+        ("log", "whether plugins are suspended is not known: library/library.db is not a library of gleaner"),
         ("a job", "4 steps of host:a.org run, and 4 at once is its limit"),
         ("a job", "`gleaner queue limit host:a.org --concurrency N` changes it"),
         ("a job", "unpaywall is being asked"),

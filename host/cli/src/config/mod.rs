@@ -13,7 +13,8 @@ use gleaner_egress::EgressConfig;
 use gleaner_limits::LimitRules;
 use gleaner_model::key::ResolverName;
 use gleaner_model::units::ByteSize;
-use gleaner_orchestrator::config::{OrchestratorConfig, ResolverConfig, TiersConfig};
+use gleaner_orchestrator::config::{OrchestratorConfig, ResolverConfig, SuspendConfig, TiersConfig};
+use gleaner_runtime::Sandbox;
 use gleaner_store::StoreOptions;
 use serde::Deserialize;
 
@@ -56,6 +57,10 @@ pub(crate) struct PluginsConfig {
     pub(crate) dirs: Vec<PathBuf>,
     /// The most that compiled plugins may take in the cache.
     pub(crate) cache_size: ByteSize,
+    /// What one call may use, unless its resolver's section says otherwise.
+    pub(crate) sandbox: Sandbox,
+    /// When a plugin is not called for a while.
+    pub(crate) suspend: SuspendConfig,
 }
 
 /// An e-mail address, as far as a program can tell.

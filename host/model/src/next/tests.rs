@@ -128,6 +128,29 @@ fn an_accepted_file_ends_the_job() {
 }
 
 #[test]
+fn a_suspended_resolver_waits_behind_everything_as_a_failed_step_does() {
+    let (planner, work) = (planner(), artifact(&["10.1000/x"]));
+    let (mut plan, later) = (Plan::default(), NOW.after(Duration::from_secs(600)));
+    let suspended = BTreeMap::from([(name("alpha"), later)]);
+    let next = |plan: &Plan, now| planner.next_without(plan, &work, now, &suspended);
+    let (alpha, beta) = (Step::Resolve(name("alpha")), Step::Resolve(name("beta")));
+    assert_eq!(planner.next(&plan, &work, NOW), resolve("alpha"));
+    assert_eq!(next(&plan, NOW), resolve("pmc"));
+    plan.note(&Step::Resolve(name("pmc")), Fate::Answered, NOW);
+    assert_eq!(next(&plan, NOW), resolve("beta"));
+    let mut soon = plan.clone();
+    soon.note_failure(&beta, (Reason::Timeout, "t".into()), NOW.after(Duration::from_secs(60)), 3, NOW);
+    assert_eq!(next(&soon, NOW), Next::Wait(beta.clone(), NOW.after(Duration::from_secs(60))));
+    plan.note(&beta, Fate::Answered, NOW);
+    assert_eq!(next(&plan, NOW), Next::Wait(alpha.clone(), later));
+    assert_eq!(next(&plan, later), resolve("alpha"));
+    // A failure of its own may last longer than the suspension.
+    let longer = NOW.after(Duration::from_secs(1200));
+    plan.note_failure(&alpha, (Reason::Timeout, "t".into()), longer, 3, NOW);
+    assert_eq!(next(&plan, NOW), Next::Wait(alpha, longer));
+}
+
+#[test]
 fn a_failed_step_waits_behind_everything_and_the_job_waits_only_for_it() {
     let (planner, work) = (planner(), artifact(&["10.1000/x"]));
     let (mut plan, later) = (Plan::default(), NOW.after(Duration::from_secs(60)));

@@ -9,3 +9,4 @@ mod model;
 mod outside;
 mod scratch;
 mod sharing;
+mod suspensions;

@@ -7,7 +7,10 @@
 //! | `loop`, `recurse`, `alloc` | spends CPU, stack, memory without end |
 //! | `trap`, `panic` | ends without an answer, mutely or with a message |
 //! | `log-flood` | logs without end in long lines |
-//! | `garbage`, `many`, `big` | answers with bad candidates, 100 000 candidates, 100 MB of text |
+//! | `garbage`, `big` | answers with bad candidates, with 100 MB of text |
+//! | `many:N` | answers with N candidates, 100 000 unless told |
+//! | `propose:URL` | answers with that candidate |
+//! | `count`, `hoard:MB`, `busy:MS` | says how often this instance was called; keeps memory; computes so long |
 //! | `discover` | answers with identifiers, good and bad |
 //! | `fail-retry`, `fail-give-up`, `fail-limited:MS` | fails with that disposition |
 //! | `fetch:URL` | sends a request, and reports what came of it in `extra` or in the failure |
@@ -49,7 +52,11 @@ impl Resolver for Hostile {
             "panic" => misdeeds::panic(),
             "log-flood" => misdeeds::flood(host),
             "garbage" => Ok(misdeeds::garbage()),
-            "many" => Ok(misdeeds::many()),
+            "many" => Ok(misdeeds::many(argument.parse().unwrap_or(100_000))),
+            "propose" => Ok(Resolution::of([misdeeds::candidate(&decoded(argument))])),
+            "count" => Ok(extra("calls", misdeeds::count())),
+            "hoard" => Ok(extra("hoard", misdeeds::hoard(argument.parse().unwrap_or(1)))),
+            "busy" => Ok(extra("busy", misdeeds::busy(host, argument.parse().unwrap_or(1)))),
             "big" => Ok(extra("big", "x".repeat(100_000_000))),
             "discover" => Ok(discover()),
             "fail-retry" => Err(Failure::retry("ordered", "failed as ordered")),
@@ -102,7 +109,11 @@ fn requests(
 
 /// The URL may be percent-encoded as a whole, because a DOI goes through the host's hands first.
 fn get(url: &str) -> Request {
-    Request { url: percent_decode_str(url).decode_utf8_lossy().into_owned(), ..Request::get(&Url::new("")) }
+    Request { url: decoded(url), ..Request::get(&Url::new("")) }
+}
+
+fn decoded(url: &str) -> String {
+    percent_decode_str(url).decode_utf8_lossy().into_owned()
 }
 
 fn discover() -> Resolution {
@@ -177,5 +188,7 @@ mod tests {
         let host = FakeHost::new();
         assert!(resolve("garbage", &host).unwrap().candidates.len() > 5);
         assert_eq!(resolve("many", &host).unwrap().candidates.len(), 100_000);
+        assert_eq!(resolve("many:7", &host).unwrap().candidates.len(), 7);
+        assert_eq!(resolve("propose:file%3a%2f%2f%2fx", &host).unwrap().candidates[0].url, "file:///x");
     }
 }

@@ -3,6 +3,7 @@
 
 use gleaner_sdk::{Candidate, CandidateKind, Host, Level, Resolution};
 use std::hint::black_box;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Spends CPU time.
 pub(crate) fn spin() -> ! {
@@ -22,6 +23,26 @@ pub(crate) fn allocate() -> ! {
     loop {
         hoard.push(black_box(vec![1_u8; 1 << 20]));
     }
+}
+
+/// Keeps so many megabytes for good, touched. Ends.
+pub(crate) fn hoard(megabytes: usize) -> usize {
+    Vec::leak(black_box(vec![1_u8; megabytes << 20])).len()
+}
+
+/// Computes for so many milliseconds of the host's time. Ends, if that goes on.
+pub(crate) fn busy(host: &impl Host, milliseconds: u64) -> u64 {
+    let end = host.now_ms() + milliseconds;
+    while host.now_ms() < end {
+        (0..1000).for_each(|round| _ = black_box(round));
+    }
+    milliseconds
+}
+
+/// How often this instance was called with this order. Ends.
+pub(crate) fn count() -> u32 {
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    CALLS.fetch_add(1, Ordering::Relaxed) + 1
 }
 
 /// Panics with a message that the operator should get to see.
@@ -60,13 +81,13 @@ pub(crate) fn garbage() -> Resolution {
 }
 
 /// Far more candidates than a host keeps. Ends.
-pub(crate) fn many() -> Resolution {
-    let candidates = (0..100_000).map(|n| candidate(&format!("https://files.example.org/{n}.pdf")));
+pub(crate) fn many(count: u32) -> Resolution {
+    let candidates = (0..count).map(|n| candidate(&format!("https://files.example.org/{n}.pdf")));
     Resolution { candidates: candidates.collect(), ..Resolution::none() }
 }
 
 /// Past the constructors, which would refuse such URLs.
-fn candidate(url: &str) -> Candidate {
+pub(crate) fn candidate(url: &str) -> Candidate {
     Candidate {
         url: url.to_owned(),
         kind: CandidateKind::File,

@@ -2,6 +2,8 @@
 //!
 //! What comes next is asked of the planner, as a run does; must never be guessed here.
 
+use std::collections::BTreeMap;
+
 use gleaner_model::clock::UnixMillis;
 use gleaner_model::job::JobResult;
 use gleaner_model::key::Key;
@@ -214,7 +216,9 @@ pub(super) fn coming(
     planner: &Planner,
 ) -> (Vec<Coming>, Option<Ending>) {
     let now = context.now();
-    let first = match planner.next(&view.plan, &view.artifact, now) {
+    let suspended = keys.keys.iter().filter_map(|key| key.suspended.as_ref());
+    let suspended: BTreeMap<_, _> = suspended.map(|one| (one.resolver.clone(), one.until)).collect();
+    let first = match planner.next_without(&view.plan, &view.artifact, now, &suspended) {
         Next::End(result) => return (Vec::new(), Some(Ending::Now(result))),
         Next::Step(step) | Next::Wait(step, _) => step,
     };
@@ -222,19 +226,24 @@ pub(super) fn coming(
         Fate::Open { retry_at, .. } => retry_at.filter(|at| *at > now),
         _ => None,
     };
+    let until = |step: &Step| match step {
+        Step::Resolve(name) => suspended.get(name).copied(),
+        Step::Fetch(_) => None,
+    };
     let mut steps = planner.open_steps(&view.plan, &view.artifact);
     // As a run does it: a step that failed waits behind those that can run.
-    steps.sort_by_key(|step| (*step != first, retry_at(step)));
+    steps.sort_by_key(|step| (*step != first, retry_at(step).max(until(step))));
     let limits = &context.loaded.config.limits;
     let coming = |step: Step| {
         let key = limits.canonical(&view.plan.key(&step));
         let held = keys.get(&key);
         let cooldown = held.and_then(|held| held.cooldown_until);
+        let suspended = held.and_then(|held| held.suspended.as_ref()).map(|one| one.until);
         let whole_job =
             view.row.at.filter(|at| *at > now && view.row.state == gleaner_model::job::JobState::Queued);
         Coming {
             step: Named::new(&view.plan, &step),
-            not_before: [retry_at(&step), cooldown, whole_job].into_iter().flatten().max(),
+            not_before: [retry_at(&step), cooldown, suspended, whole_job].into_iter().flatten().max(),
             is_paused: held.is_some_and(|held| held.is_paused()),
             key,
         }

@@ -1,0 +1,1 @@
+UPDATE delayed SET due_ms = ?2 WHERE key = ?1 AND due_ms > ?2

@@ -1,0 +1,1 @@
+DELETE FROM suspension WHERE resolver = ?1

@@ -1,0 +1,1 @@
+SELECT resolver, sha256, until_ms, pause_ms, failures, because FROM suspension ORDER BY resolver
