@@ -16,7 +16,7 @@ const MOST_FRAMES: usize = 4;
 
 /// The call was still running when its wall time had passed.
 pub(crate) fn out_of_wall(guest: &Guest) -> Failure {
-    let asked = guest.outbound.sent;
+    let asked = guest.outbound.sent();
     let detail = format!("wall: no answer within {}, after {asked} requests", Span(guest.wall));
     fault(Reason::PluginTimeout, detail, guest)
 }

@@ -10,12 +10,14 @@ use wasmtime::component::ResourceTable;
 use wasmtime::{Store, StoreContextMut, UpdateDeadline};
 use wasmtime_wasi::clocks::HostWallClock;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::engine::{Shared, TICK};
 use crate::host::GuestHost;
 use crate::log::Log;
 use crate::memory::MemoryMeter;
 use crate::outbound::Outbound;
+use crate::plugin::LogLevel;
 use crate::sandbox::Sandbox;
 use crate::stderr::Tail;
 
@@ -34,6 +36,7 @@ pub(crate) struct Guest {
     pub(crate) outbound: Outbound,
     pub(crate) stderr: Tail,
     wasi: WasiCtx,
+    wasi_http: WasiHttpCtx,
     table: ResourceTable,
 }
 
@@ -55,29 +58,33 @@ impl Guest {
             .allow_ip_name_lookup(false);
         let mut table = ResourceTable::new();
         table.set_max_capacity(MOST_HANDLES);
+        let began = Instant::now();
         Self {
             sandbox,
-            began: Instant::now(),
+            began,
             wall,
             memory: MemoryMeter::new(sandbox.memory.0),
             ticks: 0,
             out_of_cpu: false,
             log: Log::new(plugin, job, sandbox.log_lines),
-            outbound: Outbound::new(host, sandbox),
+            outbound: Outbound::new(host, sandbox, began + wall),
             stderr,
             wasi: wasi.build(),
+            wasi_http: WasiHttpCtx::new(),
             table,
         }
-    }
-
-    /// When the call ends, whatever the guest does.
-    pub(crate) fn ends(&self) -> Instant {
-        self.began + self.wall
     }
 
     /// Time the guest computed, in whole ticks.
     pub(crate) fn cpu(&self) -> Duration {
         TICK.saturating_mul(u32::try_from(self.ticks).unwrap_or(u32::MAX))
+    }
+
+    /// Logs the rules that `wasi:http` could not tell the guest: its error codes carry no text.
+    pub(crate) fn log_refusals(&mut self) {
+        for rule in self.outbound.take_refusals() {
+            self.log.add(LogLevel::Warn, &format!("wasi:http: denied: {rule}"), &[]);
+        }
     }
 
     /// A store of its own for this call, with every limit set.
@@ -108,6 +115,12 @@ impl Guest {
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for Guest {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.outbound, table: &mut self.table, ctx: &mut self.wasi_http }
     }
 }
 

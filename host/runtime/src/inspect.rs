@@ -11,9 +11,17 @@ use crate::track_0_1;
 /// The package that every resolver speaks.
 const PACKAGE: &str = "gleaner:resolver/";
 const RESOLVER: &str = "gleaner:resolver/resolver";
-/// Packages of WASI 0.2 that are linked, empty.
-const WASI: [&str; 6] =
-    ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
+/// What is linked of WASI 0.2: empty packages, and `wasi:http` as far as requests to the outside go.
+const WASI: [&str; 8] = [
+    "wasi:cli/",
+    "wasi:clocks/",
+    "wasi:filesystem/",
+    "wasi:http/outgoing-handler",
+    "wasi:http/types",
+    "wasi:io/",
+    "wasi:random/",
+    "wasi:sockets/",
+];
 
 /// What a component names at its borders.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,7 +179,7 @@ mod tests {
     #[test]
     fn versions_and_worlds_are_told_before_anything_runs() {
         let fine = names(
-            &["gleaner:resolver/http@0.1.0", "wasi:io/streams@0.2.9"],
+            &["gleaner:resolver/http@0.1.0", "wasi:io/streams@0.2.9", "wasi:http/outgoing-handler@0.2.4"],
             &["gleaner:resolver/resolver@0.1.4", "init"],
         );
         assert_eq!(fine.unwrap().version, "0.1.4");
@@ -189,9 +197,9 @@ mod tests {
             (&[], &["wasi:cli/run@0.2.0"], "it exports wasi:cli/run@0.2.0"),
             (&[], &[], "it exports nothing"),
             (
-                &["wasi:http/types@0.2.0", "wasi:cli/exit@0.3.0", "evil:corp/api"],
+                &["wasi:http/types@0.3.0", "wasi:cli/exit@0.3.0", "evil:corp/api"],
                 &["gleaner:resolver/resolver@0.1.0"],
-                "wasi:http/types@0.2.0, wasi:cli/exit@0.3.0, evil:corp/api",
+                "wasi:http/types@0.3.0, wasi:cli/exit@0.3.0, evil:corp/api",
             ),
         ] {
             let message = names(imports, exports).unwrap_err().to_string();

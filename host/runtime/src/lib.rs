@@ -27,6 +27,7 @@ mod sandbox;
 mod stderr;
 mod text;
 mod track_0_1;
+mod wasi_http;
 
 pub use catalogue::{Broken, Catalogue};
 pub use engine::{Runtime, RuntimeConfig};

@@ -203,7 +203,7 @@ fn loading(messages: &mut Messages) {
         LoadError::OtherVersion { theirs: "0.3.0".into(), ours, todo: "update gleaner" },
         LoadError::OtherVersion { theirs: "0.0.9".into(), ours, todo: "get a newer plugin, or rebuild it" },
         LoadError::UnknownImports {
-            imports: vec!["wasi:http/types@0.2.0".into(), "evil:corp/api".into()],
+            imports: vec!["wasi:http/types@0.3.0".into(), "evil:corp/api".into()],
             ours,
         },
         LoadError::Mismatch { ours, cause: "expected a list, found a string".into() },

@@ -174,8 +174,8 @@ impl Plugin {
             cpu: guest.cpu(),
             wall: guest.began.elapsed(),
             peak_memory: guest.memory.peak as u64,
-            requests: guest.outbound.sent,
-            rate_limited: guest.outbound.rate_limited,
+            requests: guest.outbound.sent(),
+            rate_limited: guest.outbound.rate_limited(),
             log: guest.log.finish(),
         }
     }
@@ -186,7 +186,8 @@ pub(crate) fn ended<T>(
     result: Result<wasmtime::Result<T>, Elapsed>,
     store: Store<Guest>,
 ) -> (Result<T, Failure>, Guest) {
-    let guest = store.into_data();
+    let mut guest = store.into_data();
+    guest.log_refusals();
     let outcome = match result {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(failure::of_error(&error, &guest)),
