@@ -39,3 +39,4 @@ mod simweb_records;
 mod simweb_replies;
 mod simweb_tls;
 mod stop;
+mod ways;

@@ -157,10 +157,8 @@ mod tests {
     const URL: &str = "https://files.example.org/x";
 
     fn resolve(order: &str, host: &FakeHost) -> Vec<String> {
-        let query = Query {
-            metadata: Some(format!(r#"{{"order":{order}}}"#)),
-            ..query(&[("doi", "10.5555/x")])
-        };
+        let query =
+            Query { metadata: Some(format!(r#"{{"order":{order}}}"#)), ..query(&[("doi", "10.5555/x")]) };
         let extra = Ways::resolve(&query, host).unwrap().extra;
         extra.into_iter().map(|field| format!("{}={}", field.key, field.value)).collect()
     }

@@ -25,7 +25,9 @@ fn not_built(what: &str) -> Outcome {
 fn start(order: &Order) -> Result<FutureIncomingResponse, Outcome> {
     let headers = Fields::new();
     for (name, value) in &order.headers {
-        headers.append(name, value.as_bytes()).map_err(|why| not_built(&format!("header {name}: {why:?}")))?;
+        headers
+            .append(name, value.as_bytes())
+            .map_err(|why| not_built(&format!("header {name}: {why:?}")))?;
     }
     let request = OutgoingRequest::new(headers);
     let (scheme, rest) = order.url.split_once("://").unwrap_or(("", &order.url));
@@ -48,18 +50,23 @@ fn start(order: &Order) -> Result<FutureIncomingResponse, Outcome> {
     request.set_scheme(Some(&scheme)).map_err(|()| not_built("scheme"))?;
     request.set_authority(Some(authority)).map_err(|()| not_built("authority"))?;
     request.set_path_with_query(Some(path)).map_err(|()| not_built("path"))?;
-    let options = RequestOptions::new();
-    let nanoseconds = order.timeout_ms.map(|ms| u64::from(ms) * 1_000_000);
-    options.set_first_byte_timeout(nanoseconds).map_err(|()| not_built("timeout"))?;
+    let options = order.timeout_ms.map(options).transpose()?;
     let body = match order.body {
         Some(bytes) => Some((request.body().map_err(|()| not_built("body"))?, bytes)),
         None => None,
     };
-    let started = handle(request, Some(options)).map_err(|code| refused(&code))?;
+    let started = handle(request, options).map_err(|code| refused(&code))?;
     if let Some((body, bytes)) = body {
         write(body, bytes);
     }
     Ok(started)
+}
+
+fn options(timeout_ms: u32) -> Result<RequestOptions, Outcome> {
+    let options = RequestOptions::new();
+    let nanoseconds = u64::from(timeout_ms) * 1_000_000;
+    options.set_first_byte_timeout(Some(nanoseconds)).map_err(|()| not_built("timeout"))?;
+    Ok(options)
 }
 
 /// Writes until the host has enough: what it makes of the request tells why.
