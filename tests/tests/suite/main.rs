@@ -40,3 +40,4 @@ mod simweb_replies;
 mod simweb_tls;
 mod stop;
 mod ways;
+mod wit;
