@@ -12,7 +12,7 @@ use gleaner_model::clock::{SharedClock, SystemClock, UnixMillis};
 use gleaner_model::manifest::RunIdentity;
 use gleaner_model::next::Planner;
 use gleaner_orchestrator::{Pieces, Resolvers, Sources};
-use gleaner_runtime::{Runtime, RuntimeConfig};
+use gleaner_runtime::{Catalogue, Runtime, RuntimeConfig};
 use gleaner_store::Library;
 use gleaner_telemetry::Observer;
 use toml::Value;
@@ -141,11 +141,20 @@ impl Context {
 
     /// Every plugin found, with what the operator set for it.
     pub(crate) async fn resolvers(&self, runtime: &Runtime) -> Resolvers {
+        self.assemble(self.catalogue(runtime).await)
+    }
+
+    /// Every plugin found.
+    pub(crate) async fn catalogue(&self, runtime: &Runtime) -> Catalogue {
+        let configured = self.loaded.config.plugins.dirs.iter().filter(|dir| dir.is_dir()).cloned();
+        let dirs: Vec<PathBuf> = configured.chain(bundled_dir()).collect();
+        runtime.load_dirs(&dirs).await
+    }
+
+    /// Plugins with what the operator set for them.
+    pub(crate) fn assemble(&self, catalogue: Catalogue) -> Resolvers {
         let config = &self.loaded.config;
         let bundled = bundled_dir();
-        let configured = config.plugins.dirs.iter().filter(|dir| dir.is_dir()).cloned();
-        let dirs: Vec<PathBuf> = configured.chain(bundled.clone()).collect();
-        let catalogue = runtime.load_dirs(&dirs).await;
         let contact = config.contact.as_ref().map(config::Contact::as_str);
         Resolvers::assemble(catalogue, bundled.as_deref(), &config.resolvers, contact, &secret)
     }

@@ -27,6 +27,6 @@ mod worker;
 pub use ask::{Answer, AskReport, ask};
 pub use dispatcher::{Drain, Finish, RunReport, Stop};
 pub use pieces::{Pieces, RunError};
-pub use resolvers::{Refused, Resolvers};
+pub use resolvers::{Refused, Resolvers, Rights};
 pub use sharing::ALIVE_FOR;
 pub use sources::Sources;

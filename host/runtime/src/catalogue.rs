@@ -65,6 +65,12 @@ impl Runtime {
 }
 
 impl Catalogue {
+    /// One plugin alone.
+    pub fn of(plugin: Plugin) -> Self {
+        let plugins = BTreeMap::from([(plugin.info.name.clone(), Arc::new(plugin))]);
+        Self { plugins, broken: Vec::new() }
+    }
+
     fn add(&mut self, path: PathBuf, loaded: Result<Plugin, LoadError>) {
         let problem = match loaded {
             Err(problem) => problem,

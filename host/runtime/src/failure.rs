@@ -4,7 +4,7 @@
 
 use gleaner_model::reason::{Failure, FailureClass, Reason};
 use gleaner_model::units::{ByteSize, Span};
-use wasmtime::{Trap, WasmBacktrace};
+use wasmtime::{FrameInfo, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use crate::guest::Guest;
@@ -65,7 +65,8 @@ fn causes(error: &wasmtime::Error) -> String {
     causes.join(": ")
 }
 
-/// ` in a < b < c`: the innermost functions that have a name; a function that calls itself is named once.
+/// ` in a < b < c`: the innermost functions that have a name; a function that calls itself is named once. Where none
+/// has one, their numbers and places in the module, which its author can look up.
 fn frames(error: &wasmtime::Error) -> String {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return String::new() };
     let named = backtrace.frames().iter().filter_map(|frame| frame.func_name());
@@ -75,6 +76,13 @@ fn frames(error: &wasmtime::Error) -> String {
         .collect();
     names.dedup();
     names.truncate(MOST_FRAMES);
+    if names.is_empty() {
+        let place = |frame: &FrameInfo| match frame.module_offset() {
+            Some(offset) => format!("function {} at {offset:#x}", frame.func_index()),
+            None => format!("function {}", frame.func_index()),
+        };
+        names = backtrace.frames().iter().take(MOST_FRAMES).map(place).collect();
+    }
     if names.is_empty() { String::new() } else { format!(" in {}", names.join(" < ")) }
 }
 

@@ -121,6 +121,18 @@ fn check_names(imports: Vec<String>, exports: Vec<String>) -> Result<Borders, Lo
     Ok(Borders { imports, exports, version })
 }
 
+/// Why a component whose names are right cannot be linked, from what wasmtime says and the version it was built for.
+pub(crate) fn mismatch(said: &str, theirs: &str) -> LoadError {
+    let ours = track_0_1::VERSION;
+    if patch(theirs) > patch(ours) {
+        // Patches of a track add functions; it asks for one of those.
+        return LoadError::OtherVersion { theirs: theirs.to_owned(), ours, todo: "update gleaner" };
+    }
+    // The words about a linker are wasmtime's own affair.
+    let cause = said.replace(", but a matching implementation was not found in the linker", "");
+    LoadError::Mismatch { ours, cause }
+}
+
 /// `a:b/c@1.2.3` as `a:b/c` and `1.2.3`.
 fn split(name: &str) -> (&str, &str) {
     name.split_once('@').unwrap_or((name, ""))
@@ -130,6 +142,11 @@ fn split(name: &str) -> (&str, &str) {
 fn track(version: &str) -> Option<(u32, u32)> {
     let mut numbers = version.split(['.', '-', '+']).map(str::parse);
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+/// The third number.
+fn patch(version: &str) -> Option<u32> {
+    version.split(['.', '-', '+']).nth(2)?.parse().ok()
 }
 
 #[cfg(test)]

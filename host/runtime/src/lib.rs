@@ -33,5 +33,5 @@ pub use catalogue::{Broken, Catalogue};
 pub use engine::{Runtime, RuntimeConfig};
 pub use error::{LoadError, RuntimeError};
 pub use host::{GuestHost, GuestHttpError, GuestMethod, GuestRequest, GuestResponse};
-pub use plugin::{CallReport, LogLevel, LogLine, Plugin, PluginInfo, Query};
+pub use plugin::{CallReport, LogLevel, LogLine, Needs, Plugin, PluginInfo, Query};
 pub use sandbox::Sandbox;

@@ -18,15 +18,16 @@ use crate::engine::{Runtime, Shared};
 use crate::error::LoadError;
 use crate::guest::Guest;
 use crate::host::{GuestHost, GuestHttpError, GuestRequest, GuestResponse};
-use crate::inspect::{Borders, check_borders, check_bytes};
-use crate::plugin::{Plugin, PluginInfo, ended};
+use crate::inspect::{Borders, check_borders, check_bytes, mismatch};
+use crate::plugin::{Needs, Plugin, PluginInfo, ended};
 use crate::sandbox::Sandbox;
-use crate::track_0_1::{self, Track};
+use crate::track_0_1::Track;
 
 /// A file's component, ready to be asked who it is.
 struct Compiled {
     track: Track,
     borders: Borders,
+    needs: Needs,
     sha256: String,
     size: u64,
     compile: Duration,
@@ -61,6 +62,7 @@ impl Runtime {
             size: compiled.size,
             wit: format!("gleaner:resolver@{}", compiled.borders.version),
             compile: compiled.compile,
+            needs: compiled.needs,
             imports: compiled.borders.imports,
             exports: compiled.borders.exports,
         };
@@ -89,14 +91,12 @@ fn compile(shared: &Shared, path: &Path) -> Result<Compiled, LoadError> {
         Component::new(&shared.engine, &bytes).map_err(|error| LoadError::Compile(format!("{error:#}")))?;
     let compile = began.elapsed();
     let borders = check_borders(&component)?;
-    let mismatch = |error: wasmtime::Error| LoadError::Mismatch {
-        ours: track_0_1::VERSION,
-        cause: format!("{error:#}"),
-    };
+    let mismatch = |error: wasmtime::Error| mismatch(&format!("{error:#}"), &borders.version);
     let instance = shared.linker.instantiate_pre(&component).map_err(mismatch)?;
     let track = Track::new(instance).map_err(mismatch)?;
     let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Compiled { track, borders, sha256, size: bytes.len() as u64, compile })
+    let needs = Needs::of(&component);
+    Ok(Compiled { track, borders, needs, sha256, size: bytes.len() as u64, compile })
 }
 
 fn read(path: &Path, most: u64) -> Result<Vec<u8>, LoadError> {
