@@ -86,8 +86,13 @@ fn frames(error: &wasmtime::Error) -> String {
     if names.is_empty() { String::new() } else { format!(" in {}", names.join(" < ")) }
 }
 
-/// The way from a panic or a failed allocation to the trap says nothing of its cause.
+/// The way from a panic or a failed allocation to the trap says nothing of its cause, nor does the glue that generated
+/// bindings put between the host's call and the resolver.
 fn is_noise(name: &str) -> bool {
+    const GLUE: [&str; 2] = ["::exports::gleaner", "gleaner:resolver/resolver@"];
+    if GLUE.iter().any(|glue| name.contains(glue)) {
+        return true;
+    }
     const WAYS: [&str; 7] =
         ["std::", "core::panicking", "alloc::alloc", "alloc::raw_vec", "rust_panic", "__rust", "abort"];
     WAYS.iter().any(|way| name.trim_start_matches('<').starts_with(way))

@@ -87,8 +87,11 @@ fn compile(shared: &Shared, path: &Path) -> Result<Compiled, LoadError> {
     let bytes = read(path, shared.max_file)?;
     check_bytes(&bytes)?;
     let began = Instant::now();
-    let component =
-        Component::new(&shared.engine, &bytes).map_err(|error| LoadError::Compile(format!("{error:#}")))?;
+    let component = Component::new(&shared.engine, &bytes).map_err(|error| {
+        // Where its tables or memories have no room in the pool, in words that say so to others.
+        let said = format!("{error:#}").replace("fit in pooling allocator requirements", "fit into a call");
+        LoadError::Compile(said)
+    })?;
     let compile = began.elapsed();
     let borders = check_borders(&component)?;
     let mismatch = |error: wasmtime::Error| mismatch(&format!("{error:#}"), &borders.version);

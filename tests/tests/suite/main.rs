@@ -21,6 +21,7 @@ mod holdings;
 mod messages;
 mod never_stored;
 mod papers;
+mod plugin_check;
 mod processes;
 mod progress;
 mod queue_commands;

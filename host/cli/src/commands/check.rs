@@ -3,6 +3,7 @@
 //! Looks at one file and at what the operator set for it; asks nobody and changes nothing. Must never stop at the first
 //! problem where a later one can be told too.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use gleaner_orchestrator::Rights;
@@ -106,8 +107,13 @@ fn of_broken(error: LoadError) -> Result<Vec<Check>, Failed> {
 
 fn of_plugin(context: &Context, catalogue: &Catalogue, plugin: Plugin) -> Vec<Check> {
     let info = plugin.info.clone();
-    let others: Vec<&str> =
-        info.imports.iter().map(String::as_str).filter(|name| name.starts_with("wasi:")).collect();
+    // Packages rather than interfaces: `wasi:io@0.2.12`.
+    let package = |name: &String| {
+        let (package, rest) = name.split_once('/')?;
+        Some(format!("{package}@{}", rest.split_once('@')?.1)).filter(|_| package.starts_with("wasi:"))
+    };
+    let others: BTreeSet<String> = info.imports.iter().filter_map(package).collect();
+    let others: Vec<String> = others.into_iter().collect();
     let beside = if others.is_empty() { String::new() } else { format!(", with {}", others.join(" ")) };
     let mut checks = vec![
         of("file", State::Ok, format!("{}, SHA-256 {}", bytes(info.size), info.sha256)),

@@ -74,28 +74,17 @@ async fn inspect(context: &Context, target: &str) -> Result<Exit, Failed> {
         })?;
         (info, resolvers)
     };
-    match resolvers.rights(&info.name) {
-        Some(rights) => print(context, &info, &rights)?,
-        None => {
-            let why = resolvers.refused().iter().map(|refused| refused.problem.as_str()).next();
-            let why = why.unwrap_or("its configuration says enabled = false");
-            return Err(Failed::configuration(format!("{target} is not used: {why}")));
-        }
-    }
+    // A file that is not used has no rights; the reason stands in their place.
+    let refused = resolvers.refused().iter().map(|refused| refused.problem.as_str()).next();
+    let why = refused.unwrap_or("its configuration says enabled = false");
+    print(context, &info, resolvers.rights(&info.name).as_ref().ok_or(why))?;
     Ok(Exit::Well)
 }
 
-/// What it says of itself, asks for and gets.
-fn print(context: &Context, info: &PluginInfo, rights: &Rights<'_>) -> Result<(), Failed> {
+/// What it says of itself, asks for and gets; or why it gets nothing.
+fn print(context: &Context, info: &PluginInfo, rights: Result<&Rights<'_>, &str>) -> Result<(), Failed> {
     if context.output.is_json() {
-        let mut value = as_json(info, rights.hosts);
-        value["sandbox"] = json!(rights.sandbox);
-        let injected = rights.injected.iter();
-        value["injected"] =
-            injected.map(|(host, carrier)| json!({ "host": host, "carrier": carrier })).collect();
-        value["not_granted"] = json!(not_granted(info, rights.hosts));
-        value["problems"] = json!(problems_of_settings(info, rights.settings));
-        return Ok(context.output.json(&value)?);
+        return Ok(context.output.json(&whole(info, rights))?);
     }
     let mut rows: Vec<Vec<String>> = Vec::new();
     let mut add = |name: &str, values: Vec<String>| {
@@ -114,6 +103,13 @@ fn print(context: &Context, info: &PluginInfo, rights: &Rights<'_>) -> Result<()
     add("exports", info.exports.clone());
     add("takes", vec![takes(info)]);
     add("asks for hosts", info.hosts.clone());
+    let rights = match rights {
+        Ok(rights) => rights,
+        Err(why) => {
+            add("not used", vec![why.to_owned()]);
+            return Ok(context.output.table(&["", ""], &rows)?);
+        }
+    };
     add("may reach", rights.hosts.to_vec());
     let sandbox = rights.sandbox;
     add(
@@ -144,6 +140,26 @@ fn print(context: &Context, info: &PluginInfo, rights: &Rights<'_>) -> Result<()
         add("secrets", injected.map(|(host, carrier)| format!("{carrier} for {host}")).collect());
     }
     Ok(context.output.table(&["", ""], &rows)?)
+}
+
+/// Everything for a program.
+fn whole(info: &PluginInfo, rights: Result<&Rights<'_>, &str>) -> Value {
+    let mut value = as_json(info, rights.map(|rights| rights.hosts).unwrap_or_default());
+    match rights {
+        Ok(rights) => {
+            let injected = rights.injected.iter();
+            value["not_granted"] = json!(not_granted(info, rights.hosts));
+            value["sandbox"] = json!(rights.sandbox);
+            value["injected"] =
+                injected.map(|(host, carrier)| json!({ "host": host, "carrier": carrier })).collect();
+            value["problems"] = json!(problems_of_settings(info, rights.settings));
+        }
+        Err(why) => {
+            value["granted_hosts"] = Value::Null;
+            value["problems"] = json!([why]);
+        }
+    }
+    value
 }
 
 /// Hosts that it asks for and may not reach.
