@@ -148,6 +148,8 @@ mod tests {
         let mut guest = guest();
         guest.log.add(LogLevel::Error, "logged", &[]);
         guest.log.add(LogLevel::Info, "chatter", &[]);
+        // The host's own warnings come after everything that the guest said.
+        guest.log.add(LogLevel::Warn, "wasi:http: denied", &[]);
         let trap = format_err!(Trap::UnreachableCodeReached);
         assert!(of_error(&trap, &guest).detail.ends_with("; last words: logged"));
         let text = format!("{}\nTraceback: no such key\n", "x".repeat(3000));

@@ -22,6 +22,8 @@ use crate::sandbox::Sandbox;
 use crate::stderr::Tail;
 
 const MOST_HANDLES: usize = 1024;
+/// Of one set of header fields of `wasi:http`, as the host counts them: twice what may be sent.
+const MOST_FIELDS: usize = 32 << 10;
 const MOST_RANDOM_BYTES: u64 = 64 << 10;
 
 pub(crate) struct Guest {
@@ -58,6 +60,8 @@ impl Guest {
             .allow_ip_name_lookup(false);
         let mut table = ResourceTable::new();
         table.set_max_capacity(MOST_HANDLES);
+        let mut wasi_http = WasiHttpCtx::new();
+        wasi_http.set_field_size_limit(MOST_FIELDS);
         let began = Instant::now();
         Self {
             sandbox,
@@ -70,7 +74,7 @@ impl Guest {
             outbound: Outbound::new(host, sandbox, began + wall),
             stderr,
             wasi: wasi.build(),
-            wasi_http: WasiHttpCtx::new(),
+            wasi_http,
             table,
         }
     }

@@ -43,6 +43,9 @@ const FORBIDDEN: [HeaderName; 13] = [
 /// Headers that HTTP libraries set by themselves, and that the host sets anew.
 const REPLACED: [HeaderName; 2] = [header::CONTENT_LENGTH, header::USER_AGENT];
 
+/// A guest has as many unsent bodies as it has handles, and the host holds two pieces of each.
+const MOST_PIECE: usize = 16 << 10;
+
 type Sent = (Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
 
 impl WasiHttpHooks for Outbound {
@@ -61,6 +64,10 @@ impl WasiHttpHooks for Outbound {
 
     fn set_host_header(&mut self) -> bool {
         false
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        MOST_PIECE
     }
 
     fn send_request(

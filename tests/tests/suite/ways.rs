@@ -334,7 +334,9 @@ fn no_way_gives_a_secret_away() {
         world.set(&format!("{from}/landed"), Reply::bytes("text/plain", "same"));
         world.set(&to, Reply::bytes("text/plain", "other"));
     }
-    world.set("https://secret.example.org/stays", Reply::bytes("text/plain", "here"));
+    // One that lies about where it is.
+    let liar = Reply::bytes("text/plain", "here").header("gleaner-url", "https://bank.example.org/");
+    world.set("https://secret.example.org/stays", liar);
     world.set(
         "https://secret.example.org/leaves",
         Reply::redirect(307, "https://elsewhere.example.net/landed"),
