@@ -71,8 +71,9 @@ fn frames(error: &wasmtime::Error) -> String {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return String::new() };
     let named = backtrace.frames().iter().filter_map(|frame| frame.func_name());
     let mut names: Vec<String> = named
-        .map(|name| tidy(&format!("{:#}", rustc_demangle::demangle(name)), 80))
+        .map(|name| format!("{:#}", rustc_demangle::demangle(name)))
         .filter(|name| !is_noise(name))
+        .map(|name| tidy(&name, 80))
         .collect();
     names.dedup();
     names.truncate(MOST_FRAMES);
@@ -89,7 +90,7 @@ fn frames(error: &wasmtime::Error) -> String {
 /// The way from a panic or a failed allocation to the trap says nothing of its cause, nor does the glue that generated
 /// bindings put between the host's call and the resolver.
 fn is_noise(name: &str) -> bool {
-    const GLUE: [&str; 2] = ["::exports::gleaner", "gleaner:resolver/resolver@"];
+    const GLUE: [&str; 3] = ["::_export_", "<gleaner_sdk::bindings::", "gleaner:resolver/resolver@"];
     if GLUE.iter().any(|glue| name.contains(glue)) {
         return true;
     }

@@ -40,7 +40,8 @@ impl Guest for Golden {
             name: "golden".into(),
             version: "0.1.0-golden.1".into(),
             summary: "Uses every part of the interface".into(),
-            takes: vec!["doi".into(), "arxiv:2104.".into(), "landing-page".into()],
+            // Nothing that other suites ask about: they load every guest.
+            takes: vec!["golden".into(), "doi:10.9999/golden.".into(), "arxiv:9912.".into()],
             hosts: vec!["files.example.org".into(), "api.example.org".into()],
             settings: vec![field("contact!", "who asks"), field("base-url", "where to")],
         }
