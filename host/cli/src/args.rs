@@ -130,6 +130,12 @@ pub(crate) enum Plugin {
         #[arg(value_name = "FILE|NAME")]
         target: String,
     },
+    /// Check whether one resolver could go to work: its file, its interface, what it asks for and is allowed
+    Check {
+        /// A component file, or the name of a resolver
+        #[arg(value_name = "FILE|NAME")]
+        target: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -14,7 +14,7 @@ use gleaner_model::manifest::RunIdentity;
 use gleaner_model::next::Planner;
 use gleaner_model::suspension::Suspension;
 use gleaner_orchestrator::{Breakers, Live, Pieces, Resolvers, Sources};
-use gleaner_runtime::{Runtime, RuntimeConfig};
+use gleaner_runtime::{Catalogue, Runtime, RuntimeConfig};
 use gleaner_store::Library;
 use gleaner_telemetry::Observer;
 use toml::Value;
@@ -146,8 +146,17 @@ impl Context {
 
     /// Every plugin found, with what the operator set for it.
     pub(crate) async fn resolvers(&self, runtime: &Runtime) -> Resolvers {
-        let mut files = PluginFiles::new(runtime.clone());
-        files.resolvers(&self.loaded.config, None).await
+        self.assemble(self.catalogue(runtime).await)
+    }
+
+    /// Every plugin found.
+    pub(crate) async fn catalogue(&self, runtime: &Runtime) -> Catalogue {
+        PluginFiles::new(runtime.clone()).catalogue(&self.loaded.config).await
+    }
+
+    /// Plugins with what the operator set for them.
+    pub(crate) fn assemble(&self, catalogue: Catalogue) -> Resolvers {
+        generations::assemble(&self.loaded.config, generations::bundled_dir().as_deref(), catalogue, None)
     }
 
     /// The resolvers that are suspended now, as the library knows it, and until when.

@@ -3,14 +3,14 @@
 //!
 //! Decides nothing by itself: what a resolver may reach is computed by the orchestrator, from the configuration.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use gleaner_egress::{Egress, EgressError};
 use gleaner_limits::KeyedLimiter;
 use gleaner_model::clock::SharedClock;
 use gleaner_model::next::Planner;
 use gleaner_orchestrator::{Generation, Resolvers};
-use gleaner_runtime::{Loader, Runtime};
+use gleaner_runtime::{Catalogue, Loader, Runtime};
 
 use crate::config::{Config, Contact};
 use crate::exit::Failed;
@@ -32,15 +32,29 @@ impl PluginFiles {
         config.plugins.dirs.iter().cloned().chain(self.bundled.clone()).collect()
     }
 
-    /// Every plugin found, with what the operator set for it. `before` is what they were when this was called last.
-    pub(crate) async fn resolvers(&mut self, config: &Config, before: Option<&Resolvers>) -> Resolvers {
+    /// Every plugin found.
+    pub(crate) async fn catalogue(&mut self, config: &Config) -> Catalogue {
         let mut dirs = self.dirs(config);
         dirs.retain(|dir| dir.is_dir());
-        let catalogue = self.loader.load(&dirs).await;
-        let contact = config.contact.as_ref().map(Contact::as_str);
-        let bundled = self.bundled.as_deref();
-        Resolvers::assemble(catalogue, bundled, &config.resolvers, contact, &secret, before)
+        self.loader.load(&dirs).await
     }
+
+    /// Every plugin found, with what the operator set for it. `before` is what they were when this was called last.
+    pub(crate) async fn resolvers(&mut self, config: &Config, before: Option<&Resolvers>) -> Resolvers {
+        let catalogue = self.catalogue(config).await;
+        assemble(config, self.bundled.as_deref(), catalogue, before)
+    }
+}
+
+/// Plugins with what the operator set for them.
+pub(crate) fn assemble(
+    config: &Config,
+    bundled: Option<&Path>,
+    catalogue: Catalogue,
+    before: Option<&Resolvers>,
+) -> Resolvers {
+    let (contact, sandbox) = (config.contact.as_ref().map(Contact::as_str), config.plugins.sandbox);
+    Resolvers::assemble(catalogue, bundled, &config.resolvers, contact, sandbox, &secret, before)
 }
 
 /// What steps go by with these resolvers.
@@ -78,7 +92,7 @@ pub(crate) fn require_contact(config: &Config) -> Result<(), Failed> {
 
 /// The directory of bundled resolvers: beside the binary, where packages put data, or in a checkout's target
 /// directory.
-fn bundled_dir() -> Option<PathBuf> {
+pub(crate) fn bundled_dir() -> Option<PathBuf> {
     let binary = std::env::current_exe().ok()?.canonicalize().ok()?;
     let folder = binary.parent()?;
     let places = ["plugins", "../plugins", "../lib/gleaner/plugins", "../share/gleaner/plugins"];

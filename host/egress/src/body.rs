@@ -40,8 +40,9 @@ enum State {
 }
 
 impl Body {
-    pub(crate) fn new(response: reqwest::Response, permit: Permit, terms: Terms) -> Self {
-        let declared = response.content_length();
+    /// `is_sent`: not after HEAD, whose answer declares a length and has no body.
+    pub(crate) fn new(response: reqwest::Response, permit: Permit, terms: Terms, is_sent: bool) -> Self {
+        let declared = response.content_length().filter(|_| is_sent);
         Self { state: State::Open { response, _permit: permit }, terms, declared, received: 0 }
     }
 

@@ -164,7 +164,7 @@ impl Egress {
             let Some(mut next) = redirect::next(&hop, status, &headers) else {
                 let idle = self.0.config.idle_timeout.0;
                 let terms = Terms { host: host.to_string(), scope: scope.clone(), cap, idle, started, end };
-                let body = Body::new(answer, permit, terms);
+                let body = Body::new(answer, permit, terms, hop.method != Method::HEAD);
                 if body.declared().is_some_and(|declared| declared > cap) {
                     return Err(EgressError::TooLarge { host: host.to_string(), cap });
                 }

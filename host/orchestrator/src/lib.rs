@@ -32,6 +32,6 @@ pub use breaker::Breakers;
 pub use dispatcher::{Drain, Finish, RunReport, Stop};
 pub use generation::{Generation, Live};
 pub use pieces::{Pieces, RunError};
-pub use resolvers::{Refused, Resolvers};
+pub use resolvers::{Refused, Resolvers, Rights};
 pub use sharing::ALIVE_FOR;
 pub use sources::Sources;

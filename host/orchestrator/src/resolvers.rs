@@ -34,6 +34,19 @@ pub(crate) struct Installed {
     pub(crate) host_keys: Arc<[Key]>,
 }
 
+/// What a resolver in use has, from its own requests and the operator's configuration. Shows no secret.
+#[derive(Debug)]
+pub struct Rights<'a> {
+    /// Hosts it may reach.
+    pub hosts: &'a [String],
+    /// The settings that it finds.
+    pub settings: &'a BTreeMap<String, String>,
+    /// Limits of one call.
+    pub sandbox: &'a Sandbox,
+    /// Secrets that the host adds to its requests: the host they are for, and what carries them.
+    pub injected: Vec<(&'a str, String)>,
+}
+
 /// All resolvers of a run.
 #[derive(Default)]
 pub struct Resolvers {
@@ -121,6 +134,23 @@ impl Resolvers {
     /// Every plugin in use, with the hosts it may reach.
     pub fn list(&self) -> impl Iterator<Item = (&Arc<Plugin>, &[String])> {
         self.installed.values().map(|one| (&one.plugin, one.policy.hosts.as_slice()))
+    }
+
+    /// What one of them has.
+    pub fn rights(&self, name: &ResolverName) -> Option<Rights<'_>> {
+        let one = self.installed.get(name)?;
+        let carrier = |injection: &Injection| match (&injection.header, &injection.query) {
+            (Some(header), _) => format!("header {header}"),
+            (None, Some(query)) => format!("query parameter {query}"),
+            (None, None) => String::new(),
+        };
+        let injections = one.policy.injections.iter();
+        Some(Rights {
+            hosts: &one.policy.hosts,
+            settings: &one.settings,
+            sandbox: &one.sandbox,
+            injected: injections.map(|one| (one.host.as_str(), carrier(one))).collect(),
+        })
     }
 
     /// Every file that is not in use, and why.

@@ -39,6 +39,12 @@ impl fmt::Display for Broken {
 }
 
 impl Catalogue {
+    /// One plugin alone.
+    pub fn of(plugin: Plugin) -> Self {
+        let plugins = BTreeMap::from([(plugin.info.name.clone(), Arc::new(plugin))]);
+        Self { plugins, broken: Vec::new() }
+    }
+
     /// Adds a plugin under its name. Of two with one name the first counts.
     pub(crate) fn add(&mut self, plugin: &Arc<Plugin>) {
         self.plugins.entry(plugin.info.name.clone()).or_insert_with(|| Arc::clone(plugin));

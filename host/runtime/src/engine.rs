@@ -118,6 +118,7 @@ impl Runtime {
         })?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(wrong)?;
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).map_err(wrong)?;
         track_0_1::add_to_linker(&mut linker).map_err(wrong)?;
         let shared = Shared {
             linker,

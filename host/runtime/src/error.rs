@@ -102,3 +102,20 @@ pub enum LoadError {
     #[error("was not loaded, for no fault of its own: {0}; try again")]
     Host(String),
 }
+
+impl LoadError {
+    /// Which of the checks at load it did not pass: `file`, `component`, `compile`, `world`, `interface`, `describe` or
+    /// `name`, in this order; none when it is the host's fault.
+    pub fn check(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Read(_) | Self::NotAFile | Self::TooLarge { .. } | Self::Unsettled => "file",
+            Self::NotAComponent { .. } => "component",
+            Self::Compile(_) => "compile",
+            Self::OtherWorld { .. } => "world",
+            Self::OtherVersion { .. } | Self::UnknownImports { .. } | Self::Mismatch { .. } => "interface",
+            Self::Describe(_) | Self::Info(_) => "describe",
+            Self::Duplicate { .. } => "name",
+            Self::Host(_) => return None,
+        })
+    }
+}

@@ -4,7 +4,7 @@
 
 use gleaner_model::reason::{Failure, FailureClass, Reason};
 use gleaner_model::units::{ByteSize, Span};
-use wasmtime::{Trap, WasmBacktrace};
+use wasmtime::{FrameInfo, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use crate::guest::Guest;
@@ -17,7 +17,7 @@ const MOST_FRAMES: usize = 4;
 
 /// The call was still running when its wall time had passed.
 pub(crate) fn out_of_wall(guest: &Guest) -> Failure {
-    let asked = guest.outbound.sent;
+    let asked = guest.outbound.sent();
     let detail = format!("wall: no answer within {}, after {asked} requests", Span(guest.wall));
     fault(Reason::PluginTimeout, detail, guest)
 }
@@ -71,21 +71,35 @@ fn causes(error: &wasmtime::Error) -> String {
     causes.join(": ")
 }
 
-/// ` in a < b < c`: the innermost functions that have a name; a function that calls itself is named once.
+/// ` in a < b < c`: the innermost functions that have a name; a function that calls itself is named once. Where none
+/// has one, their numbers and places in the module, which its author can look up.
 fn frames(error: &wasmtime::Error) -> String {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return String::new() };
     let named = backtrace.frames().iter().filter_map(|frame| frame.func_name());
     let mut names: Vec<String> = named
-        .map(|name| tidy(&format!("{:#}", rustc_demangle::demangle(name)), 80))
+        .map(|name| format!("{:#}", rustc_demangle::demangle(name)))
         .filter(|name| !is_noise(name))
+        .map(|name| tidy(&name, 80))
         .collect();
     names.dedup();
     names.truncate(MOST_FRAMES);
+    if names.is_empty() {
+        let place = |frame: &FrameInfo| match frame.module_offset() {
+            Some(offset) => format!("function {} at {offset:#x}", frame.func_index()),
+            None => format!("function {}", frame.func_index()),
+        };
+        names = backtrace.frames().iter().take(MOST_FRAMES).map(place).collect();
+    }
     if names.is_empty() { String::new() } else { format!(" in {}", names.join(" < ")) }
 }
 
-/// The way from a panic or a failed allocation to the trap says nothing of its cause.
+/// The way from a panic or a failed allocation to the trap says nothing of its cause, nor does the glue that generated
+/// bindings put between the host's call and the resolver.
 fn is_noise(name: &str) -> bool {
+    const GLUE: [&str; 3] = ["::_export_", "<gleaner_sdk::bindings::", "gleaner:resolver/resolver@"];
+    if GLUE.iter().any(|glue| name.contains(glue)) {
+        return true;
+    }
     const WAYS: [&str; 7] =
         ["std::", "core::panicking", "alloc::alloc", "alloc::raw_vec", "rust_panic", "__rust", "abort"];
     WAYS.iter().any(|way| name.trim_start_matches('<').starts_with(way))
@@ -141,6 +155,8 @@ mod tests {
         let mut guest = guest();
         guest.log.add(LogLevel::Error, "logged", &[]);
         guest.log.add(LogLevel::Info, "chatter", &[]);
+        // The host's own warnings come after everything that the guest said.
+        guest.log.add(LogLevel::Warn, "wasi:http: denied", &[]);
         let trap = format_err!(Trap::UnreachableCodeReached);
         assert!(of_error(&trap, &guest).detail.ends_with("; last words: logged"));
         let text = format!("{}\nTraceback: no such key\n", "x".repeat(3000));

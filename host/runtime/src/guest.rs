@@ -11,6 +11,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime::{Store, StoreContextMut, UpdateDeadline};
 use wasmtime_wasi::clocks::HostWallClock;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::engine::{Shared, TICK};
 use crate::host::GuestHost;
@@ -18,10 +19,13 @@ use crate::load::Nothing;
 use crate::log::Log;
 use crate::memory::MemoryMeter;
 use crate::outbound::Outbound;
+use crate::plugin::LogLevel;
 use crate::sandbox::Sandbox;
 use crate::stderr::Tail;
 
 const MOST_HANDLES: usize = 1024;
+/// Of one set of header fields of `wasi:http`, as the host counts them: twice what may be sent.
+const MOST_FIELDS: usize = 32 << 10;
 const MOST_RANDOM_BYTES: u64 = 64 << 10;
 /// From so many ticks on a guest gets what nobody else wants, or one tick in ten.
 const SLOW: u64 = 3;
@@ -42,6 +46,7 @@ pub(crate) struct Guest {
     pub(crate) stderr: Tail,
     /// Made when the guest first uses it: most never do, and it costs as much as a call's own work.
     wasi: Option<WasiCtx>,
+    wasi_http: WasiHttpCtx,
     now: TimeOfDay,
     table: ResourceTable,
 }
@@ -56,18 +61,22 @@ impl Guest {
     ) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MOST_HANDLES);
+        let mut wasi_http = WasiHttpCtx::new();
+        wasi_http.set_field_size_limit(MOST_FIELDS);
+        let began = Instant::now();
         Self {
             sandbox,
-            began: Instant::now(),
+            began,
             wall,
             memory: MemoryMeter::new(sandbox.memory.0),
             ticks: 0,
             out_of_cpu: false,
             log: Log::new(plugin, job, sandbox.log_lines),
             now: TimeOfDay::of(&host),
-            outbound: Outbound::new(host, sandbox),
+            outbound: Outbound::new(host, sandbox, began + wall),
             stderr: Tail::default(),
             wasi: None,
+            wasi_http,
             table,
         }
     }
@@ -86,7 +95,7 @@ impl Guest {
         (self.ticks, self.out_of_cpu) = (0, false);
         self.log = Log::new(plugin, job, sandbox.log_lines);
         self.now.become_that_of(&host);
-        self.outbound = Outbound::new(host, sandbox);
+        self.outbound = Outbound::new(host, sandbox, self.began + wall);
         self.stderr.clear();
     }
 
@@ -94,17 +103,19 @@ impl Guest {
     pub(crate) fn let_go(&mut self) {
         let nobody: Arc<dyn GuestHost> = Arc::new(Nothing);
         self.now.become_that_of(&nobody);
-        self.outbound = Outbound::new(nobody, self.sandbox);
-    }
-
-    /// When the call ends, whatever the guest does.
-    pub(crate) fn ends(&self) -> Instant {
-        self.began + self.wall
+        self.outbound = Outbound::new(nobody, self.sandbox, self.began);
     }
 
     /// Time the guest computed, in whole ticks.
     pub(crate) fn cpu(&self) -> Duration {
         TICK.saturating_mul(u32::try_from(self.ticks).unwrap_or(u32::MAX))
+    }
+
+    /// Logs the rules that `wasi:http` could not tell the guest: its error codes carry no text.
+    pub(crate) fn log_refusals(&mut self) {
+        for rule in self.outbound.take_refusals() {
+            self.log.add(LogLevel::Warn, &format!("wasi:http: denied: {rule}"), &[]);
+        }
     }
 
     /// A store of its own for this call, with every limit set.
@@ -162,6 +173,12 @@ impl WasiView for Guest {
             wasi.build()
         });
         WasiCtxView { ctx, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for Guest {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.outbound, table: &mut self.table, ctx: &mut self.wasi_http }
     }
 }
 

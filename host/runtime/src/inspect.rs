@@ -11,9 +11,17 @@ use crate::track_0_1;
 /// The package that every resolver speaks.
 const PACKAGE: &str = "gleaner:resolver/";
 const RESOLVER: &str = "gleaner:resolver/resolver";
-/// Packages of WASI 0.2 that are linked, empty.
-const WASI: [&str; 6] =
-    ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
+/// What is linked of WASI 0.2: empty packages, and `wasi:http` as far as requests to the outside go.
+const WASI: [&str; 8] = [
+    "wasi:cli/",
+    "wasi:clocks/",
+    "wasi:filesystem/",
+    "wasi:http/outgoing-handler",
+    "wasi:http/types",
+    "wasi:io/",
+    "wasi:random/",
+    "wasi:sockets/",
+];
 
 /// What a component names at its borders.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +121,18 @@ fn check_names(imports: Vec<String>, exports: Vec<String>) -> Result<Borders, Lo
     Ok(Borders { imports, exports, version })
 }
 
+/// Why a component whose names are right cannot be linked, from what wasmtime says and the version it was built for.
+pub(crate) fn mismatch(said: &str, theirs: &str) -> LoadError {
+    let ours = track_0_1::VERSION;
+    if patch(theirs) > patch(ours) {
+        // Patches of a track add functions; it asks for one of those.
+        return LoadError::OtherVersion { theirs: theirs.to_owned(), ours, todo: "update gleaner" };
+    }
+    // The words about a linker are wasmtime's own affair.
+    let cause = said.replace(", but a matching implementation was not found in the linker", "");
+    LoadError::Mismatch { ours, cause }
+}
+
 /// `a:b/c@1.2.3` as `a:b/c` and `1.2.3`.
 fn split(name: &str) -> (&str, &str) {
     name.split_once('@').unwrap_or((name, ""))
@@ -122,6 +142,11 @@ fn split(name: &str) -> (&str, &str) {
 fn track(version: &str) -> Option<(u32, u32)> {
     let mut numbers = version.split(['.', '-', '+']).map(str::parse);
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+/// The third number.
+fn patch(version: &str) -> Option<u32> {
+    version.split(['.', '-', '+']).nth(2)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -171,7 +196,7 @@ mod tests {
     #[test]
     fn versions_and_worlds_are_told_before_anything_runs() {
         let fine = names(
-            &["gleaner:resolver/http@0.1.0", "wasi:io/streams@0.2.9"],
+            &["gleaner:resolver/http@0.1.0", "wasi:io/streams@0.2.9", "wasi:http/outgoing-handler@0.2.4"],
             &["gleaner:resolver/resolver@0.1.4", "init"],
         );
         assert_eq!(fine.unwrap().version, "0.1.4");
@@ -189,9 +214,9 @@ mod tests {
             (&[], &["wasi:cli/run@0.2.0"], "it exports wasi:cli/run@0.2.0"),
             (&[], &[], "it exports nothing"),
             (
-                &["wasi:http/types@0.2.0", "wasi:cli/exit@0.3.0", "evil:corp/api"],
+                &["wasi:http/types@0.3.0", "wasi:cli/exit@0.3.0", "evil:corp/api"],
                 &["gleaner:resolver/resolver@0.1.0"],
-                "wasi:http/types@0.2.0, wasi:cli/exit@0.3.0, evil:corp/api",
+                "wasi:http/types@0.3.0, wasi:cli/exit@0.3.0, evil:corp/api",
             ),
         ] {
             let message = names(imports, exports).unwrap_err().to_string();

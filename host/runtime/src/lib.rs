@@ -32,6 +32,7 @@ mod sandbox;
 mod stderr;
 mod text;
 mod track_0_1;
+mod wasi_http;
 
 pub use catalogue::{Broken, Catalogue};
 pub use engine::{Runtime, RuntimeConfig};
@@ -40,5 +41,5 @@ pub use host::{GuestHost, GuestHttpError, GuestMethod, GuestRequest, GuestRespon
 pub use loader::Loader;
 #[cfg(feature = "native")]
 pub use plugin::Native;
-pub use plugin::{CallReport, LogLevel, LogLine, Plugin, PluginInfo, Query};
+pub use plugin::{CallReport, LogLevel, LogLine, Needs, Plugin, PluginInfo, Query};
 pub use sandbox::{Sandbox, SandboxPart};

@@ -19,11 +19,11 @@ use crate::engine::{Runtime, Shared, part_of_loading};
 use crate::error::LoadError;
 use crate::guest::Guest;
 use crate::host::{GuestHost, GuestHttpError, GuestRequest, GuestResponse};
-use crate::inspect::{Borders, check_borders, check_bytes};
-use crate::plugin::{Plugin, PluginInfo, judged};
+use crate::inspect::{Borders, check_borders, check_bytes, mismatch};
+use crate::plugin::{Needs, Plugin, PluginInfo, judged};
 use crate::reuse::Idle;
 use crate::sandbox::Sandbox;
-use crate::track_0_1::{self, Track};
+use crate::track_0_1::Track;
 
 /// What a file holds.
 struct Source {
@@ -37,6 +37,7 @@ struct Compiled {
     borders: Borders,
     /// What it said of itself when it was asked before.
     said_before: Option<Description>,
+    needs: Needs,
     sha256: String,
     size: u64,
     compile: Duration,
@@ -112,6 +113,7 @@ impl Runtime {
             size: compiled.size,
             wit: format!("gleaner:resolver@{}", compiled.borders.version),
             compile: compiled.compile,
+            needs: compiled.needs,
             imports: compiled.borders.imports,
             exports: compiled.borders.exports,
         };
@@ -161,8 +163,11 @@ fn compile(shared: &Shared, source: Source) -> Result<Compiled, LoadError> {
     let component = match cached {
         Some(component) => component,
         None => {
-            let compiled = Component::new(&shared.engine, &bytes)
-                .map_err(|error| LoadError::Compile(format!("{error:#}")))?;
+            let compiled = Component::new(&shared.engine, &bytes).map_err(|error| {
+                // Where its tables or memories have no room in the pool, in words that say so to others.
+                let said = format!("{error:#}");
+                LoadError::Compile(said.replace("fit in pooling allocator requirements", "fit into a call"))
+            })?;
             if let Some(cache) = &shared.cache {
                 cache.keep_component(&shared.engine, &sha256, &compiled);
             }
@@ -171,14 +176,12 @@ fn compile(shared: &Shared, source: Source) -> Result<Compiled, LoadError> {
     };
     let compile = began.elapsed();
     let borders = check_borders(&component)?;
-    let mismatch = |error: wasmtime::Error| LoadError::Mismatch {
-        ours: track_0_1::VERSION,
-        cause: format!("{error:#}"),
-    };
+    let mismatch = |error: wasmtime::Error| mismatch(&format!("{error:#}"), &borders.version);
     let instance = shared.linker.instantiate_pre(&component).map_err(mismatch)?;
     let track = Track::new(instance).map_err(mismatch)?;
     let said_before = shared.cache.as_ref().and_then(|cache| cache.description(&sha256));
-    Ok(Compiled { track, borders, said_before, sha256, size: bytes.len() as u64, compile })
+    let needs = Needs::of(&component);
+    Ok(Compiled { track, borders, said_before, needs, sha256, size: bytes.len() as u64, compile })
 }
 
 fn read(path: &Path, most: u64) -> Result<Vec<u8>, LoadError> {

@@ -46,9 +46,10 @@ impl Log {
         std::mem::take(&mut self.kept).into()
     }
 
-    /// The last message of weight: what the guest complained of before it fell.
+    /// The last error, else the last warning: what the guest complained of before it fell.
     pub(crate) fn last_words(&self) -> Option<&str> {
-        self.kept.iter().rev().find(|line| line.level >= LogLevel::Warn).map(|line| line.message.as_str())
+        let last = |level| self.kept.iter().rev().find(|line| line.level == level);
+        last(LogLevel::Error).or_else(|| last(LogLevel::Warn)).map(|line| line.message.as_str())
     }
 
     fn pass_on(&mut self, line: LogLine) {

@@ -1,8 +1,9 @@
-//! A guest's requests: held to the rules of the interface and the caps of the call, then passed on.
+//! A guest's requests, whichever way they come: held to the rules of the interface and the caps of the call, then passed
+//! on.
 //!
 //! Must never decide *where* a guest may go: grants and addresses are egress's business.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -20,6 +21,7 @@ const MOST_HEADERS: usize = 64;
 const MOST_HEADER_BYTES: usize = 16 << 10;
 /// As the interface says; the sandbox may lower it.
 const MOST_BODY: u64 = 16 << 20;
+const MOST_REFUSALS: usize = 16;
 const HOSTS_OWN: [&str; 6] =
     ["host", "connection", "content-length", "transfer-encoding", "cookie", "user-agent"];
 
@@ -34,90 +36,190 @@ pub(crate) struct Asked {
     pub(crate) max_bytes: Option<u64>,
 }
 
-/// The way out of one call, with what is left of its caps.
+/// The way out of one call. Clones share its accounts: what `wasi:http` sends runs in tasks of its own.
+#[derive(Clone)]
 pub(crate) struct Outbound {
     pub(crate) host: Arc<dyn GuestHost>,
     sandbox: Sandbox,
-    bytes_left: u64,
-    /// Passed on so far.
-    pub(crate) sent: u32,
-    /// The longest wait that a source asked for.
-    pub(crate) rate_limited: Option<Duration>,
-    /// Waited for answers so far, and since when it waits for the next.
-    waited: Duration,
-    waits_since: Option<Instant>,
+    ends: Instant,
+    accounts: Arc<Mutex<Accounts>>,
 }
 
-type Answer = Result<GuestResponse, GuestHttpError>;
+/// What a call has sent, and what is left of its caps.
+struct Accounts {
+    bytes_left: u64,
+    at_once: usize,
+    sent: u32,
+    rate_limited: Option<Duration>,
+    refusals: Vec<String>,
+    waits: Waits,
+}
+
+/// The time in which at least one request was on its way.
+#[derive(Default)]
+struct Waits {
+    now: usize,
+    since: Option<Instant>,
+    before: Duration,
+}
+
+impl Waits {
+    fn so_far(&self) -> Duration {
+        self.before + self.since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+}
+
+/// A request that is on its way.
+struct OnItsWay<'a>(&'a Mutex<Accounts>);
+
+impl<'a> OnItsWay<'a> {
+    fn begin(accounts: &'a Mutex<Accounts>) -> Self {
+        let waits = &mut lock(accounts).waits;
+        waits.now += 1;
+        waits.since.get_or_insert_with(Instant::now);
+        Self(accounts)
+    }
+}
+
+impl Drop for OnItsWay<'_> {
+    fn drop(&mut self) {
+        let waits = &mut lock(self.0).waits;
+        waits.now -= 1;
+        if waits.now == 0 {
+            (waits.before, waits.since) = (waits.so_far(), None);
+        }
+    }
+}
+
+pub(crate) type Answer = Result<GuestResponse, GuestHttpError>;
+
+/// Room for requests that are in flight; given back when it is dropped.
+pub(crate) struct Seats {
+    count: usize,
+    accounts: Arc<Mutex<Accounts>>,
+}
+
+impl Drop for Seats {
+    fn drop(&mut self) {
+        lock(&self.accounts).at_once -= self.count;
+    }
+}
+
+fn lock(accounts: &Mutex<Accounts>) -> MutexGuard<'_, Accounts> {
+    accounts.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl Outbound {
-    pub(crate) fn new(host: Arc<dyn GuestHost>, sandbox: Sandbox) -> Self {
-        Self {
-            host,
-            sandbox,
+    /// `ends` is when the call does.
+    pub(crate) fn new(host: Arc<dyn GuestHost>, sandbox: Sandbox, ends: Instant) -> Self {
+        let accounts = Accounts {
             bytes_left: sandbox.bytes.0,
+            at_once: 0,
             sent: 0,
             rate_limited: None,
-            waited: Duration::ZERO,
-            waits_since: None,
-        }
+            refusals: Vec::new(),
+            waits: Waits::default(),
+        };
+        Self { host, sandbox, ends, accounts: Arc::new(Mutex::new(accounts)) }
     }
 
     /// How long the guest waited for answers, also if it still does.
     pub(crate) fn waited(&self) -> Duration {
-        self.waited + self.waits_since.map_or(Duration::ZERO, |since| since.elapsed())
+        lock(&self.accounts).waits.so_far()
     }
 
-    /// Sends one; `ends` is when the call does.
-    pub(crate) async fn send(&mut self, asked: Asked, ends: Instant) -> Answer {
-        let mut answers = self.send_all(vec![asked], ends).await;
+    /// Whether none of its requests is on its way.
+    pub(crate) fn is_idle(&self) -> bool {
+        lock(&self.accounts).at_once == 0
+    }
+
+    /// Requests passed on so far.
+    pub(crate) fn sent(&self) -> u32 {
+        lock(&self.accounts).sent
+    }
+
+    /// The longest wait that a source asked for.
+    pub(crate) fn rate_limited(&self) -> Option<Duration> {
+        lock(&self.accounts).rate_limited
+    }
+
+    /// Sends one.
+    pub(crate) async fn send(&self, asked: Asked) -> Answer {
+        let mut answers = self.send_all(vec![asked]).await;
         answers.pop().unwrap_or(Err(GuestHttpError::Timeout))
     }
 
     /// Sends several at once; answers in the same order.
-    pub(crate) async fn send_all(&mut self, asked: Vec<Asked>, ends: Instant) -> Vec<Answer> {
-        if asked.len() > MOST_AT_ONCE {
-            let rule = format!("{} requests at once; at most {MOST_AT_ONCE} are sent", asked.len());
-            return asked.iter().map(|_| Err(GuestHttpError::Denied(rule.clone()))).collect();
-        }
-        let mut admitted: Vec<_> = asked.into_iter().map(|asked| self.admit(asked, ends)).collect();
+    pub(crate) async fn send_all(&self, asked: Vec<Asked>) -> Vec<Answer> {
+        let _seats = match self.seats(asked.len()) {
+            Ok(seats) => seats,
+            Err(refusal) => return asked.iter().map(|_| Err(refusal.clone())).collect(),
+        };
+        let mut admitted: Vec<_> = asked.into_iter().map(|asked| self.admit(asked)).collect();
         self.share_bytes(&mut admitted);
-        let host = &self.host;
-        self.waits_since = Some(Instant::now());
-        let answers = join_all(admitted.into_iter().map(|request| async move {
-            let request = request?;
-            let (time, most) = (request.timeout, request.max_bytes);
-            // The host keeps the time and the size itself; this holds even where it does not.
-            let answer = timeout(time, host.send(request)).await.unwrap_or(Err(GuestHttpError::Timeout))?;
-            if answer.body.len() as u64 > most { Err(GuestHttpError::TooLarge(most)) } else { Ok(answer) }
-        }))
-        .await;
-        self.waited = self.waited();
-        self.waits_since = None;
-        for answer in &answers {
-            self.note(answer);
-        }
-        answers
+        join_all(admitted.into_iter().map(|request| async move { self.pass_on(request?).await })).await
     }
 
-    /// Checks one request and charges it.
-    fn admit(&mut self, asked: Asked, ends: Instant) -> Result<GuestRequest, GuestHttpError> {
-        let mut request = checked(asked, left_for_a_request(ends)).map_err(GuestHttpError::Denied)?;
+    /// Room for that many more requests in flight.
+    pub(crate) fn seats(&self, count: usize) -> Result<Seats, GuestHttpError> {
+        let mut accounts = lock(&self.accounts);
+        let at_once = accounts.at_once.saturating_add(count);
+        if at_once > MOST_AT_ONCE {
+            let rule = format!("{at_once} requests at once; at most {MOST_AT_ONCE} are sent");
+            return Err(GuestHttpError::Denied(rule));
+        }
+        accounts.at_once = at_once;
+        Ok(Seats { count, accounts: Arc::clone(&self.accounts) })
+    }
+
+    /// Checks one request and charges it with its body.
+    fn admit(&self, asked: Asked) -> Result<GuestRequest, GuestHttpError> {
+        let request = self.checked(asked)?;
+        self.count()?;
+        self.charge(request.body.as_ref().map_or(0, Vec::len))?;
+        Ok(request)
+    }
+
+    /// Checks one request whose body was charged while it came.
+    pub(crate) fn admit_charged(&self, asked: Asked) -> Result<GuestRequest, GuestHttpError> {
+        let mut request = self.checked(asked)?;
+        self.count()?;
+        let left = lock(&self.accounts).bytes_left;
+        if left == 0 {
+            return Err(self.out_of_bytes());
+        }
+        request.max_bytes = request.max_bytes.min(left);
+        Ok(request)
+    }
+
+    fn checked(&self, asked: Asked) -> Result<GuestRequest, GuestHttpError> {
+        let mut request = checked(asked, left_for_a_request(self.ends)).map_err(GuestHttpError::Denied)?;
         request.max_bytes = request.max_bytes.min(self.sandbox.response.0);
-        if self.sent >= self.sandbox.requests {
+        Ok(request)
+    }
+
+    fn count(&self) -> Result<(), GuestHttpError> {
+        let mut accounts = lock(&self.accounts);
+        if accounts.sent >= self.sandbox.requests {
             let rule = format!("a call of this resolver may send {} requests", self.sandbox.requests);
             return Err(GuestHttpError::Denied(rule));
         }
-        let size = request.body.as_ref().map_or(0, |body| body.len() as u64);
-        self.bytes_left = self.bytes_left.checked_sub(size).ok_or_else(|| self.out_of_bytes())?;
-        self.sent += 1;
-        Ok(request)
+        accounts.sent += 1;
+        Ok(())
+    }
+
+    /// Takes bytes of a body off what the call may have.
+    pub(crate) fn charge(&self, bytes: usize) -> Result<(), GuestHttpError> {
+        let mut accounts = lock(&self.accounts);
+        accounts.bytes_left =
+            accounts.bytes_left.checked_sub(bytes as u64).ok_or_else(|| self.out_of_bytes())?;
+        Ok(())
     }
 
     /// Those that are sent at once share what is left, so that together they cannot exceed it.
     fn share_bytes(&self, admitted: &mut [Result<GuestRequest, GuestHttpError>]) {
         let count = admitted.iter().filter(|request| request.is_ok()).count() as u64;
-        let share = self.bytes_left / count.max(1);
+        let share = lock(&self.accounts).bytes_left / count.max(1);
         for request in admitted {
             match request {
                 Ok(_) if share == 0 => *request = Err(self.out_of_bytes()),
@@ -127,20 +229,44 @@ impl Outbound {
         }
     }
 
+    /// Passes an admitted request on, and settles its account.
+    pub(crate) async fn pass_on(&self, request: GuestRequest) -> Answer {
+        let (time, most) = (request.timeout, request.max_bytes);
+        let on_its_way = OnItsWay::begin(&self.accounts);
+        // The host keeps the time and the size itself; this holds even where it does not.
+        let answer = timeout(time, self.host.send(request)).await.unwrap_or(Err(GuestHttpError::Timeout));
+        drop(on_its_way);
+        match &answer {
+            Ok(answer) if answer.body.len() as u64 > most => return Err(GuestHttpError::TooLarge(most)),
+            Ok(answer) => self.charge(answer.body.len())?,
+            Err(GuestHttpError::RateLimited(wait)) => {
+                let wait = wait.map_or(CallReport::UNSAID_WAIT, Duration::from_millis);
+                let mut accounts = lock(&self.accounts);
+                accounts.rate_limited = accounts.rate_limited.max(Some(wait));
+            }
+            Err(_) => {}
+        }
+        answer
+    }
+
     fn out_of_bytes(&self) -> GuestHttpError {
         let most = ByteSize(self.sandbox.bytes.0);
         GuestHttpError::Denied(format!("the bodies of a call of this resolver may have {most} together"))
     }
 
-    fn note(&mut self, answer: &Answer) {
-        match answer {
-            Ok(answer) => self.bytes_left = self.bytes_left.saturating_sub(answer.body.len() as u64),
-            Err(GuestHttpError::RateLimited(wait)) => {
-                let wait = wait.map_or(CallReport::UNSAID_WAIT, Duration::from_millis);
-                self.rate_limited = self.rate_limited.max(Some(wait));
-            }
-            Err(_) => {}
+    /// Keeps a rule that the guest cannot be told, for the call's log.
+    pub(crate) fn keep_refusal(&self, rule: &str) {
+        let mut accounts = lock(&self.accounts);
+        if accounts.refusals.len() < MOST_REFUSALS {
+            accounts.refusals.push(rule.to_owned());
         }
+    }
+
+    /// The rules that were kept, each once in a row.
+    pub(crate) fn take_refusals(&self) -> Vec<String> {
+        let mut refusals = std::mem::take(&mut lock(&self.accounts).refusals);
+        refusals.dedup();
+        refusals
     }
 }
 

@@ -12,7 +12,7 @@ use gleaner_testing::{CASES, Messages, each_mutation, each_mutation_of_bytes};
 
 use crate::answer::{Answer, AnswerCandidate, Description, Disposition, Refusal};
 use crate::host::GuestHttpError;
-use crate::inspect::check_bytes;
+use crate::inspect::{check_bytes, mismatch};
 use crate::outbound::{Asked, checked};
 use crate::private::Distrust;
 use crate::sandbox::Sandbox;
@@ -204,11 +204,19 @@ fn loading(messages: &mut Messages) {
         LoadError::OtherVersion { theirs: "0.3.0".into(), ours, todo: "update gleaner" },
         LoadError::OtherVersion { theirs: "0.0.9".into(), ours, todo: "get a newer plugin, or rebuild it" },
         LoadError::UnknownImports {
-            imports: vec!["wasi:http/types@0.2.0".into(), "evil:corp/api".into()],
+            imports: vec!["wasi:http/types@0.3.0".into(), "evil:corp/api".into()],
             ours,
         },
         LoadError::Mismatch { ours, cause: "expected a list, found a string".into() },
+        mismatch(
+            "component imports instance `gleaner:resolver/clock@0.1.0`, but a matching implementation was not found in the linker: instance export `later` has the wrong type",
+            "0.1.0",
+        ),
+        mismatch("component imports instance `gleaner:resolver/clock@0.1.7`", "0.1.7"),
         LoadError::Compile("unexpected end-of-file (at offset 0x1f)".into()),
+        LoadError::Compile(
+            "module table does not fit into a call: defined tables count of 70 exceeds the per-instance limit of 1".into(),
+        ),
         LoadError::Describe(Failure::permanent(Reason::PluginTrap, "unreachable in describe")),
         LoadError::Duplicate { name: "arxiv".into(), other: PathBuf::from("plugins/arxiv.wasm") },
         LoadError::Unsettled,
@@ -263,6 +271,7 @@ fn requests(messages: &mut Messages) {
         GuestHttpError::TooLarge(16 << 20),
         GuestHttpError::RateLimited(Some(7000)),
         GuestHttpError::Transport("connection reset by peer".into()),
+        GuestHttpError::Transport("the request's body was not finished: HTTP protocol error".into()),
     ] {
         messages.error(&error);
     }
@@ -292,6 +301,8 @@ fn messages_are_as_they_were_read_and_approved() {
         "memory: wanted a table of 110000 elements, may have 100000 in resolve",
         "exited with code 0 instead of answering",
         "unreachable in resolve; last words: no such key",
+        "unreachable in function 12 at 0x3f1 < function 40 at 0x9a2",
+        "wasi:http: denied: a call of this resolver may send 32 requests",
         "900 further lines dropped: a call may log 100",
     ] {
         messages.text("a call", detail);

@@ -16,6 +16,7 @@ use gleaner_model::reason::Failure;
 use serde::Serialize;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
+use wasmtime::component::Component;
 
 use crate::engine::Shared;
 use crate::failure;
@@ -66,10 +67,38 @@ pub struct PluginInfo {
     pub wit: String,
     /// Time to compile it, or to read it from the cache.
     pub compile: Duration,
+    /// What an instance of it takes from the start.
+    pub needs: Needs,
     /// Interfaces it imports.
     pub imports: Vec<String>,
     /// Interfaces and functions it exports.
     pub exports: Vec<String>,
+}
+
+/// What an instance takes before it does anything: it fits into the pool, or the file would not have been loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Needs {
+    /// Linear memories.
+    pub memories: u32,
+    /// The first size of the largest memory, in bytes.
+    pub memory_bytes: u64,
+    /// Tables.
+    pub tables: u32,
+    /// The first size of the largest table, in elements.
+    pub table_elements: u64,
+}
+
+impl Needs {
+    pub(crate) fn of(component: &Component) -> Self {
+        const PAGE: u64 = 64 << 10;
+        // None for a component that gets its modules as imports, which no resolver may.
+        component.resources_required().map_or(Self::default(), |needs| Self {
+            memories: needs.num_memories,
+            memory_bytes: needs.max_initial_memory_size.unwrap_or(0).saturating_mul(PAGE),
+            tables: needs.num_tables,
+            table_elements: needs.max_initial_table_size.unwrap_or(0),
+        })
+    }
 }
 
 /// One question to a plugin.
@@ -208,15 +237,18 @@ impl Plugin {
             Err(failure) => (Err(failure), Vec::new()),
         };
         let guest = store.data_mut();
+        guest.log_refusals();
+        // What it began to send and did not wait for ends with the call, so its instance ends too.
+        let answered = answered.filter(|_| guest.outbound.is_idle());
         let report = CallReport {
             outcome,
             extra,
             cpu: guest.cpu(),
             wall: guest.began.elapsed(),
             peak_memory: guest.memory.peak as u64,
-            requests: guest.outbound.sent,
+            requests: guest.outbound.sent(),
             waited: guest.outbound.waited(),
-            rate_limited: guest.outbound.rate_limited,
+            rate_limited: guest.outbound.rate_limited(),
             log: guest.log.finish(),
         };
         if let Some(live) = answered {

@@ -173,16 +173,14 @@ impl http::Host for Guest {
         &mut self,
         request: http::Request,
     ) -> wasmtime::Result<Result<http::Response, http::Error>> {
-        let ends = self.ends();
-        Ok(answered(self.outbound.send(asked(request), ends).await))
+        Ok(answered(self.outbound.send(asked(request)).await))
     }
 
     async fn send_all(
         &mut self,
         requests: Vec<http::Request>,
     ) -> wasmtime::Result<Vec<Result<http::Response, http::Error>>> {
-        let ends = self.ends();
-        let answers = self.outbound.send_all(requests.into_iter().map(asked).collect(), ends).await;
+        let answers = self.outbound.send_all(requests.into_iter().map(asked).collect()).await;
         Ok(answers.into_iter().map(answered).collect())
     }
 }

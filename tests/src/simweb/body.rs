@@ -12,7 +12,7 @@ use flate2::write::GzEncoder;
 use futures_util::stream::unfold;
 use gleaner_model::clock::{Clock, SystemClock};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, StreamBody};
+use http_body_util::{BodyExt, Empty, StreamBody};
 use hyper::Response;
 use hyper::body::Frame;
 use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
@@ -26,6 +26,11 @@ pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 /// How much is handed to the connection at a time.
 const PIECE: usize = 16 * 1024;
+
+/// No body at all.
+pub(super) fn no_body() -> Body {
+    Empty::new().map_err(|never| match never {}).boxed_unsync()
+}
 
 /// The response that `reply` describes, to a request for `url`.
 pub(super) fn respond(reply: &Reply, url: &str, in_flight: InFlight) -> Result<Response<Body>, Infallible> {

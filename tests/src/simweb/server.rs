@@ -8,7 +8,7 @@ use std::sync::{Arc, RwLock};
 use anyhow::Result;
 use hyper::header::{HOST, USER_AGENT};
 use hyper::service::service_fn;
-use hyper::{Request, Response, body};
+use hyper::{Method, Request, Response, body};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use url::Url;
 
-use super::body::{Body, respond};
+use super::body::{Body, no_body, respond};
 use super::record::{Recorder, Seen};
 use super::reply::Reply;
 use super::world::World;
@@ -98,7 +98,10 @@ async fn answer(
     if let Some(barrier) = &reply.barrier {
         barrier.passed().await;
     }
-    respond(&reply, url.as_str(), in_flight)
+    let response = respond(&reply, url.as_str(), in_flight)?;
+    // With HTTP/2 hyper would send it after HEAD too, which breaks the connection.
+    let has_body = request.method() != Method::HEAD;
+    Ok(if has_body { response } else { response.map(|_| no_body()) })
 }
 
 fn seen(at: std::time::Duration, request: &Request<body::Incoming>, origin: &Origin, target: &str) -> Seen {

@@ -66,6 +66,19 @@ const CONFIGURATIONS: &[(&str, &str)] = &[
     ("certificate", "contact = \"me@example.org\"\n[egress]\nextra-ca-certs = [\"afile\"]\n"),
     ("busy", "[queue]\nbusy-timeout = \"5 seconds\"\n"),
     ("plain", ""),
+    (
+        "golden-memory",
+        "contact = \"me@example.org\"\n[resolvers.golden]\ngrants = { hosts = [\"*\"] }\nsandbox = { memory = \"1MiB\" }\n",
+    ),
+    (
+        "golden-some",
+        "contact = \"me@example.org\"\n[resolvers.golden]\ngrants = { hosts = [\"api.example.org\"] }\n",
+    ),
+    (
+        "golden-all",
+        "contact = \"me@example.org\"\n[resolvers.golden]\ngrants = { hosts = [\"*.example.org\"] }\n",
+    ),
+    ("golden-off", "[resolvers.golden]\nenabled = false\n"),
     ("none", NONE),
 ];
 
@@ -158,6 +171,16 @@ const CASES: &[(&str, &[&str])] = &[
             "plugin inspect bad/text.wasm",
             "plugin inspect bad/core.wasm",
             "plugin inspect folder",
+            "plugin check bad/text.wasm",
+            "plugin check nix",
+            "--config plain.toml plugin check mine/golden.wasm",
+            "--config golden-memory.toml plugin check mine/golden.wasm",
+            "--config golden-some.toml plugin check mine/golden.wasm",
+            "--config golden-some.toml --plugins mine plugin check golden.wasm",
+            "--config golden-all.toml plugin check mine/golden.wasm",
+            "--config golden-off.toml plugin check mine/golden.wasm",
+            "--config plain.toml plugin inspect mine/golden.wasm",
+            "--config golden-off.toml plugin inspect mine/golden.wasm",
             "--plugins bad config check",
             "--plugins bad get 10.5555/paper.1",
         ],
@@ -273,6 +296,13 @@ fn plugins(bench: &Bench) {
         ("again", &good),
     ] {
         fs::write(folder.join(format!("{name}.wasm")), bytes).unwrap();
+    }
+    // The kept component: its size and its digest never change.
+    let golden =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/runtime/tests/golden/resolver-0.1.0.wasm");
+    fs::create_dir(bench.path("mine")).unwrap();
+    for place in ["mine/golden.wasm", "golden.wasm"] {
+        fs::copy(&golden, bench.path(place)).unwrap();
     }
 }
 

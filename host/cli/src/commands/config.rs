@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::args::Config;
+use crate::commands::plugin::problems_of_settings;
 use crate::context::Context;
 use crate::exit::{Exit, Failed};
 
@@ -53,24 +54,8 @@ async fn check(context: &Context) -> Result<Exit, Failed> {
         }
     }
     for (plugin, _) in resolvers.list() {
-        let config = context.loaded.config.resolvers.get(&plugin.info.name);
-        let required = plugin.info.settings.iter().filter_map(|(setting, _)| setting.strip_suffix('!'));
-        for setting in required {
-            let given = match setting {
-                "contact" => context.loaded.config.contact.is_some(),
-                "base-url" => config.is_some_and(|config| config.base_url.is_some()),
-                setting => config.is_some_and(|config| config.settings.contains_key(setting)),
-            };
-            if !given {
-                let name = &plugin.info.name;
-                let place = match setting {
-                    "contact" => "at the top of the configuration".to_owned(),
-                    "base-url" => format!("under [resolvers.{name}]"),
-                    other => format!("as resolvers.{name}.settings.{other}"),
-                };
-                problems.push(format!("resolver {name} needs the setting {setting:?}; give it {place}"));
-            }
-        }
+        let rights = resolvers.rights(&plugin.info.name);
+        problems.extend(rights.iter().flat_map(|rights| problems_of_settings(&plugin.info, rights.settings)));
     }
     if context.loaded.config.contact.is_none() {
         problems.push(

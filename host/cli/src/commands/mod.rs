@@ -2,6 +2,7 @@
 
 mod backup;
 mod cancel;
+mod check;
 mod config;
 mod enqueue;
 mod explain;

@@ -1,15 +1,19 @@
-//! `gleaner plugin list` and `plugin inspect`.
+//! `gleaner plugin list` and `plugin inspect`; `plugin check` has a file of its own.
+//!
+//! Must never show a secret, only what carries it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use gleaner_model::next::Takes;
 use gleaner_model::suspension::Suspension;
-use gleaner_orchestrator::Resolvers;
-use gleaner_runtime::PluginInfo;
+use gleaner_orchestrator::{Resolvers, Rights};
+use gleaner_runtime::{Catalogue, PluginInfo};
 use gleaner_store::Library;
 use serde_json::{Value, json};
 
 use crate::args::Plugin;
+use crate::commands::check::check;
 use crate::context::Context;
 use crate::exit::{Exit, Failed};
 use crate::output::bytes;
@@ -19,6 +23,7 @@ pub(crate) async fn plugin(context: &Context, command: Plugin) -> Result<Exit, F
     match command {
         Plugin::List => list(context).await,
         Plugin::Inspect { target } => inspect(context, &target).await,
+        Plugin::Check { target } => check(context, &target).await,
     }
 }
 
@@ -83,53 +88,147 @@ async fn suspended(context: &Context, resolvers: &Resolvers) -> Result<Vec<Suspe
 async fn inspect(context: &Context, target: &str) -> Result<Exit, Failed> {
     let runtime = context.runtime()?;
     let path = Path::new(target);
-    if path.is_file() {
-        let plugin =
-            runtime.load(path).await.map_err(|error| Failed::configuration(format!("{target}: {error}")))?;
-        print(context, &plugin.info, None)?;
-        return Ok(Exit::Well);
-    }
-    let resolvers = context.resolvers(&runtime).await;
-    let Some((plugin, granted)) = resolvers.list().find(|(plugin, _)| plugin.info.name.as_str() == target)
-    else {
-        return Err(Failed::usage(format!(
-            "{target:?} is neither a file nor the name of a loaded resolver; see `gleaner plugin list`"
-        )));
+    let (info, resolvers) = if path.is_file() {
+        let loaded = runtime.load(path).await;
+        let plugin = loaded.map_err(|error| Failed::configuration(format!("{target}: {error}")))?;
+        (plugin.info.clone(), context.assemble(Catalogue::of(plugin)))
+    } else {
+        let resolvers = context.resolvers(&runtime).await;
+        let found = resolvers.list().find(|(plugin, _)| plugin.info.name.as_str() == target);
+        let info = found.map(|(plugin, _)| plugin.info.clone()).ok_or_else(|| {
+            Failed::usage(format!(
+                "{target:?} is neither a file nor the name of a loaded resolver; see `gleaner plugin list`"
+            ))
+        })?;
+        (info, resolvers)
     };
-    print(context, &plugin.info, Some(granted))?;
+    // A file that is not used has no rights; the reason stands in their place.
+    let refused = resolvers.refused().iter().map(|refused| refused.problem.as_str()).next();
+    let why = refused.unwrap_or("its configuration says enabled = false");
+    print(context, &info, resolvers.rights(&info.name).as_ref().ok_or(why))?;
     Ok(Exit::Well)
 }
 
-/// `granted` is unknown for a file that is not installed.
-fn print(context: &Context, info: &PluginInfo, granted: Option<&[String]>) -> Result<(), Failed> {
+/// What it says of itself, asks for and gets; or why it gets nothing.
+fn print(context: &Context, info: &PluginInfo, rights: Result<&Rights<'_>, &str>) -> Result<(), Failed> {
     if context.output.is_json() {
-        let mut value = as_json(info, granted.unwrap_or_default());
-        if granted.is_none() {
-            value["granted_hosts"] = Value::Null;
-        }
-        return Ok(context.output.json(&value)?);
+        return Ok(context.output.json(&whole(info, rights))?);
     }
-    let granted = granted.map_or("not installed".to_owned(), |hosts| hosts.join(" "));
-    let rows = [
-        ("name", info.name.to_string()),
-        ("version", info.version.clone()),
-        ("summary", info.summary.clone()),
-        ("file", info.path.display().to_string()),
-        ("sha256", info.sha256.clone()),
-        ("size", bytes(info.size)),
-        ("interface", info.wit.clone()),
-        ("takes", takes(info)),
-        ("asks for hosts", info.hosts.join(" ")),
-        ("may reach", granted),
-        ("imports", info.imports.join(" ")),
-        ("exports", info.exports.join(" ")),
-        ("compiled in", format!("{} ms", info.compile.as_millis())),
-    ];
-    let settings =
-        info.settings.iter().map(|(name, meaning)| vec![format!("setting {name}"), meaning.clone()]);
-    let rows: Vec<Vec<String>> =
-        rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).chain(settings).collect();
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    let mut add = |name: &str, values: Vec<String>| {
+        let values = if values.is_empty() { vec!["-".to_owned()] } else { values };
+        let names = std::iter::once(name).chain(std::iter::repeat(""));
+        rows.extend(names.zip(values).map(|(name, value)| vec![name.to_owned(), value]));
+    };
+    add("name", vec![format!("{} {}", info.name, info.version)]);
+    add("summary", vec![info.summary.clone()]);
+    add("file", vec![info.path.display().to_string()]);
+    add("sha256", vec![info.sha256.clone()]);
+    add("size", vec![format!("{}, compiled in {} ms", bytes(info.size), info.compile.as_millis())]);
+    add("needs", vec![needs(info)]);
+    add("interface", vec![info.wit.clone()]);
+    add("imports", info.imports.clone());
+    add("exports", info.exports.clone());
+    add("takes", vec![takes(info)]);
+    add("asks for hosts", info.hosts.clone());
+    let rights = match rights {
+        Ok(rights) => rights,
+        Err(why) => {
+            add("not used", vec![why.to_owned()]);
+            return Ok(context.output.table(&["", ""], &rows)?);
+        }
+    };
+    add("may reach", rights.hosts.to_vec());
+    let sandbox = rights.sandbox;
+    add(
+        "a call may use",
+        vec![
+            format!(
+                "{} of memory, {} of processor time, {} in all",
+                sandbox.memory, sandbox.cpu, sandbox.wall
+            ),
+            format!(
+                "{} requests, {} of bodies, {} log lines",
+                sandbox.requests, sandbox.bytes, sandbox.log_lines
+            ),
+        ],
+    );
+    let setting = |(name, meaning): &(String, String)| {
+        let bare = name.strip_suffix('!').unwrap_or(name);
+        let state = match (rights.settings.contains_key(bare), bare.len() < name.len()) {
+            (true, _) => " (set)",
+            (false, true) => " (required, and not set)",
+            (false, false) => "",
+        };
+        format!("{bare}{state}: {meaning}")
+    };
+    add("settings", info.settings.iter().map(setting).collect());
+    if !rights.injected.is_empty() {
+        let injected = rights.injected.iter();
+        add("secrets", injected.map(|(host, carrier)| format!("{carrier} for {host}")).collect());
+    }
     Ok(context.output.table(&["", ""], &rows)?)
+}
+
+/// Everything for a program.
+fn whole(info: &PluginInfo, rights: Result<&Rights<'_>, &str>) -> Value {
+    let mut value = as_json(info, rights.map(|rights| rights.hosts).unwrap_or_default());
+    match rights {
+        Ok(rights) => {
+            let injected = rights.injected.iter();
+            value["not_granted"] = json!(not_granted(info, rights.hosts));
+            value["sandbox"] = json!(rights.sandbox);
+            value["injected"] =
+                injected.map(|(host, carrier)| json!({ "host": host, "carrier": carrier })).collect();
+            value["problems"] = json!(problems_of_settings(info, rights.settings));
+        }
+        Err(why) => {
+            value["granted_hosts"] = Value::Null;
+            value["problems"] = json!([why]);
+        }
+    }
+    value
+}
+
+/// Hosts that it asks for and may not reach.
+pub(crate) fn not_granted<'a>(info: &'a PluginInfo, granted: &[String]) -> Vec<&'a str> {
+    let covers = |grant: &str, host: &str| match grant.strip_prefix('*') {
+        None => grant == host,
+        Some(below) => below.is_empty() || host.ends_with(below),
+    };
+    let asked = info.hosts.iter().map(String::as_str);
+    asked.filter(|host| !granted.iter().any(|grant| covers(grant, host))).collect()
+}
+
+/// Required settings that are not there, each with where to give it.
+pub(crate) fn problems_of_settings(info: &PluginInfo, given: &BTreeMap<String, String>) -> Vec<String> {
+    let name = &info.name;
+    let required = info.settings.iter().filter_map(|(setting, _)| setting.strip_suffix('!'));
+    let missing = required.filter(|setting| !given.contains_key(*setting));
+    missing
+        .map(|setting| {
+            let place = match setting {
+                "contact" => "at the top of the configuration".to_owned(),
+                "base-url" => format!("under [resolvers.{name}]"),
+                other => format!("as resolvers.{name}.settings.{other}"),
+            };
+            format!("resolver {name} needs the setting {setting:?}; give it {place}")
+        })
+        .collect()
+}
+
+/// What an instance takes from the start.
+pub(crate) fn needs(info: &PluginInfo) -> String {
+    let needs = &info.needs;
+    let count =
+        |count: u32, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
+    format!(
+        "{}, the largest with {}; {} of up to {} elements",
+        count(needs.memories, "memory", "memories"),
+        bytes(needs.memory_bytes),
+        count(needs.tables, "table", "tables"),
+        needs.table_elements
+    )
 }
 
 fn as_json(info: &PluginInfo, granted: &[String]) -> Value {
@@ -149,11 +248,12 @@ fn as_json(info: &PluginInfo, granted: &[String]) -> Value {
         "settings": settings,
         "imports": info.imports,
         "exports": info.exports,
+        "needs": info.needs,
         "compile_ms": u64::try_from(info.compile.as_millis()).unwrap_or(u64::MAX),
     })
 }
 
-fn takes(info: &PluginInfo) -> String {
+pub(crate) fn takes(info: &PluginInfo) -> String {
     info.takes.iter().map(takes_word).collect::<Vec<_>>().join(" ")
 }
 

@@ -21,7 +21,8 @@ use crate::exit::Failed;
 use crate::generations::{self, PluginFiles};
 
 /// What a run can take in; anything else holds from the next start on.
-const TAKEN_IN: [&str; 6] = ["contact", "egress", "limits", "plugins.dirs", "resolvers", "tiers"];
+const TAKEN_IN: [&str; 7] =
+    ["contact", "egress", "limits", "plugins.dirs", "plugins.sandbox", "resolvers", "tiers"];
 /// Generations that may be in use by running calls when the next one is made.
 const MOST_RETAINED: usize = 16;
 /// Between two looks whether one of them is free.

@@ -8,6 +8,10 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
+/// Levels of a variable's name; what is beyond them stays one unknown name, since a table for each would not end in time
+/// nor fit on the stack.
+const MOST_LEVELS: usize = 8;
+
 /// The origin of a value: `default`, `FILE:LINE`, a variable's or a flag's name.
 pub(crate) type Origins = BTreeMap<String, String>;
 
@@ -56,7 +60,7 @@ impl Layers {
             }
             let lower = path.to_ascii_lowercase();
             let parts: Vec<String> = lower
-                .split("__")
+                .splitn(MOST_LEVELS, "__")
                 .scan("", |before, part| {
                     let kept = if *before == "resolvers" { part.to_owned() } else { part.replace('_', "-") };
                     *before = part;

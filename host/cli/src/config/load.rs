@@ -275,6 +275,15 @@ mod tests {
     }
 
     #[test]
+    fn a_variable_of_many_levels_is_refused() {
+        let mut layers = Layers::default();
+        add(&mut layers, DEFAULTS, "default").unwrap();
+        let name = format!("GLEANER_QUEUE{}", "__A".repeat(100_000));
+        layers.add_environment([(name, "1".to_owned())].into_iter());
+        assert!(read(&layers).is_err());
+    }
+
+    #[test]
     fn a_mutated_contact_is_refused_or_fits_a_header() {
         gleaner_testing::each_mutation(&["you@example.org", "a.b+c@d.example"], |text| {
             if let Ok(contact) = crate::config::Contact::try_from(text.to_owned()) {

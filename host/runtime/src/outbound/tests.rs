@@ -49,7 +49,7 @@ fn outbound(requests: u32, bytes: u64) -> (Arc<Bytes>, Outbound) {
         wall: Span(Duration::from_secs(60)),
         ..Sandbox::default()
     };
-    (Arc::clone(&host), Outbound::new(host, sandbox))
+    (Arc::clone(&host), Outbound::new(host, sandbox, in_a_minute()))
 }
 
 fn in_a_minute() -> Instant {
@@ -58,7 +58,7 @@ fn in_a_minute() -> Instant {
 
 #[tokio::test(start_paused = true)]
 async fn requests_that_break_a_rule_never_leave() {
-    let (host, mut out) = outbound(32, 1 << 20);
+    let (host, out) = outbound(32, 1 << 20);
     let header = |name: &str, value: &str| Asked { headers: vec![(name.into(), value.into())], ..get("1") };
     for (asked, rule) in [
         (Asked { method: "PUT".into(), ..get("1") }, "GET, HEAD and POST"),
@@ -74,58 +74,57 @@ async fn requests_that_break_a_rule_never_leave() {
         (header("x", &"a".repeat(20_000)), "16 KiB"),
         (Asked { headers: vec![("x".into(), "y".into()); 65], ..get("1") }, "at most 64"),
     ] {
-        match out.send(asked, in_a_minute()).await {
+        match out.send(asked).await {
             Err(GuestHttpError::Denied(text)) => assert!(text.contains(rule), "{rule}: {text}"),
             other => panic!("{rule}: {other:?}"),
         }
     }
     assert!(host.seen.lock().unwrap().is_empty());
-    assert_eq!(out.sent, 0);
+    assert_eq!(out.sent(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn requests_are_counted_and_answers_keep_their_order() {
-    let (host, mut out) = outbound(5, 1 << 20);
-    let answers = out.send_all(["3", "1", "2"].map(get).into(), in_a_minute()).await;
+    let (host, out) = outbound(5, 1 << 20);
+    let answers = out.send_all(["3", "1", "2"].map(get).into()).await;
     assert_eq!(answers.iter().map(|a| a.as_ref().unwrap().body.len()).collect::<Vec<_>>(), [3, 1, 2]);
-    let answers = out.send_all(vec![get("1"); 3], in_a_minute()).await;
+    let answers = out.send_all(vec![get("1"); 3]).await;
     assert!(answers[..2].iter().all(Result::is_ok));
     assert!(matches!(&answers[2], Err(GuestHttpError::Denied(rule)) if rule.contains("may send 5")));
-    let answers = out.send_all(vec![get("1"); 17], in_a_minute()).await;
+    let answers = out.send_all(vec![get("1"); 17]).await;
     assert!(answers.iter().all(|a| matches!(a, Err(GuestHttpError::Denied(_)))) && answers.len() == 17);
-    assert_eq!((host.seen.lock().unwrap().len(), out.sent), (5, 5));
+    assert_eq!((host.seen.lock().unwrap().len(), out.sent()), (5, 5));
 }
 
 #[tokio::test(start_paused = true)]
 async fn bodies_together_stay_below_the_cap() {
-    let (host, mut out) = outbound(32, 1000);
-    let answers = out.send_all(["400", "600"].map(get).into(), in_a_minute()).await;
+    let (host, out) = outbound(32, 1000);
+    let answers = out.send_all(["400", "600"].map(get).into()).await;
     assert_eq!(answers[0].as_ref().unwrap().body.len(), 400);
     assert_eq!(answers[1], Err(GuestHttpError::TooLarge(500)));
-    assert!(out.send(get("600"), in_a_minute()).await.is_ok());
-    assert!(matches!(out.send(get("1"), in_a_minute()).await, Err(GuestHttpError::Denied(_))));
+    assert!(out.send(get("600")).await.is_ok());
+    assert!(matches!(out.send(get("1")).await, Err(GuestHttpError::Denied(_))));
     let most: Vec<_> = host.seen.lock().unwrap().iter().map(|request| request.max_bytes).collect();
     assert_eq!(most, [500, 500, 600]);
 
     let post = Asked { method: "POST".into(), body: Some(vec![0; 1001]), ..get("1") };
-    let (_, mut out) = outbound(32, 1000);
-    assert!(matches!(out.send(post, in_a_minute()).await, Err(GuestHttpError::Denied(_))));
+    let (_, out) = outbound(32, 1000);
+    assert!(matches!(out.send(post).await, Err(GuestHttpError::Denied(_))));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_request_ends_before_its_call_does() {
-    let (host, mut out) = outbound(32, 1000);
-    let ends = in_a_minute();
-    assert_eq!(out.send(get("slow"), ends).await, Err(GuestHttpError::Timeout));
-    assert_eq!(ends - Instant::now(), Duration::from_secs(1));
+    let (host, out) = outbound(32, 1000);
+    assert_eq!(out.send(get("slow")).await, Err(GuestHttpError::Timeout));
+    assert_eq!(out.ends - Instant::now(), Duration::from_secs(1));
     assert_eq!(host.seen.lock().unwrap()[0].timeout, Duration::from_secs(59));
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_longest_wait_asked_for_is_remembered() {
-    let (_, mut out) = outbound(32, 1000);
-    assert_eq!(out.send(get("limited"), in_a_minute()).await, Err(GuestHttpError::RateLimited(Some(5000))));
-    assert_eq!(out.rate_limited, Some(Duration::from_secs(5)));
-    out.send(get("limited-unsaid"), in_a_minute()).await.unwrap_err();
-    assert_eq!(out.rate_limited, Some(CallReport::UNSAID_WAIT));
+    let (_, out) = outbound(32, 1000);
+    assert_eq!(out.send(get("limited")).await, Err(GuestHttpError::RateLimited(Some(5000))));
+    assert_eq!(out.rate_limited(), Some(Duration::from_secs(5)));
+    out.send(get("limited-unsaid")).await.unwrap_err();
+    assert_eq!(out.rate_limited(), Some(CallReport::UNSAID_WAIT));
 }
