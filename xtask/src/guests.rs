@@ -96,7 +96,8 @@ fn guest(workspace: &Workspace, package: &Package, prefix: &str) -> Result<Guest
     })
 }
 
-fn minimum_rust(workspace: &Workspace) -> Result<String> {
+/// The oldest compiler that the workspace accepts.
+pub(crate) fn minimum_rust(workspace: &Workspace) -> Result<String> {
     let version =
         workspace.metadata.workspace_packages().into_iter().find_map(|package| package.rust_version.clone());
     Ok(version.context("no member of the workspace sets rust-version")?.to_string())
