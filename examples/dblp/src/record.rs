@@ -117,5 +117,5 @@ pub(crate) fn letters(text: &str) -> String {
 fn last_name(name: &str) -> String {
     let name = name.split(',').next().unwrap_or_default();
     let words = name.split_whitespace().filter(|word| !word.bytes().all(|byte| byte.is_ascii_digit()));
-    letters(words.last().unwrap_or_default())
+    letters(words.rev().find(|word| !word.is_empty()).unwrap_or_default())
 }

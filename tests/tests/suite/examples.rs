@@ -65,7 +65,7 @@ impl Example {
 
     fn get(&self, bench: &Bench, line: &str, code: i32) -> Value {
         let list = bench.file("list", line);
-        bench.run(&["--format", "json", "get", "--max-wait", "0s", "--input", &list]).expect_code(code).json()
+        bench.run(&["--format", "json", "get", "--max-wait", "5s", "--input", &list]).expect_code(code).json()
     }
 
     /// The three ways that a work can go.

@@ -24,6 +24,7 @@ mod never_stored;
 mod papers;
 mod processes;
 mod progress;
+mod projects;
 mod queue_commands;
 mod queue_explain;
 mod queue_keys;
