@@ -91,7 +91,7 @@ fn another_work_is_not_taken_for_this_one() {
         with("access", Value::Null),
     ];
     for other in others {
-        assert_eq!(urls(&resolve_body(found(&[other.clone()])).unwrap()), [""; 0], "{other}");
+        assert_eq!(urls(&resolve_body(found(std::slice::from_ref(&other))).unwrap()), [""; 0], "{other}");
     }
 }
 
