@@ -27,6 +27,7 @@ struct Example {
     unknown: (&'static str, &'static str),
 }
 
+#[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn built(name: &str) -> Option<PathBuf> {
     let test = std::env::current_exe().unwrap();
     let target = std::env::var_os("GLEANER_TARGET_DIR").map(PathBuf::from);

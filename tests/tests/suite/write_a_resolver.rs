@@ -50,6 +50,7 @@ fn grant() -> String {
 }
 
 /// Runs a section; the last command has to name the page that the source tells of.
+#[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn follow(language: &str) {
     let tools = target().join("examples/tools");
     if !tools.join("bin/rustc").is_file() || !tools.join("node_modules").exists() {
