@@ -190,7 +190,7 @@ fn files_with(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
 }
 
 /// `GLEANER_CACHE_DIR`, else the user's cache directory.
-fn cache_directory() -> Result<PathBuf> {
+pub(crate) fn cache_directory() -> Result<PathBuf> {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     variable("GLEANER_CACHE_DIR")
         .or_else(|| Some(variable("XDG_CACHE_HOME")?.join("gleaner")))

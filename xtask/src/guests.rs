@@ -42,6 +42,7 @@ impl Guests {
     pub(crate) fn build(workspace: &Workspace, stages: &mut Stages) -> Result<Self> {
         let mut guests = find(workspace, "plugins", "gleaner-plugin-")?;
         guests.extend(find(workspace, "tests/guests", "gleaner-guest-")?);
+        guests.extend(find(workspace, "examples", "gleaner-example-")?);
         let toolchain = GuestToolchain::find(&minimum_rust(workspace)?, stages)?;
         let directory = workspace.target().join(format!("guests-{}", toolchain.id));
         stages.loud(&format!("build {} guests", guests.len()), || {
@@ -83,7 +84,11 @@ fn guest(workspace: &Workspace, package: &Package, prefix: &str) -> Result<Guest
     else {
         bail!("{manifest}: a guest is a cdylib; add [lib] with crate-type = [\"cdylib\", \"rlib\"]");
     };
-    let folder = if prefix == "gleaner-plugin-" { "plugins" } else { "guests" };
+    let folder = match prefix {
+        "gleaner-plugin-" => "plugins",
+        "gleaner-guest-" => "guests",
+        _ => "examples",
+    };
     Ok(Guest {
         package: package.name.to_string(),
         built: format!("{}.wasm", library.name.replace('-', "_")),
@@ -91,7 +96,8 @@ fn guest(workspace: &Workspace, package: &Package, prefix: &str) -> Result<Guest
     })
 }
 
-fn minimum_rust(workspace: &Workspace) -> Result<String> {
+/// The oldest compiler that the workspace accepts.
+pub(crate) fn minimum_rust(workspace: &Workspace) -> Result<String> {
     let version =
         workspace.metadata.workspace_packages().into_iter().find_map(|package| package.rust_version.clone());
     Ok(version.context("no member of the workspace sets rust-version")?.to_string())
@@ -142,7 +148,7 @@ fn place(built: &Path, file: &Path) -> Result<Placed> {
     Ok(Placed { file: file.to_owned(), bytes: bytes.len(), changed })
 }
 
-/// A plugin whose crate is gone must not go on resolving.
+/// A plugin whose crate is gone must not go on resolving. Examples are not all crates, and nobody loads them unasked.
 fn remove_strangers(target: &Path, guests: &[Guest]) -> Result<()> {
     for folder in ["plugins", "guests"] {
         let Ok(entries) = fs::read_dir(target.join(folder)) else { continue };

@@ -6,6 +6,8 @@ mod check;
 mod crash;
 mod debian;
 mod demo;
+mod example_tools;
+mod examples;
 mod guest_toolchain;
 mod guests;
 mod simweb;
@@ -47,6 +49,8 @@ enum Command {
     },
     /// Measure a release build; one JSON line per figure on standard output.
     Bench(bench::Arguments),
+    /// Build the resolvers in examples/ to components, under TARGET/examples; fetches their tools into the cache.
+    Examples,
     /// Hold the rules of the workspace: dependencies, licenses, duplicates, sources.
     Check,
 }
@@ -58,6 +62,7 @@ fn main() -> ExitCode {
         Command::Demo => ("demo", demo::command()),
         Command::Crash { kills, seed } => ("crash", crash::command(kills, seed)),
         Command::Bench(arguments) => ("bench", bench::command(&arguments)),
+        Command::Examples => ("examples", examples::command()),
         Command::Check => ("check", check::command()),
     };
     stage::verdict(name, outcome)

@@ -136,6 +136,43 @@ pub(crate) enum Plugin {
         #[arg(value_name = "FILE|NAME")]
         target: String,
     },
+    /// Write a small resolver that works, to start from
+    New {
+        /// Its name: small letters, digits and _
+        #[arg(value_name = "NAME", value_parser = resolver_name)]
+        name: ResolverName,
+        /// The language to write it in
+        #[arg(long, value_enum)]
+        lang: Language,
+        /// Where to, a directory that is not there or empty [default: NAME]
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+    /// Build a resolver's project to a component, with the tools of its language
+    ///
+    /// A project is a directory as `plugin new` writes it: with wit/, and with Cargo.toml, package.json,
+    /// requirements.txt or resolver.c, which tells the language. A tool that is missing is named, with how to get it.
+    Build {
+        /// The project
+        #[arg(value_name = "DIR", default_value = ".")]
+        dir: PathBuf,
+        /// The component [default: in the project, called after its directory]
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+/// What a resolver is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Language {
+    /// Rust, with wit-bindgen
+    Rust,
+    /// TypeScript, with componentize-js
+    Javascript,
+    /// Python, with componentize-py
+    Python,
+    /// C, with clang
+    C,
 }
 
 #[derive(Debug, Subcommand)]

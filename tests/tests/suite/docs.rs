@@ -114,7 +114,7 @@ fn every_variable_that_is_told_is_read() {
     let (mut layers, mut code) = (String::new(), String::new());
     sources(&root().join("host/cli/src/config"), &mut layers);
     assert!(layers.contains("\"GLEANER_\""));
-    ["host/cli/src", "xtask/src", "plugins", "tests/src"]
+    ["host/cli/src", "xtask/src", "plugins", "tests/src", "tests/tests"]
         .iter()
         .for_each(|dir| sources(&root().join(dir), &mut code));
     let mut told = 0;
@@ -148,7 +148,15 @@ fn every_reason_is_in_the_reference() {
 #[test]
 fn every_path_and_link_leads_somewhere() {
     let mut checked = 0;
-    for document in ["README.md", "ARCHITECTURE.md", "AGENTS.md", "CONTRIBUTING.md", "wit/README.md"] {
+    for document in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "AGENTS.md",
+        "CONTRIBUTING.md",
+        "wit/README.md",
+        "docs/write-a-resolver.md",
+        "examples/README.md",
+    ] {
         let text = read(document);
         let folder = root().join(document).parent().unwrap().to_owned();
         let is_path = |span: &String| {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use gleaner_tests::harness::{Bench, Running, TIMEOUT};
 use gleaner_tests::simweb::{Behaviour, Reply, RetryAfter};
 
-use crate::papers;
+use crate::{papers, projects};
 
 /// Configurations that are wrong in one way each; a few are right and name what is not there.
 const CONFIGURATIONS: &[(&str, &str)] = &[
@@ -185,6 +185,7 @@ const CASES: &[(&str, &[&str])] = &[
             "--plugins bad get 10.5555/paper.1",
         ],
     ),
+    ("projects", projects::CASES),
     (
         "queue",
         &[
@@ -248,6 +249,7 @@ fn bench() -> Bench {
     }
     inputs(&bench);
     plugins(&bench);
+    projects::write(&bench);
     libraries(&bench);
     let slow = Behaviour::of_host().first(1, Reply::too_many(RetryAfter::Seconds(3600)));
     bench.sim().change(|world| {
@@ -381,6 +383,10 @@ fn said(bench: &Bench, case: &str) -> String {
     for (name, value) in words.iter().filter(|word| is_variable(word)).filter_map(|word| word.split_once('='))
     {
         gleaner.env(name, value);
+    }
+    if let Some(project) = case.strip_prefix("plugin build ") {
+        let project = project.split(' ').next().unwrap_or_default();
+        gleaner.env("PATH", projects::search_path(bench, project)).env_remove("RUSTC");
     }
     if !case.contains("--library") {
         gleaner.args(["--library", "library"]);

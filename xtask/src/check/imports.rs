@@ -6,7 +6,7 @@ use anyhow::Result;
 use cargo_metadata::DependencyKind;
 
 /// For each crate of ours, the crates of ours that it may import. `*` stands for all.
-const IMPORTS: [(&str, &[&str]); 16] = [
+const IMPORTS: [(&str, &[&str]); 17] = [
     ("gleaner-model", &[]),
     ("gleaner-store", &["gleaner-model"]),
     ("gleaner-limits", &["gleaner-model"]),
@@ -34,6 +34,7 @@ const IMPORTS: [(&str, &[&str]); 16] = [
     ("gleaner-sdk", &[]),
     ("gleaner-plugin-*", &["gleaner-sdk"]),
     ("gleaner-guest-*", &["gleaner-sdk"]),
+    ("gleaner-example-*", &["gleaner-sdk"]),
     // Builds in seconds, on a machine that has built nothing yet.
     ("xtask", &[]),
 ];

@@ -11,6 +11,7 @@ mod keys;
 mod library;
 mod pages;
 mod plugin;
+mod project;
 mod queue;
 mod reload;
 mod resolve;
@@ -27,7 +28,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failed> {
         Command::Get(args) => get::get(&context()?, &args).await,
         Command::Resolve(args) => resolve::resolve(&context()?, &args).await,
         Command::Queue(command) => queue::queue(&cli.global, command).await,
-        Command::Plugin(command) => plugin::plugin(&context()?, command).await,
+        Command::Plugin(command) => plugin::plugin(&cli.global, command).await,
         Command::Library(command) => library::library(&context()?, command).await,
         Command::Config(command) => config::config(&context()?, command).await,
         Command::Completions { shell } => pages::completions(shell),

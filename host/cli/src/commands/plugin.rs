@@ -1,4 +1,5 @@
-//! `gleaner plugin list` and `plugin inspect`; `plugin check` has a file of its own.
+//! `gleaner plugin list` and `plugin inspect`; `plugin check` has a file of its own, and the commands on projects stand in
+//! [`project`].
 //!
 //! Must never show a secret, only what carries it.
 
@@ -12,18 +13,23 @@ use gleaner_runtime::{Catalogue, PluginInfo};
 use gleaner_store::Library;
 use serde_json::{Value, json};
 
-use crate::args::Plugin;
+use super::project;
+use crate::args::{Global, Plugin};
 use crate::commands::check::check;
 use crate::context::Context;
 use crate::exit::{Exit, Failed};
-use crate::output::bytes;
+use crate::output::{Output, bytes};
 
-/// Lists or inspects.
-pub(crate) async fn plugin(context: &Context, command: Plugin) -> Result<Exit, Failed> {
+/// Runs one command. Those on projects need no configuration, and so are not kept from working by a wrong one.
+pub(crate) async fn plugin(global: &Global, command: Plugin) -> Result<Exit, Failed> {
+    let context = || Context::new(global, |_| {});
+    let output = Output::new(global.format);
     match command {
-        Plugin::List => list(context).await,
-        Plugin::Inspect { target } => inspect(context, &target).await,
-        Plugin::Check { target } => check(context, &target).await,
+        Plugin::List => list(&context()?).await,
+        Plugin::Inspect { target } => inspect(&context()?, &target).await,
+        Plugin::Check { target } => check(&context()?, &target).await,
+        Plugin::New { name, lang, dir } => project::create(output, &name, lang, dir.as_deref()),
+        Plugin::Build { dir, output: file } => project::build(output, &dir, file.as_deref()),
     }
 }
 
