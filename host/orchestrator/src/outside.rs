@@ -48,6 +48,7 @@ sandbox = { memory = "64MiB", cpu = "2s", wall = "60s", requests = 32 }
 grants = { hosts = ["api.example.org", "*.Example.org", "*"] }
 inject = [{ host = "api.example.org", header = "x-key", secret = "key" }, { host = "b.example:8443", query = "k", secret = "s" }]
 sha256 = "00"
+sidecar-sha256 = "00"
 "#;
 
 #[test]

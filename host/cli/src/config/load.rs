@@ -40,10 +40,12 @@ pub(crate) enum ConfigError {
     Value { key: String, origin: String, problem: String, hint: String },
 }
 
-/// Merges defaults, file, environment and `flags`, in this order.
+/// Merges defaults, file, environment and `flags`, in this order. `instead` is a file with a text to take for its own,
+/// to see what would come of it.
 pub(crate) fn load(
     explicit: Option<&Path>,
     library: Option<&Path>,
+    instead: Option<(&Path, &str)>,
     flags: impl FnOnce(&mut Layers),
 ) -> Result<Loaded, ConfigError> {
     let mut layers = Layers::default();
@@ -52,16 +54,24 @@ pub(crate) fn load(
         Some(path) => (Some(path.to_owned()), vec![path.to_owned()]),
         None => {
             let candidates = candidates(library, &mut layers);
-            (candidates.iter().find(|path| path.is_file()).cloned(), candidates)
+            let stands = |path: &&PathBuf| path.is_file() || instead.is_some_and(|(file, _)| file == *path);
+            (candidates.iter().find(stands).cloned(), candidates)
         }
     };
     if let Some(path) = &file {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.clone(), source })?;
+        let text = match instead {
+            Some((file, text)) if file == path => text.to_owned(),
+            _ => std::fs::read_to_string(path)
+                .map_err(|source| ConfigError::Read { path: path.clone(), source })?,
+        };
         let name = path.display().to_string();
         add(&mut layers, &text, &name)?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         layers.rebase_paths(&PATHS, folder, &name);
+        let secrets = layers.names_in("secrets");
+        for secret in &secrets {
+            layers.rebase_paths(&[&["secrets", secret, "file"]], folder, &name);
+        }
     }
     warn_of_misspelt(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()));
     layers.add_environment(
