@@ -29,7 +29,7 @@ struct Third {
 impl Third {
     fn new() -> Self {
         let mut world = World::new();
-        for url in [FILES, OTHER] {
+        for url in [FILES, OTHER, PORT] {
             world.set(url, Reply::bytes("text/plain", "granted"));
         }
         let mut bench = Bench::new(world);
@@ -120,7 +120,10 @@ fn what_is_granted_is_reached_and_nothing_else() {
 
 #[test]
 fn a_port_is_asked_for_and_granted_as_such() {
-    let third = Third::new();
+    let mut third = Third::new();
+    let config: toml::Table = third.config().parse().unwrap();
+    let web = config["egress"]["connect-to"]["*:443"].to_string();
+    third.bench.configure(&format!("egress.connect-to.\"*:8443\" = {web}"));
     third.sidecar("hosts = [\"files.example.org:8443\"]\n");
     third.grant(&["--hosts", "files.example.org", "--yes"]).expect_code(0);
     assert!(!third.reaches(PORT, "another-port"));
@@ -367,12 +370,12 @@ fn a_pin_holds_component_and_sidecar_to_what_they_were() {
     let third = Third::new();
     third.sidecar("settings = { colour = \"red\", shape = \"round\" }\n");
     third.grant(&["--pin", "--yes"]).expect_code(0);
+    let run = run(&third.bench);
+    assert_eq!(asked(&third.bench, &format!("fetch:{FILES}?pinned"))["reason"], "ok");
     let component = fs::read(third.dir.join("hostile.wasm")).unwrap();
     let config = third.config();
     assert!(config.contains(&format!("\nsha256 = \"{}\"", sha256(&component))), "{config}");
     assert!(config.contains("\nsidecar-sha256 = \""), "{config}");
-    assert!(third.reaches(FILES, "pinned"));
-    let run = run(&third.bench);
     third.sidecar("settings = { colour = \"green\", shape = \"flat\" }\n");
     run.wait_until_it_says("resolvers.hostile.sidecar-sha256 asks for");
     run.wait_until_it_says("what was loaded from it before stays in use");

@@ -12,7 +12,7 @@ use gleaner_runtime::{Catalogue, PluginInfo};
 use serde_json::json;
 
 use crate::args::Grant;
-use crate::config::{Change, Loaded, replace};
+use crate::config::{Change, Config, Loaded, replace};
 use crate::context::Context;
 use crate::exit::{Exit, Failed};
 use crate::generations;
@@ -31,25 +31,29 @@ pub(crate) async fn grant(context: &Context, args: &Grant) -> Result<Exit, Faile
     let runtime = context.runtime()?;
     let catalogue = context.catalogue(&runtime).await;
     let info = &find(&catalogue, &args.name)?;
-    let standing = standing(context, info);
-    let change = change(context, args, info, &standing)?;
-    let loaded = &context.loaded;
-    let Some(file) = loaded.file.as_ref().or(loaded.candidates.first()) else {
+    let Some(file) = context.loaded.file.as_ref().or(context.loaded.candidates.first()) else {
         return Err(Failed::configuration(
             "there is no place for a configuration file; give one with --config",
         ));
     };
+    let before = text_of(file)?;
+    // What is written is computed from what it replaces: somebody may have written since the start.
+    let loaded = match &before {
+        Some(text) => (context.read_again())(Some((file, text)))?,
+        None => context.loaded.clone(),
+    };
+    let standing = standing(&loaded.config, info);
+    let change = change(&loaded.config, args, info, &standing)?;
     if change.is_empty() {
         tell(context, args, file, &standing, &change, false)?;
         return Ok(Exit::Well);
     }
-    let before = text_of(file)?;
     let after = change.apply(before.as_deref().unwrap_or_default(), &args.name);
     let after = after.map_err(|problem| {
         Failed::configuration(format!("{} cannot be changed: {problem}", file.display()))
     })?;
     let new = (context.read_again())(Some((file, &after)))?;
-    expect(&new, &change, &args.name, file)?;
+    expect(&new, &change, info, file)?;
     if !args.yes {
         // A program says beforehand what it wants.
         let can_ask = std::io::stdin().is_terminal() && !context.output.is_json();
@@ -84,8 +88,7 @@ fn find(catalogue: &Catalogue, name: &ResolverName) -> Result<PluginInfo, Failed
     })
 }
 
-fn standing(context: &Context, info: &PluginInfo) -> Standing {
-    let config = &context.loaded.config;
+fn standing(config: &Config, info: &PluginInfo) -> Standing {
     let none = ResolverConfig::default();
     let own = config.resolvers.get(&info.name).unwrap_or(&none);
     let sidecar = Sidecar::read(&info.path).unwrap_or_else(|problem| {
@@ -104,7 +107,7 @@ fn standing(context: &Context, info: &PluginInfo) -> Standing {
 }
 
 /// What is to be written.
-fn change(context: &Context, args: &Grant, info: &PluginInfo, standing: &Standing) -> Result<Change, Failed> {
+fn change(config: &Config, args: &Grant, info: &PluginInfo, standing: &Standing) -> Result<Change, Failed> {
     let named: Vec<String> = args.hosts.iter().map(ToString::to_string).collect();
     let mut hosts = standing.granted.clone();
     if args.revoke {
@@ -124,11 +127,11 @@ fn change(context: &Context, args: &Grant, info: &PluginInfo, standing: &Standin
     }
     let wants_limits = !args.revoke && (args.limits || named.is_empty());
     let limits = standing.lacking.limits.iter().filter(|_| wants_limits);
-    let config = context.loaded.config.resolvers.get(&info.name);
+    let own = config.resolvers.get(&info.name);
     let sidecar = standing.sidecar.as_ref();
     let pins = [
-        ("sha256", Some(&info.sha256), config.and_then(|own| own.sha256.as_ref())),
-        ("sidecar-sha256", sidecar.map(|it| &it.sha256), config.and_then(|own| own.sidecar_sha256.as_ref())),
+        ("sha256", Some(&info.sha256), own.and_then(|own| own.sha256.as_ref())),
+        ("sidecar-sha256", sidecar.map(|it| &it.sha256), own.and_then(|own| own.sidecar_sha256.as_ref())),
     ];
     let pins =
         pins.into_iter().filter(|(_, digest, pinned)| args.pin && digest.is_some() && digest != pinned);
@@ -140,18 +143,35 @@ fn change(context: &Context, args: &Grant, info: &PluginInfo, standing: &Standin
 }
 
 /// Something that wins over the file would make the change one in name only.
-fn expect(new: &Loaded, change: &Change, name: &ResolverName, file: &Path) -> Result<(), Failed> {
-    for line in change.lines(name) {
-        let Some((key, _)) = line.split_once(" = ") else { continue };
-        let origin = new.layers.origin(key);
-        if !origin.starts_with(&format!("{}:", file.display())) {
-            return Err(Failed::configuration(format!(
-                "{key} is given by {origin}, which wins over {}; change it there, nothing was written",
-                file.display()
-            )));
-        }
+fn expect(new: &Loaded, change: &Change, info: &PluginInfo, file: &Path) -> Result<(), Failed> {
+    let name = &info.name;
+    let none = ResolverConfig::default();
+    let own = new.config.resolvers.get(name).unwrap_or(&none);
+    let now = standing(&new.config, info);
+    let mut lost = Vec::new();
+    if change.hosts.as_ref().is_some_and(|hosts| own.grants.is_none() || *hosts != now.granted) {
+        lost.push(("grants", "hosts"));
     }
-    Ok(())
+    let still_wanted = |limit| now.lacking.limits.iter().any(|wish| wish.limit == limit);
+    lost.extend(
+        change.limits.iter().filter(|(limit, _)| still_wanted(*limit)).map(|(limit, _)| ("sandbox", *limit)),
+    );
+    let is_lost = |pin: &str, digest: &String| match pin {
+        "sha256" => own.sha256.as_ref() != Some(digest),
+        _ => own.sidecar_sha256.as_ref() != Some(digest),
+    };
+    lost.extend(change.pins.iter().filter(|(pin, digest)| is_lost(pin, digest)).map(|(pin, _)| (*pin, "")));
+    let Some((part, key)) = lost.first() else { return Ok(()) };
+    // The value itself, or all that it stands in, may come from elsewhere.
+    let group = format!("resolvers.{name}.{part}");
+    let whole = if key.is_empty() { group.clone() } else { format!("{group}.{key}") };
+    let ours = format!("{}:", file.display());
+    let origins = [&whole, &group].map(|key| new.layers.origin(key));
+    let origin = origins.into_iter().find(|origin| !origin.starts_with(&ours)).unwrap_or("something else");
+    Err(Failed::configuration(format!(
+        "{whole} is given by {origin}, which wins over {}; change it there, nothing was written",
+        file.display()
+    )))
 }
 
 fn text_of(file: &PathBuf) -> Result<Option<String>, Failed> {

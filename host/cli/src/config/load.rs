@@ -305,7 +305,7 @@ mod tests {
     }
 
     /// What is said of a run that goes on, which no test of messages waits for.
-    const WHILE_A_RUN_GOES_ON: [(&str, &str); 32] = [
+    const WHILE_A_RUN_GOES_ON: [(&str, &str); 38] = [
         (
             "log",
             "the configuration was read again (SIGHUP): what changed in limits, resolvers holds from now on",
@@ -352,6 +352,15 @@ mod tests {
             "suspended: arxiv until 2030-01-31T08:00:00.000Z, because it failed 10 times in a row, the last time with plugin_trap: unreachable; replace its file, or try it now with `gleaner queue resume resolver:arxiv`",
         ),
         ("progress", "arxiv is called again"),
+        (
+            "a plugin",
+            "asks for more than it is granted: dblp: dblp.org, memory 128MiB (now 64MiB); `gleaner plugin grant dblp` shows and allows it",
+        ),
+        ("a grant", "write this to gleaner.toml? [y/N] "),
+        ("a grant", "gleaner.toml cannot be changed: resolvers is no table there"),
+        ("a grant", "cannot write gleaner.toml: no space left on device (os error 28); nothing was changed"),
+        ("a grant", "another process is changing files in its directory"),
+        ("a grant", "gleaner.toml has changed meanwhile, and nothing was written; run this again"),
         ("log", "whether plugins are suspended is not known: library/library.db is not a library of gleaner"),
         ("a job", "4 steps of host:a.org run, and 4 at once is its limit"),
         ("a job", "`gleaner queue limit host:a.org --concurrency N` changes it"),
