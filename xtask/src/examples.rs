@@ -56,6 +56,11 @@ fn build(
     list(&source, Path::new(""), &mut files)?;
     let builder = workspace.root().join("host/cli/src/commands/project");
     let wanted = digest(&[&source, &builder], &files)?;
+    let sidecar = format!("{name}.toml");
+    if source.join(&sidecar).is_file() {
+        fs::create_dir_all(&target)?;
+        fs::copy(source.join(&sidecar), target.join(&sidecar))?;
+    }
     if component.is_file() && fs::read_to_string(&key).ok().as_deref() == Some(&wanted) {
         return Ok(format!("  {} (unchanged)", component.display()));
     }

@@ -10,10 +10,11 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use gleaner_model::key::ResolverName;
 use gleaner_model::units::Span;
+use gleaner_orchestrator::config::GrantedHost;
 
 pub(crate) use queue::{Limit, Purge, Queue, RetryFailed, Run, Turn, Which};
 pub(crate) use values::read_priority;
-use values::resolver_name;
+use values::{granted_host, resolver_name};
 
 /// Finds lawful open full texts for a list of works, fetches them politely, checks and files them.
 #[derive(Debug, Parser)]
@@ -136,6 +137,8 @@ pub(crate) enum Plugin {
         #[arg(value_name = "FILE|NAME")]
         target: String,
     },
+    /// Show what one resolver asks for and is not granted, and write the grant into the configuration
+    Grant(Grant),
     /// Write a small resolver that works, to start from
     New {
         /// Its name: small letters, digits and _
@@ -160,6 +163,30 @@ pub(crate) enum Plugin {
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+}
+
+/// Exit codes: 0 when it has what it asks for or the change was written, 2 when that was not confirmed, 3 when the file
+/// cannot be changed.
+#[derive(Debug, Args)]
+pub(crate) struct Grant {
+    /// The resolver
+    #[arg(value_name = "NAME", value_parser = resolver_name)]
+    pub(crate) name: ResolverName,
+    /// Grant only these hosts of what it asks for, or others too: HOST, HOST:PORT, *.HOST
+    #[arg(long, value_name = "HOST,...", value_delimiter = ',', value_parser = granted_host)]
+    pub(crate) hosts: Vec<GrantedHost>,
+    /// Grant only the limits of a call that it asks for; with --hosts, both
+    #[arg(long, conflicts_with = "revoke")]
+    pub(crate) limits: bool,
+    /// Take hosts away instead, all or those of --hosts; limits and pins stay
+    #[arg(long)]
+    pub(crate) revoke: bool,
+    /// Write the SHA-256 of its component and of its sidecar too: no other files are used then
+    #[arg(long)]
+    pub(crate) pin: bool,
+    /// Write without asking
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 /// What a resolver is written in.

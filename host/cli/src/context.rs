@@ -34,8 +34,9 @@ pub(crate) struct Context {
     read_again: ReadAgain,
 }
 
-/// Reads the configuration as it was read at the start, flags included.
-pub(crate) type ReadAgain = Arc<dyn Fn() -> Result<Loaded, ConfigError> + Send + Sync>;
+/// Reads the configuration as it was read at the start, flags included; with another text in place of a file, to see what
+/// would come of it.
+pub(crate) type ReadAgain = Arc<dyn Fn(Option<(&Path, &str)>) -> Result<Loaded, ConfigError> + Send + Sync>;
 
 impl Context {
     /// Reads the configuration; `flags` are the command's own, laid over everything.
@@ -44,8 +45,8 @@ impl Context {
         flags: impl Fn(&mut Layers) + Send + Sync + 'static,
     ) -> Result<Self, Failed> {
         let given = global.clone();
-        let read_again: ReadAgain = Arc::new(move || {
-            config::load(given.config.as_deref(), given.library.as_deref(), |layers| {
+        let read_again: ReadAgain = Arc::new(move |instead| {
+            config::load(given.config.as_deref(), given.library.as_deref(), instead, |layers| {
                 if let Some(library) = &given.library {
                     layers.set(&["library", "path"], path_value(library), "--library");
                 }
@@ -56,7 +57,7 @@ impl Context {
                 flags(layers);
             })
         });
-        let loaded = read_again()?;
+        let loaded = read_again(None)?;
         for dir in &global.plugins {
             if !dir.is_dir() {
                 return Err(Failed::configuration(format!(

@@ -54,6 +54,7 @@ pub(crate) fn assemble(
     before: Option<&Resolvers>,
 ) -> Resolvers {
     let (contact, sandbox) = (config.contact.as_ref().map(Contact::as_str), config.plugins.sandbox);
+    let secret = |name: &str| secret(config, name);
     Resolvers::assemble(catalogue, bundled, &config.resolvers, contact, sandbox, &secret, before)
 }
 
@@ -103,7 +104,16 @@ pub(crate) fn bundled_dir() -> Option<PathBuf> {
         .and_then(|dir| dir.canonicalize().ok())
 }
 
-/// A secret by its name, from `GLEANER_SECRET_<NAME>`.
-fn secret(name: &str) -> Option<String> {
-    std::env::var(format!("GLEANER_SECRET_{}", name.to_ascii_uppercase().replace('-', "_"))).ok()
+/// A secret by its name: from `GLEANER_SECRET_<NAME>`, else from the file that `[secrets]` names.
+fn secret(config: &Config, name: &str) -> Result<String, String> {
+    let variable = format!("GLEANER_SECRET_{}", name.to_ascii_uppercase().replace('-', "_"));
+    if let Ok(value) = std::env::var(&variable) {
+        return Ok(value);
+    }
+    let Some(secret) = config.secrets.get(name) else {
+        return Err(format!(
+            "the secret {name:?} is not set; write secrets.{name}.file = \"PATH\", or set the environment variable {variable}"
+        ));
+    };
+    secret.read().map_err(|problem| format!("the secret {name:?}: {problem}"))
 }

@@ -153,7 +153,7 @@ impl Scope {
         if !policy.hosts.iter().any(|grant| grants(grant, &host)) {
             let name = &policy.name;
             return denied(format!(
-                "{host} is not granted to {name}; allow it with [resolvers.{name}] grants = {{ hosts = [\"{host}\"] }}"
+                "{host} is not granted to {name}; `gleaner plugin grant {name} --hosts {host}` allows it"
             ));
         }
         Ok(())

@@ -74,8 +74,15 @@ async fn drain(form: &str, dir: &Path, guest: &Path) -> f64 {
     let mut catalogue = Catalogue::default();
     catalogue.plugins.insert(plugin.info.name.clone(), Arc::new(plugin));
     let none = BTreeMap::new();
-    let resolvers =
-        Resolvers::assemble(catalogue, None, &none, None, config.plugins.sandbox, &|_| None, None);
+    let resolvers = Resolvers::assemble(
+        catalogue,
+        None,
+        &none,
+        None,
+        config.plugins.sandbox,
+        &|_| Ok(String::new()),
+        None,
+    );
     let (tiers, budgets) = config.tiers.lower();
     let planner = Planner::new(tiers, budgets, resolvers.takes());
     let limiter = KeyedLimiter::new(config.limits, Arc::clone(&clock));

@@ -202,6 +202,8 @@ pub struct ResolverConfig {
     pub inject: Vec<InjectConfig>,
     /// The component must have this SHA-256, in lower-case hex.
     pub sha256: Option<String>,
+    /// The sidecar must be there and have this SHA-256. Beside a pinned component no other sidecar counts.
+    pub sidecar_sha256: Option<String>,
 }
 
 /// What the operator allows a resolver.
@@ -252,7 +254,7 @@ pub struct InjectConfig {
     pub host: GrantedHost,
     /// What carries the secret.
     pub carrier: Carrier,
-    /// Name of the secret: environment variable `GLEANER_SECRET_<NAME>`, hyphens as underscores.
+    /// Name of the secret: environment variable `GLEANER_SECRET_<NAME>`, hyphens as underscores; else `[secrets]`.
     pub secret: String,
 }
 

@@ -4,6 +4,7 @@
 //! wait for a limit with a lease in hand longer than egress does, nor sleep through a back-off.
 
 mod ask;
+mod asked;
 mod breaker;
 pub mod config;
 mod dispatcher;
@@ -11,6 +12,7 @@ mod fetch;
 mod generation;
 mod guest_host;
 mod heartbeat;
+mod install;
 mod manifest;
 #[cfg(test)]
 mod outside;
@@ -21,17 +23,23 @@ mod resolve;
 mod resolvers;
 mod running;
 mod schedule;
+mod secrets;
 mod sharing;
+mod sidecar;
+mod small_file;
 mod sources;
 mod step;
 mod suspend;
 mod worker;
 
 pub use ask::{Answer, AskReport, ask};
+pub use asked::{Lacking, Wish, asked_hosts};
 pub use breaker::Breakers;
 pub use dispatcher::{Drain, Finish, RunReport, Stop};
 pub use generation::{Generation, Live};
 pub use pieces::{Pieces, RunError};
-pub use resolvers::{Refused, Resolvers, Rights};
+pub use resolvers::{Refused, Resolvers, Rights, is_bundled};
+pub use secrets::SecretConfig;
 pub use sharing::ALIVE_FOR;
+pub use sidecar::Sidecar;
 pub use sources::Sources;

@@ -48,6 +48,7 @@ sandbox = { memory = "64MiB", cpu = "2s", wall = "60s", requests = 32 }
 grants = { hosts = ["api.example.org", "*.Example.org", "*"] }
 inject = [{ host = "api.example.org", header = "x-key", secret = "key" }, { host = "b.example:8443", query = "k", secret = "s" }]
 sha256 = "00"
+sidecar-sha256 = "00"
 "#;
 
 #[test]
@@ -133,11 +134,28 @@ fn messages_are_as_they_were_read_and_approved() {
         "the resolver is not loaded",
         "the whole download took too long",
         "the component's SHA-256 is 00, and resolvers.arxiv.sha256 asks for 11; if the new file is meant, change the pin",
-        "may reach no host; to allow what it asks for, write [resolvers.arxiv] grants = { hosts = [\"export.arxiv.org\"] }",
+        "its sidecar's SHA-256 is 00, and resolvers.arxiv.sidecar-sha256 asks for 11; if the new file is meant, change the pin",
+        "its sidecar's SHA-256 is of no file, and resolvers.arxiv.sidecar-sha256 asks for 11; if the new file is meant, change the pin",
+        "resolvers.arxiv.sha256 pins the component, and nothing pins this file, so it counts for nothing; `gleaner plugin grant arxiv --pin` pins it too",
+        "line 3: unknown field `grants`, expected one of `hosts`, `settings`, `sandbox`; what it said before stays in use",
+        "65 hosts; at most 64 may be named; the plugin counts as asking for nothing more",
+        "cannot be read: it is no regular file",
+        "cannot be read: it is larger than 65536 bytes",
+        "cannot be read: it is not UTF-8 text",
+        "setting \"A\" is not a name of lower-case letters, digits and '-'",
+        "the setting \"contact\" is the operator's alone; leave it out",
+        "the setting \"rows\" has more than 4096 bytes",
+        "may reach no host, and asks for export.arxiv.org; `gleaner plugin grant arxiv` shows and allows it",
+        "runs with what it is granted, and asks for more: *.arxiv.org, memory 128MiB (now 64MiB); `gleaner plugin grant arxiv` shows and allows it",
+        "the sidecar of arxiv is another",
+        "a secret of arxiv is another",
+        "the secret \"key\": cannot read keys/key: No such file or directory (os error 2); the secret as it was before stays in use",
+        "others can read or change keys/key; run `chmod 600 keys/key`",
+        "keys/key is empty; write the secret into it",
+        "keys/key has more than one line; write the secret alone into it",
         "is empty; copy or build it again; what was loaded from it before stays in use",
         "arxiv 1.0.0 is new",
         "arxiv is replaced by 1.1.0 (0f3a9c21)",
-        "the secret \"key\" is not set; set the environment variable GLEANER_SECRET_KEY",
     ] {
         messages.text("a step or a resolver", text);
     }

@@ -14,7 +14,7 @@ use gleaner_runtime::{CallReport, Query};
 
 use crate::generation::Generation;
 use crate::guest_host::CallHost;
-use crate::resolvers::Installed;
+use crate::install::Installed;
 use crate::sources::Sources;
 
 impl Sources {

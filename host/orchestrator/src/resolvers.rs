@@ -1,18 +1,21 @@
 //! The resolvers of a run: loaded plugins with what the operator set for them and allows them.
 //!
-//! A request for rights is never a right: what a plugin may reach is computed here, from the operator's
-//! configuration, and nowhere else.
+//! Must never hide a file that is not used: each is in [`Resolvers::refused`] with its reason. What a plugin may reach is
+//! computed by `install`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use gleaner_egress::{Injection, PluginPolicy};
-use gleaner_model::key::{HostKey, Key, ResolverName};
+use gleaner_egress::Injection;
+use gleaner_model::key::ResolverName;
 use gleaner_model::next::Takes;
 use gleaner_runtime::{Catalogue, Plugin, Sandbox};
 
-use crate::config::{Carrier, Grants, InjectConfig, ResolverConfig};
+use crate::asked::Lacking;
+use crate::config::ResolverConfig;
+use crate::install::{Installed, Rules};
+use crate::sidecar::Sidecar;
 
 /// A plugin that was found and is not used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,22 +26,17 @@ pub struct Refused {
     pub problem: String,
 }
 
-/// One resolver, ready to be asked.
-pub(crate) struct Installed {
-    pub(crate) plugin: Arc<Plugin>,
-    pub(crate) settings: Arc<BTreeMap<String, String>>,
-    /// What egress allows it.
-    pub(crate) policy: Arc<PluginPolicy>,
-    pub(crate) sandbox: Sandbox,
-    /// The keys of the hosts that it asks, the usual one first.
-    pub(crate) host_keys: Arc<[Key]>,
-}
-
 /// What a resolver in use has, from its own requests and the operator's configuration. Shows no secret.
 #[derive(Debug)]
 pub struct Rights<'a> {
     /// Hosts it may reach.
     pub hosts: &'a [String],
+    /// Hosts it asks for, in its description and in its sidecar.
+    pub asked: &'a [String],
+    /// What it asks for and does not have.
+    pub lacking: Lacking,
+    /// Its sidecar, if it has one that counts.
+    pub sidecar: Option<&'a Sidecar>,
     /// The settings that it finds.
     pub settings: &'a BTreeMap<String, String>,
     /// Limits of one call.
@@ -57,7 +55,7 @@ pub struct Resolvers {
 impl Resolvers {
     /// Puts plugins and configuration together. Plugins in `bundled`, a canonical path, may reach the hosts they ask for,
     /// others only those granted. `sandbox` is for those whose configuration says nothing else. `secret` looks a secret
-    /// up by name. A file that is refused leaves the plugin that it was in `before` in use, if the configuration allows
+    /// up by name, or says why there is none. A file that is refused leaves the plugin that it was in `before` in use, if the configuration allows
     /// that one.
     pub fn assemble(
         catalogue: Catalogue,
@@ -65,7 +63,7 @@ impl Resolvers {
         configs: &BTreeMap<ResolverName, ResolverConfig>,
         contact: Option<&str>,
         sandbox: Sandbox,
-        secret: &dyn Fn(&str) -> Option<String>,
+        secret: &dyn Fn(&str) -> Result<String, String>,
         before: Option<&Self>,
     ) -> Self {
         let mut resolvers = Self::default();
@@ -79,25 +77,57 @@ impl Resolvers {
                 continue;
             }
             let path = plugin.info.path.clone();
-            let trusted = bundled.is_some()
-                && path.parent().and_then(|dir| dir.canonicalize().ok()).as_deref() == bundled;
-            let install = |plugin| install(plugin, config, trusted, contact, sandbox, secret);
-            let installed = match install(plugin) {
+            let trusted = is_bundled(&path, bundled);
+            let known = before.and_then(|before| before.get(&name));
+            let known = known.filter(|before| before.plugin.info.path == path);
+            let rules = Rules { config, trusted, contact, sandbox, secret, before: known };
+            let sidecar = resolvers.sidecar(&plugin, config, known);
+            let installed = match rules.install(plugin, sidecar) {
                 Ok(installed) => Some(installed),
                 Err(problem) => {
-                    let before = before.and_then(|before| before.get(&name));
-                    let before = before.filter(|before| before.plugin.info.path == path);
-                    let kept = before.and_then(|before| install(Arc::clone(&before.plugin)).ok());
+                    let again =
+                        |before: &Installed| rules.install(before.plugin.clone(), before.sidecar.clone());
+                    let kept = known.and_then(|before| again(before).ok());
                     resolvers.refuse(path, problem, kept.is_some());
                     kept
                 }
             };
             if let Some(installed) = installed {
-                say_if_shut_in(&installed, before.and_then(|before| before.get(&name)));
+                say_what_is_lacking(&installed, before.and_then(|before| before.get(&name)));
                 resolvers.installed.insert(name, installed);
             }
         }
         resolvers
+    }
+
+    /// The sidecar that counts. A broken one leaves the one before in use, or none.
+    fn sidecar(
+        &mut self,
+        plugin: &Plugin,
+        config: &ResolverConfig,
+        before: Option<&Installed>,
+    ) -> Option<Arc<Sidecar>> {
+        let (name, component) = (&plugin.info.name, &plugin.info.path);
+        match Sidecar::read(component) {
+            Ok(Some(sidecar)) if config.sha256.is_some() && config.sidecar_sha256.is_none() => {
+                let problem = format!(
+                    "resolvers.{name}.sha256 pins the component, and nothing pins this file, so it counts for nothing; `gleaner plugin grant {name} --pin` pins it too"
+                );
+                self.refused.push(Refused { path: sidecar.path, problem });
+                None
+            }
+            Ok(sidecar) => sidecar.map(Arc::new),
+            Err(problem) => {
+                let kept = before.and_then(|before| before.sidecar.clone());
+                let instead = match kept {
+                    Some(_) => "what it said before stays in use",
+                    None => "the plugin counts as asking for nothing more",
+                };
+                let problem = format!("{problem}; {instead}");
+                self.refused.push(Refused { path: Sidecar::path_of(component), problem });
+                kept
+            }
+        }
     }
 
     fn refuse(&mut self, path: PathBuf, mut problem: String, is_kept: bool) {
@@ -118,7 +148,15 @@ impl Resolvers {
                     let digest = info.sha256.get(..8).unwrap_or_default();
                     changes.push(format!("{name} is replaced by {} ({digest})", info.version));
                 }
-                Some(_) => {}
+                Some(other) => {
+                    if other.sidecar != one.sidecar {
+                        changes.push(format!("the sidecar of {name} is another"));
+                    }
+                    let differs = |(name, value)| other.secrets.get(name).is_some_and(|old| old != value);
+                    if one.secrets.iter().any(differs) {
+                        changes.push(format!("a secret of {name} is another"));
+                    }
+                }
             }
         }
         let gone = before.installed.keys().filter(|name| !self.installed.contains_key(*name));
@@ -147,6 +185,9 @@ impl Resolvers {
         let injections = one.policy.injections.iter();
         Some(Rights {
             hosts: &one.policy.hosts,
+            asked: &one.asked,
+            lacking: one.lacking(),
+            sidecar: one.sidecar.as_deref(),
             settings: &one.settings,
             sandbox: &one.sandbox,
             injected: injections.map(|one| (one.host.as_str(), carrier(one))).collect(),
@@ -168,86 +209,28 @@ impl Resolvers {
     }
 }
 
-/// Says once that a plugin may reach nothing of what it asks for, and how to allow it.
-fn say_if_shut_in(one: &Installed, before: Option<&Installed>) {
-    let asked = |one: &Installed| one.plugin.info.hosts.clone();
-    let is_shut_in = |one: &Installed| one.policy.hosts.is_empty() && !one.plugin.info.hosts.is_empty();
-    let was_said = before.is_some_and(|before| is_shut_in(before) && asked(before) == asked(one));
-    if is_shut_in(one) && !was_said {
-        let info = &one.plugin.info;
+/// Whether a component lies in the directory of bundled ones, a canonical path.
+pub fn is_bundled(component: &Path, bundled: Option<&Path>) -> bool {
+    let dir = || component.parent().and_then(|dir| dir.canonicalize().ok());
+    bundled.is_some() && dir().as_deref() == bundled
+}
+
+/// Says once that a plugin asks for more than it has, and how to allow it.
+fn say_what_is_lacking(one: &Installed, before: Option<&Installed>) {
+    let lacking = one.lacking();
+    if lacking.is_empty() || before.is_some_and(|before| before.lacking() == lacking) {
+        return;
+    }
+    let name = &one.plugin.info.name;
+    if one.policy.hosts.is_empty() {
         tracing::warn!(
-            plugin = %info.name,
-            "may reach no host; to allow what it asks for, write [resolvers.{}] grants = {{ hosts = {:?} }}",
-            info.name, info.hosts
+            plugin = %name,
+            "may reach no host, and asks for {lacking}; `gleaner plugin grant {name}` shows and allows it"
+        );
+    } else {
+        tracing::warn!(
+            plugin = %name,
+            "runs with what it is granted, and asks for more: {lacking}; `gleaner plugin grant {name}` shows and allows it"
         );
     }
-}
-
-fn install(
-    plugin: Arc<Plugin>,
-    config: &ResolverConfig,
-    trusted: bool,
-    contact: Option<&str>,
-    sandbox: Sandbox,
-    secret: &dyn Fn(&str) -> Option<String>,
-) -> Result<Installed, String> {
-    let info = &plugin.info;
-    if let Some(pin) = &config.sha256
-        && !pin.eq_ignore_ascii_case(&info.sha256)
-    {
-        return Err(format!(
-            "the component's SHA-256 is {}, and resolvers.{}.sha256 asks for {pin}; if the new file is meant, change the pin",
-            info.sha256, info.name
-        ));
-    }
-    let spelt = |grants: &Grants| grants.hosts.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let granted = config.grants.as_ref().map(spelt);
-    let own_base = config.base_url.as_ref().and_then(HostKey::of).map(|host| host.to_string());
-    let mut hosts = match granted {
-        Some(granted) => granted,
-        None if trusted => info.hosts.clone(),
-        None => Vec::new(),
-    };
-    // The usual host first: it is the one a permit is reserved for.
-    if let Some(base) = own_base {
-        hosts.retain(|host| *host != base);
-        hosts.insert(0, base);
-    }
-    let mut settings = config.settings.clone();
-    if let Some(url) = &config.base_url {
-        settings.insert("base-url".into(), url.as_str().trim_end_matches('/').to_owned());
-    }
-    if let Some(contact) = contact {
-        settings.entry("contact".into()).or_insert_with(|| contact.to_owned());
-    }
-    let injections =
-        config.inject.iter().map(|inject| injection(inject, secret)).collect::<Result<_, _>>()?;
-    // A pattern names no host, so there is nothing to reserve for it.
-    let exact = hosts.iter().filter(|host| !host.contains('*'));
-    let host_keys =
-        exact.map(|host| Key::Host(HostKey::from_normalised(&host.to_ascii_lowercase()))).collect();
-    let sandbox = sandbox.with(&config.sandbox.unwrap_or_default());
-    let policy = PluginPolicy {
-        name: info.name.clone(),
-        hosts,
-        injections,
-        max_requests: Some(sandbox.requests),
-        max_bytes: Some(sandbox.bytes.0),
-    };
-    Ok(Installed { settings: Arc::new(settings), policy: Arc::new(policy), sandbox, host_keys, plugin })
-}
-
-fn injection(config: &InjectConfig, secret: &dyn Fn(&str) -> Option<String>) -> Result<Injection, String> {
-    let value = secret(&config.secret).ok_or_else(|| {
-        let variable = config.secret.to_ascii_uppercase().replace('-', "_");
-        format!(
-            "the secret {:?} is not set; set the environment variable GLEANER_SECRET_{variable}",
-            config.secret
-        )
-    })?;
-    let (header, query) = match config.carrier.clone() {
-        Carrier::Header(name) => (Some(name), None),
-        Carrier::Query(name) => (None, Some(name)),
-    };
-    Ok(Injection { host: config.host.to_string(), header, query, secret: value })
 }

@@ -20,9 +20,9 @@ use tokio::time::Instant;
 
 use crate::breaker::Trial;
 use crate::generation::Generation;
+use crate::install::Installed;
 use crate::pieces::Pieces;
 use crate::reserve::Reservation;
-use crate::resolvers::Installed;
 
 /// How long a step may take beyond its own limits before it counts as hung.
 const SLACK: Duration = Duration::from_secs(10);

@@ -43,3 +43,4 @@ pub use loader::Loader;
 pub use plugin::Native;
 pub use plugin::{CallReport, LogLevel, LogLine, Needs, Plugin, PluginInfo, Query};
 pub use sandbox::{Sandbox, SandboxPart};
+pub use text::tidy;

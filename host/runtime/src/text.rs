@@ -3,7 +3,7 @@
 //! Must never let a control character through: terminals obey them.
 
 /// The text on one line, without control characters, cut at `most` bytes (of UTF-8, at a character).
-pub(crate) fn tidy(text: &str, most: usize) -> String {
+pub fn tidy(text: &str, most: usize) -> String {
     let mut tidied = String::with_capacity(text.len().min(most + 3));
     for c in text.trim().chars() {
         if tidied.len() + c.len_utf8() > most {

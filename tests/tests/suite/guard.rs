@@ -249,7 +249,7 @@ fn asking_for_a_host_grants_nothing() {
     let doi = fetch("https://files.example.org/x");
     let run = bench.run(&["--format", "json", "get", &doi]).expect_code(1);
     assert_eq!(end(&job(&bench, &doi)), ("error", "denied"));
-    let hint = "grants = { hosts = [\"files.example.org\"] }";
+    let hint = "`gleaner plugin grant hostile";
     assert!(run.stderr.contains(hint) && text(&job(&bench, &doi), "detail").contains(hint), "{}", run.stderr);
     assert_eq!(hosts_seen(&bench), Vec::<String>::new());
 }

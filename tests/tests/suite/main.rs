@@ -16,6 +16,7 @@ mod durability;
 mod examples;
 mod exit_codes;
 mod fallback;
+mod grants;
 mod guard;
 mod guests;
 mod harvest;

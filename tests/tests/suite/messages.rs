@@ -78,6 +78,13 @@ const CONFIGURATIONS: &[(&str, &str)] = &[
         "golden-all",
         "contact = \"me@example.org\"\n[resolvers.golden]\ngrants = { hosts = [\"*.example.org\"] }\n",
     ),
+    ("golden-none", "contact = \"me@example.org\"\n# ours\n"),
+    ("golden-pinned", "contact = \"me@example.org\"\n[resolvers.golden]\nsidecar-sha256 = \"00\"\n"),
+    (
+        "secret-file",
+        "contact = \"me@example.org\"\n[secrets]\nmy-key = { file = \"afile\" }\n[resolvers.unpaywall]\n\
+         inject = [{ host = \"a.org\", query = \"k\", secret = \"my-key\" }]\n",
+    ),
     ("golden-off", "[resolvers.golden]\nenabled = false\n"),
     ("none", NONE),
 ];
@@ -181,6 +188,21 @@ const CASES: &[(&str, &[&str])] = &[
             "--config golden-off.toml plugin check mine/golden.wasm",
             "--config plain.toml plugin inspect mine/golden.wasm",
             "--config golden-off.toml plugin inspect mine/golden.wasm",
+            "--config golden-pinned.toml plugin check mine/golden.wasm",
+            "--config golden-none.toml --plugins mine plugin grant golden",
+            "--config golden-none.toml --plugins mine plugin grant golden --hosts https://a.org/",
+            "--config golden-none.toml --plugins mine plugin grant golden --hosts api.example.org --yes",
+            "--config golden-none.toml --plugins side plugin grant golden",
+            "--config golden-none.toml --plugins side plugin check golden",
+            "--config golden-none.toml --plugins side plugin inspect golden",
+            "--config golden-none.toml --plugins side plugin grant golden --yes",
+            "--config golden-none.toml --plugins side plugin grant golden",
+            "--config golden-none.toml --plugins side plugin grant golden --revoke --hosts b.org --yes",
+            "--config golden-none.toml --plugins side plugin grant golden --revoke --yes",
+            "--config golden-none.toml --plugins broken plugin check golden",
+            "--config golden-none.toml plugin grant nobody",
+            "--config golden-none.toml --plugins bad plugin grant cut",
+            "GLEANER_RESOLVERS__GOLDEN__GRANTS={} --config golden-none.toml --plugins mine plugin grant golden --yes",
             "--plugins bad config check",
             "--plugins bad get 10.5555/paper.1",
         ],
@@ -302,8 +324,20 @@ fn plugins(bench: &Bench) {
     // The kept component: its size and its digest never change.
     let golden =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/runtime/tests/golden/resolver-0.1.0.wasm");
-    fs::create_dir(bench.path("mine")).unwrap();
-    for place in ["mine/golden.wasm", "golden.wasm"] {
+    for (dir, sidecar) in [
+        ("mine", ""),
+        (
+            "side",
+            "hosts = [\"*.example.org\", \"b.org:8443\"]\nsandbox = { memory = \"128MiB\", requests = 64 }\n",
+        ),
+        ("broken", "hosts = []\nhost = []\n"),
+    ] {
+        fs::create_dir(bench.path(dir)).unwrap();
+        if !sidecar.is_empty() {
+            bench.file(&format!("{dir}/golden.toml"), sidecar);
+        }
+    }
+    for place in ["mine/golden.wasm", "side/golden.wasm", "broken/golden.wasm", "golden.wasm"] {
         fs::copy(&golden, bench.path(place)).unwrap();
     }
 }

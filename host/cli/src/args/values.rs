@@ -10,6 +10,7 @@ use gleaner_model::job::{JobState, Priority};
 use gleaner_model::key::{HostKey, Key, ResolverName};
 use gleaner_model::reason::Reason;
 use gleaner_model::units::Span;
+use gleaner_orchestrator::config::GrantedHost;
 
 /// A moment, or a time from now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +97,10 @@ pub(super) fn key(text: &str) -> Result<Key, String> {
 
 pub(super) fn resolver_name(text: &str) -> Result<ResolverName, String> {
     ResolverName::new(text).map_err(|error| error.to_string())
+}
+
+pub(super) fn granted_host(text: &str) -> Result<GrantedHost, String> {
+    GrantedHost::try_from(text.to_owned())
 }
 
 pub(super) fn reason(text: &str) -> Result<Reason, String> {

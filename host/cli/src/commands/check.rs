@@ -6,12 +6,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use gleaner_orchestrator::Rights;
+use gleaner_orchestrator::{Rights, Sidecar};
 use gleaner_runtime::{Catalogue, LoadError, Plugin, PluginInfo};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::commands::plugin::{needs, not_granted, problems_of_settings, takes};
+use crate::commands::plugin::{needs, problems_of_settings, takes};
 use crate::context::Context;
 use crate::exit::{Exit, Failed};
 use crate::output::bytes;
@@ -131,10 +131,23 @@ fn of_plugin(context: &Context, catalogue: &Catalogue, plugin: Plugin) -> Vec<Ch
         return checks;
     }
     let resolvers = context.assemble(Catalogue::of(plugin));
+    let sidecar = Sidecar::path_of(&info.path);
+    let of_sidecar = resolvers.refused().iter().find(|refused| refused.path == sidecar);
+    if let Some(refused) = of_sidecar {
+        let detail = format!("{}: {}", sidecar.display(), refused.problem);
+        checks.push(of("sidecar", State::Warning, detail));
+    }
     match resolvers.rights(&info.name) {
-        Some(rights) => checks.extend(of_rights(&info, &rights)),
+        Some(rights) => {
+            if let (Some(sidecar), None) = (rights.sidecar, of_sidecar) {
+                let detail = format!("{}, SHA-256 {}", sidecar.path.display(), sidecar.sha256);
+                checks.push(of("sidecar", State::Ok, detail));
+            }
+            checks.extend(of_rights(&info, &rights));
+        }
         None => {
-            let why = resolvers.refused().iter().map(|refused| refused.problem.clone());
+            let why = resolvers.refused().iter().filter(|refused| refused.path == info.path);
+            let why = why.map(|refused| refused.problem.clone());
             checks.extend(why.map(|why| of("configuration", State::Problem, why)));
         }
     }
@@ -158,21 +171,17 @@ fn of_name(info: &PluginInfo, catalogue: &Catalogue) -> Check {
 /// What the operator allows and set, against what the plugin asks for.
 fn of_rights(info: &PluginInfo, rights: &Rights<'_>) -> Vec<Check> {
     let (name, hosts) = (&info.name, rights.hosts);
-    let missing = not_granted(info, hosts);
     let granted = if hosts.is_empty() { "no host".to_owned() } else { hosts.join(" ") };
-    let grants = if missing.is_empty() {
+    let grants = if rights.lacking.is_empty() {
         of("grants", State::Ok, format!("may reach {granted}"))
     } else {
-        let state = if hosts.is_empty() { State::Problem } else { State::Warning };
-        let all: Vec<&str> = hosts.iter().map(String::as_str).chain(missing.iter().copied()).collect();
-        of(
-            "grants",
-            state,
-            format!(
-                "may reach {granted}, and asks for {}; allow it with [resolvers.{name}] grants = {{ hosts = {all:?} }}",
-                missing.join(" ")
-            ),
-        )
+        let is_shut_in = hosts.is_empty() && !rights.lacking.hosts.is_empty();
+        let state = if is_shut_in { State::Problem } else { State::Warning };
+        let detail = format!(
+            "may reach {granted}, and asks for {}; `gleaner plugin grant {name}` shows and allows it",
+            rights.lacking
+        );
+        of("grants", state, detail)
     };
     let (wants, most) = (info.needs.memory_bytes, rights.sandbox.memory);
     let memory = if wants > most.0 {

@@ -7,6 +7,7 @@ mod config;
 mod enqueue;
 mod explain;
 mod get;
+mod grant;
 mod keys;
 mod library;
 mod pages;

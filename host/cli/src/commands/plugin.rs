@@ -5,17 +5,19 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use gleaner_model::next::Takes;
 use gleaner_model::suspension::Suspension;
-use gleaner_orchestrator::{Resolvers, Rights};
-use gleaner_runtime::{Catalogue, PluginInfo};
+use gleaner_orchestrator::{Refused, Resolvers, Rights, Sidecar, Wish};
+use gleaner_runtime::{Catalogue, Plugin as Loaded, PluginInfo};
 use gleaner_store::Library;
 use serde_json::{Value, json};
 
 use super::project;
 use crate::args::{Global, Plugin};
 use crate::commands::check::check;
+use crate::commands::grant::grant;
 use crate::context::Context;
 use crate::exit::{Exit, Failed};
 use crate::output::{Output, bytes};
@@ -28,6 +30,7 @@ pub(crate) async fn plugin(global: &Global, command: Plugin) -> Result<Exit, Fai
         Plugin::List => list(&context()?).await,
         Plugin::Inspect { target } => inspect(&context()?, &target).await,
         Plugin::Check { target } => check(&context()?, &target).await,
+        Plugin::Grant(args) => grant(&context()?, &args).await,
         Plugin::New { name, lang, dir } => project::create(output, &name, lang, dir.as_deref()),
         Plugin::Build { dir, output: file } => project::build(output, &dir, file.as_deref()),
     }
@@ -41,8 +44,9 @@ async fn list(context: &Context) -> Result<Exit, Failed> {
         Vec::new()
     });
     if context.output.is_json() {
-        for (plugin, granted) in resolvers.list() {
-            let mut json = as_json(&plugin.info, granted);
+        for (plugin, rights) in in_use(&resolvers) {
+            let mut json = as_json(&plugin.info, rights.asked, rights.hosts);
+            json["not_granted"] = json!(rights.lacking.hosts);
             let held = suspended.iter().find(|one| one.resolver == plugin.info.name);
             json["suspended"] = held.map_or(Value::Null, |one| {
                 json!({ "until": one.until.to_string(), "failures": one.failures, "because": one.because })
@@ -73,11 +77,23 @@ async fn list(context: &Context) -> Result<Exit, Failed> {
                  {because}; replace its file, or try it now with `gleaner queue resume resolver:{resolver}`"
             ))?;
         }
+        for (plugin, rights) in in_use(&resolvers).filter(|(_, rights)| !rights.lacking.is_empty()) {
+            let name = &plugin.info.name;
+            context.output.line(&format!(
+                "asks for more than it is granted: {name}: {}; `gleaner plugin grant {name}` shows and allows it",
+                rights.lacking
+            ))?;
+        }
         for refused in resolvers.refused() {
             context.output.line(&format!("not used: {}: {}", refused.path.display(), refused.problem))?;
         }
     }
     Ok(if resolvers.refused().is_empty() { Exit::Well } else { Exit::Configuration })
+}
+
+/// Every plugin in use with its rights.
+fn in_use(resolvers: &Resolvers) -> impl Iterator<Item = (&Arc<Loaded>, Rights<'_>)> {
+    resolvers.list().filter_map(|(plugin, _)| Some((plugin, resolvers.rights(&plugin.info.name)?)))
 }
 
 /// The plugins that are suspended. There may be no library yet.
@@ -109,16 +125,24 @@ async fn inspect(context: &Context, target: &str) -> Result<Exit, Failed> {
         (info, resolvers)
     };
     // A file that is not used has no rights; the reason stands in their place.
-    let refused = resolvers.refused().iter().map(|refused| refused.problem.as_str()).next();
+    let refused = resolvers.refused().iter().filter(|refused| refused.path == info.path);
+    let refused = refused.map(|refused| refused.problem.as_str()).next();
     let why = refused.unwrap_or("its configuration says enabled = false");
-    print(context, &info, resolvers.rights(&info.name).as_ref().ok_or(why))?;
+    let sidecar = Sidecar::path_of(&info.path);
+    let sidecar = resolvers.refused().iter().find(|refused| refused.path == sidecar);
+    print(context, &info, resolvers.rights(&info.name).as_ref().ok_or(why), sidecar)?;
     Ok(Exit::Well)
 }
 
 /// What it says of itself, asks for and gets; or why it gets nothing.
-fn print(context: &Context, info: &PluginInfo, rights: Result<&Rights<'_>, &str>) -> Result<(), Failed> {
+fn print(
+    context: &Context,
+    info: &PluginInfo,
+    rights: Result<&Rights<'_>, &str>,
+    broken_sidecar: Option<&Refused>,
+) -> Result<(), Failed> {
     if context.output.is_json() {
-        return Ok(context.output.json(&whole(info, rights))?);
+        return Ok(context.output.json(&whole(info, rights, broken_sidecar))?);
     }
     let mut rows: Vec<Vec<String>> = Vec::new();
     let mut add = |name: &str, values: Vec<String>| {
@@ -136,7 +160,8 @@ fn print(context: &Context, info: &PluginInfo, rights: Result<&Rights<'_>, &str>
     add("imports", info.imports.clone());
     add("exports", info.exports.clone());
     add("takes", vec![takes(info)]);
-    add("asks for hosts", info.hosts.clone());
+    let asked = rights.map_or(&*info.hosts, |rights| rights.asked);
+    add("asks for hosts", asked.to_vec());
     let rights = match rights {
         Ok(rights) => rights,
         Err(why) => {
@@ -144,7 +169,20 @@ fn print(context: &Context, info: &PluginInfo, rights: Result<&Rights<'_>, &str>
             return Ok(context.output.table(&["", ""], &rows)?);
         }
     };
+    match (rights.sidecar, broken_sidecar) {
+        (Some(sidecar), None) => {
+            add("sidecar", vec![sidecar.path.display().to_string(), sidecar.sha256.clone()])
+        }
+        (_, Some(broken)) => add("sidecar", vec![broken.path.display().to_string(), broken.problem.clone()]),
+        (None, None) => {}
+    }
     add("may reach", rights.hosts.to_vec());
+    if !rights.lacking.is_empty() {
+        let hosts = rights.lacking.hosts.iter().cloned();
+        let limits = rights.lacking.limits.iter();
+        let limits = limits.map(|wish| format!("{} {} (now {})", wish.limit, wish.asked, wish.allowed));
+        add("not granted", hosts.chain(limits).collect());
+    }
     let sandbox = rights.sandbox;
     add(
         "a call may use",
@@ -177,16 +215,27 @@ fn print(context: &Context, info: &PluginInfo, rights: Result<&Rights<'_>, &str>
 }
 
 /// Everything for a program.
-fn whole(info: &PluginInfo, rights: Result<&Rights<'_>, &str>) -> Value {
-    let mut value = as_json(info, rights.map(|rights| rights.hosts).unwrap_or_default());
+fn whole(info: &PluginInfo, rights: Result<&Rights<'_>, &str>, broken_sidecar: Option<&Refused>) -> Value {
+    let asked = rights.map_or(&*info.hosts, |rights| rights.asked);
+    let mut value = as_json(info, asked, rights.map(|rights| rights.hosts).unwrap_or_default());
     match rights {
         Ok(rights) => {
             let injected = rights.injected.iter();
-            value["not_granted"] = json!(not_granted(info, rights.hosts));
+            let wish =
+                |wish: &Wish| json!({ "limit": wish.limit, "asked": wish.asked, "allowed": wish.allowed });
+            value["not_granted"] = json!(rights.lacking.hosts);
+            value["not_granted_limits"] = rights.lacking.limits.iter().map(wish).collect();
+            value["sidecar"] = rights
+                .sidecar
+                .map_or(Value::Null, |sidecar| json!({ "path": sidecar.path, "sha256": sidecar.sha256 }));
             value["sandbox"] = json!(rights.sandbox);
             value["injected"] =
                 injected.map(|(host, carrier)| json!({ "host": host, "carrier": carrier })).collect();
-            value["problems"] = json!(problems_of_settings(info, rights.settings));
+            let mut problems = problems_of_settings(info, rights.settings);
+            problems.extend(
+                broken_sidecar.map(|broken| format!("{}: {}", broken.path.display(), broken.problem)),
+            );
+            value["problems"] = json!(problems);
         }
         Err(why) => {
             value["granted_hosts"] = Value::Null;
@@ -194,16 +243,6 @@ fn whole(info: &PluginInfo, rights: Result<&Rights<'_>, &str>) -> Value {
         }
     }
     value
-}
-
-/// Hosts that it asks for and may not reach.
-pub(crate) fn not_granted<'a>(info: &'a PluginInfo, granted: &[String]) -> Vec<&'a str> {
-    let covers = |grant: &str, host: &str| match grant.strip_prefix('*') {
-        None => grant == host,
-        Some(below) => below.is_empty() || host.ends_with(below),
-    };
-    let asked = info.hosts.iter().map(String::as_str);
-    asked.filter(|host| !granted.iter().any(|grant| covers(grant, host))).collect()
 }
 
 /// Required settings that are not there, each with where to give it.
@@ -237,7 +276,7 @@ pub(crate) fn needs(info: &PluginInfo) -> String {
     )
 }
 
-fn as_json(info: &PluginInfo, granted: &[String]) -> Value {
+fn as_json(info: &PluginInfo, asked: &[String], granted: &[String]) -> Value {
     let settings: Vec<Value> =
         info.settings.iter().map(|(name, meaning)| json!({ "name": name, "meaning": meaning })).collect();
     json!({
@@ -249,7 +288,7 @@ fn as_json(info: &PluginInfo, granted: &[String]) -> Value {
         "size": info.size,
         "wit": info.wit,
         "takes": info.takes.iter().map(takes_word).collect::<Vec<_>>(),
-        "hosts": info.hosts,
+        "hosts": asked,
         "granted_hosts": granted,
         "settings": settings,
         "imports": info.imports,

@@ -21,8 +21,8 @@ use crate::exit::Failed;
 use crate::generations::{self, PluginFiles};
 
 /// What a run can take in; anything else holds from the next start on.
-const TAKEN_IN: [&str; 7] =
-    ["contact", "egress", "limits", "plugins.dirs", "plugins.sandbox", "resolvers", "tiers"];
+const TAKEN_IN: [&str; 8] =
+    ["contact", "egress", "limits", "plugins.dirs", "plugins.sandbox", "resolvers", "secrets", "tiers"];
 /// Generations that may be in use by running calls when the next one is made.
 const MOST_RETAINED: usize = 16;
 /// Between two looks whether one of them is free.
@@ -134,7 +134,7 @@ impl Reload {
     }
 
     fn read_valid(&self, before: &Generation) -> Result<(Loaded, Egress), Failed> {
-        let loaded = (self.read_again)()?;
+        let loaded = (self.read_again)(None)?;
         generations::require_contact(&loaded.config)?;
         let (new, old) = (&loaded.config, &self.in_force.config);
         // It keeps its connections as long as it can.
@@ -178,7 +178,9 @@ impl std::fmt::Display for Occasion {
 }
 
 fn watched(files: &PluginFiles, loaded: &Loaded) -> Watched {
-    Watched { dirs: files.dirs(&loaded.config), endings: vec!["wasm"], files: loaded.candidates.clone() }
+    let secrets = loaded.config.secrets.values().map(|secret| secret.file.clone());
+    let single = loaded.candidates.iter().cloned().chain(secrets).collect();
+    Watched { dirs: files.dirs(&loaded.config), endings: vec!["wasm", "toml"], files: single }
 }
 
 /// Says what is not used and was not said before.

@@ -89,6 +89,12 @@ impl Layers {
         find(&mut self.merged, path).and_then(|value| value.as_str())
     }
 
+    /// The names in a section.
+    pub(crate) fn names_in(&self, section: &str) -> Vec<String> {
+        let table = self.merged.get(section).and_then(Value::as_table);
+        table.into_iter().flat_map(Table::keys).cloned().collect()
+    }
+
     /// Everything merged.
     pub(crate) fn merged(&self) -> &Table {
         &self.merged

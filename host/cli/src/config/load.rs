@@ -40,10 +40,12 @@ pub(crate) enum ConfigError {
     Value { key: String, origin: String, problem: String, hint: String },
 }
 
-/// Merges defaults, file, environment and `flags`, in this order.
+/// Merges defaults, file, environment and `flags`, in this order. `instead` is a file with a text to take for its own,
+/// to see what would come of it.
 pub(crate) fn load(
     explicit: Option<&Path>,
     library: Option<&Path>,
+    instead: Option<(&Path, &str)>,
     flags: impl FnOnce(&mut Layers),
 ) -> Result<Loaded, ConfigError> {
     let mut layers = Layers::default();
@@ -52,16 +54,24 @@ pub(crate) fn load(
         Some(path) => (Some(path.to_owned()), vec![path.to_owned()]),
         None => {
             let candidates = candidates(library, &mut layers);
-            (candidates.iter().find(|path| path.is_file()).cloned(), candidates)
+            let stands = |path: &&PathBuf| path.is_file() || instead.is_some_and(|(file, _)| file == *path);
+            (candidates.iter().find(stands).cloned(), candidates)
         }
     };
     if let Some(path) = &file {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.clone(), source })?;
+        let text = match instead {
+            Some((file, text)) if file == path => text.to_owned(),
+            _ => std::fs::read_to_string(path)
+                .map_err(|source| ConfigError::Read { path: path.clone(), source })?,
+        };
         let name = path.display().to_string();
         add(&mut layers, &text, &name)?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         layers.rebase_paths(&PATHS, folder, &name);
+        let secrets = layers.names_in("secrets");
+        for secret in &secrets {
+            layers.rebase_paths(&[&["secrets", secret, "file"]], folder, &name);
+        }
     }
     warn_of_misspelt(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()));
     layers.add_environment(
@@ -295,7 +305,7 @@ mod tests {
     }
 
     /// What is said of a run that goes on, which no test of messages waits for.
-    const WHILE_A_RUN_GOES_ON: [(&str, &str); 32] = [
+    const WHILE_A_RUN_GOES_ON: [(&str, &str); 38] = [
         (
             "log",
             "the configuration was read again (SIGHUP): what changed in limits, resolvers holds from now on",
@@ -342,6 +352,15 @@ mod tests {
             "suspended: arxiv until 2030-01-31T08:00:00.000Z, because it failed 10 times in a row, the last time with plugin_trap: unreachable; replace its file, or try it now with `gleaner queue resume resolver:arxiv`",
         ),
         ("progress", "arxiv is called again"),
+        (
+            "a plugin",
+            "asks for more than it is granted: dblp: dblp.org, memory 128MiB (now 64MiB); `gleaner plugin grant dblp` shows and allows it",
+        ),
+        ("a grant", "write this to gleaner.toml? [y/N] "),
+        ("a grant", "gleaner.toml cannot be changed: resolvers is no table there"),
+        ("a grant", "cannot write gleaner.toml: no space left on device (os error 28); nothing was changed"),
+        ("a grant", "another process is changing files in its directory"),
+        ("a grant", "gleaner.toml has changed meanwhile, and nothing was written; run this again"),
         ("log", "whether plugins are suspended is not known: library/library.db is not a library of gleaner"),
         ("a job", "4 steps of host:a.org run, and 4 at once is its limit"),
         ("a job", "`gleaner queue limit host:a.org --concurrency N` changes it"),

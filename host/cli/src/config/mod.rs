@@ -1,7 +1,8 @@
 //! The configuration: embedded defaults, a file, the environment, flags; each value with its origin.
 //!
-//! A [`Config`] exists only when all of it is valid. Must never show a secret: secrets are not in it.
+//! A [`Config`] exists only when all of it is valid. Must never show a secret: only where secrets stand is in it.
 
+mod edit;
 mod layers;
 mod load;
 
@@ -13,11 +14,13 @@ use gleaner_egress::EgressConfig;
 use gleaner_limits::LimitRules;
 use gleaner_model::key::ResolverName;
 use gleaner_model::units::ByteSize;
+use gleaner_orchestrator::SecretConfig;
 use gleaner_orchestrator::config::{OrchestratorConfig, ResolverConfig, SuspendConfig, TiersConfig};
 use gleaner_runtime::Sandbox;
 use gleaner_store::StoreOptions;
 use serde::Deserialize;
 
+pub(crate) use edit::{Change, replace};
 pub(crate) use layers::Layers;
 pub(crate) use load::{ConfigError, Loaded, load};
 
@@ -31,6 +34,9 @@ pub(crate) struct Config {
     pub(crate) plugins: PluginsConfig,
     #[serde(default)]
     pub(crate) resolvers: BTreeMap<ResolverName, ResolverConfig>,
+    /// Where secrets stand, by name; the environment wins.
+    #[serde(default)]
+    pub(crate) secrets: BTreeMap<String, SecretConfig>,
     pub(crate) tiers: TiersConfig,
     pub(crate) limits: LimitRules,
     pub(crate) egress: EgressConfig,
