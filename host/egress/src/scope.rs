@@ -151,10 +151,7 @@ impl Scope {
             return denied(format!("a redirect from https to http, at {host}"));
         }
         if !policy.hosts.iter().any(|grant| grants(grant, &host)) {
-            let name = &policy.name;
-            return denied(format!(
-                "{host} is not granted to {name}; `gleaner plugin grant {name} --hosts {host}` allows it"
-            ));
+            return denied(not_granted(&policy.name, host.as_str()));
         }
         Ok(())
     }
@@ -210,6 +207,16 @@ impl Scope {
     }
 }
 
+/// With the command that grants it, unless the host is one that nobody should paste into a shell: the guest chose it.
+fn not_granted(name: &ResolverName, host: &str) -> String {
+    let is_plain = host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_:".contains(&b));
+    if is_plain {
+        format!("{host} is not granted to {name}; `gleaner plugin grant {name} --hosts {host}` allows it")
+    } else {
+        format!("{host} is not granted to {name}")
+    }
+}
+
 /// Whether a grant covers a host. A grant without a port covers the default ports only, since a host key
 /// without a port means one of those.
 fn grants(grant: &str, host: &HostKey) -> bool {
@@ -245,6 +252,15 @@ mod tests {
             let host = HostKey::of(&Url::parse(url).unwrap()).unwrap();
             assert_eq!(grants(grant, &host), covered, "{grant} {url}");
         }
+    }
+
+    #[test]
+    fn a_host_that_a_shell_would_obey_is_in_no_command() {
+        let name = ResolverName::new("x").unwrap();
+        assert!(not_granted(&name, "a-b.example:8443").contains("--hosts a-b.example:8443`"));
+        let url = Url::parse("https://$(reboot);x&y.example/").unwrap();
+        let host = HostKey::of(&url).unwrap();
+        assert_eq!(not_granted(&name, host.as_str()), format!("{host} is not granted to x"));
     }
 
     #[test]

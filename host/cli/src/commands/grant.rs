@@ -66,7 +66,7 @@ pub(crate) async fn grant(context: &Context, args: &Grant) -> Result<Exit, Faile
             return Ok(Exit::Well);
         }
     }
-    replace(file, before.as_deref(), &after).map_err(Failed::configuration)?;
+    replace(file, before.as_deref(), &after).await.map_err(Failed::configuration)?;
     if args.yes {
         tell(context, args, file, &standing, &change, true)?;
     }
@@ -80,9 +80,8 @@ fn find(catalogue: &Catalogue, name: &ResolverName) -> Result<PluginInfo, Failed
     if let Some(plugin) = catalogue.plugins.get(name) {
         return Ok(plugin.info.clone());
     }
-    let broken = catalogue.broken.iter();
-    let broken = broken.filter(|one| one.path.file_stem().is_some_and(|stem| stem == name.as_str()));
-    Err(match broken.last() {
+    let is_meant = |path: &Path| path.file_stem().is_some_and(|stem| stem == name.as_str());
+    Err(match catalogue.broken.iter().find(|one| is_meant(&one.path)) {
         Some(broken) => Failed::configuration(broken),
         None => Failed::usage(format!("no resolver {name} is loaded; see `gleaner plugin list`")),
     })

@@ -122,13 +122,13 @@ const LOOK: (Duration, usize) = (Duration::from_millis(50), 100);
 
 /// Puts `after` in the place of a file that says `before` (none: that is not there), whole or not at all. Links to it stay
 /// links. The error says why nothing was written.
-pub(crate) fn replace(path: &Path, before: Option<&str>, after: &str) -> Result<(), String> {
+pub(crate) async fn replace(path: &Path, before: Option<&str>, after: &str) -> Result<(), String> {
     let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let folder = real.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let said = |error: io::Error| format!("cannot write {}: {error}; nothing was changed", path.display());
     // Held until this returns: two of us cannot both find the file as they knew it.
     let lock = File::open(folder).map_err(said)?;
-    hold(&lock).map_err(said)?;
+    hold(&lock).await.map_err(said)?;
     let now = match fs::read_to_string(&real) {
         Ok(text) => Some(text),
         Err(error) if error.kind() == ErrorKind::NotFound => None,
@@ -150,12 +150,12 @@ pub(crate) fn replace(path: &Path, before: Option<&str>, after: &str) -> Result<
     result.and_then(|()| lock.sync_all()).map_err(said)
 }
 
-fn hold(folder: &File) -> io::Result<()> {
+async fn hold(folder: &File) -> io::Result<()> {
     let (pause, looks) = LOOK;
     for _ in 0..looks {
         match folder.try_lock() {
             Ok(()) => return Ok(()),
-            Err(TryLockError::WouldBlock) => std::thread::sleep(pause),
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(pause).await,
             Err(TryLockError::Error(error)) => return Err(error),
         }
     }
@@ -259,23 +259,26 @@ mod tests {
         });
     }
 
-    #[test]
-    fn a_file_is_replaced_whole_or_not_at_all() {
+    #[tokio::test]
+    async fn a_file_is_replaced_whole_or_not_at_all() {
         let dir = tempfile::tempdir().unwrap();
         let (real, link) = (dir.path().join("real.toml"), dir.path().join("link.toml"));
-        replace(&real, None, "a = 1\n").unwrap();
+        replace(&real, None, "a = 1\n").await.unwrap();
         fs::set_permissions(&real, Permissions::from_mode(0o640)).unwrap();
         std::os::unix::fs::symlink("real.toml", &link).unwrap();
-        replace(&link, Some("a = 1\n"), "a = 2\n").unwrap();
+        replace(&link, Some("a = 1\n"), "a = 2\n").await.unwrap();
         assert!(link.is_symlink());
         assert_eq!(fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o640);
-        let refused = replace(&real, Some("a = 1\n"), "a = 3\n").unwrap_err();
+        let refused = replace(&real, Some("a = 1\n"), "a = 3\n").await.unwrap_err();
         assert!(refused.contains("has changed meanwhile"), "{refused}");
-        assert!(replace(&real, None, "a = 3\n").is_err());
+        assert!(replace(&real, None, "a = 3\n").await.is_err());
         assert_eq!(fs::read_to_string(&link).unwrap(), "a = 2\n");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
         assert!(
-            replace(&dir.path().join("none/x.toml"), None, "").unwrap_err().contains("nothing was changed")
+            replace(&dir.path().join("none/x.toml"), None, "")
+                .await
+                .unwrap_err()
+                .contains("nothing was changed")
         );
     }
 }

@@ -305,7 +305,7 @@ mod tests {
     }
 
     /// What is said of a run that goes on, which no test of messages waits for.
-    const WHILE_A_RUN_GOES_ON: [(&str, &str); 38] = [
+    const WHILE_A_RUN_GOES_ON: [(&str, &str); 40] = [
         (
             "log",
             "the configuration was read again (SIGHUP): what changed in limits, resolvers holds from now on",
@@ -359,6 +359,8 @@ mod tests {
         ("a grant", "write this to gleaner.toml? [y/N] "),
         ("a grant", "gleaner.toml cannot be changed: resolvers is no table there"),
         ("a grant", "cannot write gleaner.toml: no space left on device (os error 28); nothing was changed"),
+        ("a grant", "granted, not asked for"),
+        ("a grant", "there is no place for a configuration file; give one with --config"),
         ("a grant", "another process is changing files in its directory"),
         ("a grant", "gleaner.toml has changed meanwhile, and nothing was written; run this again"),
         ("log", "whether plugins are suspended is not known: library/library.db is not a library of gleaner"),
