@@ -114,7 +114,7 @@ async fn plugins_reach_what_is_granted() {
     assert_eq!(scope.requests(), 4);
     let before = world.web.asked().len();
     for (url, rule, asked) in [
-        ("https://www.example.net/", "grants = { hosts = [\"www.example.net\"] }", 0),
+        ("https://www.example.net/", "`gleaner plugin grant test --hosts www.example.net` allows it", 0),
         ("https://other.example.org/", "other.example.org is not granted to test", 0),
         ("https://api.example.org:8443/", "api.example.org:8443 is not granted", 0),
         ("https://api.example.org/away", "www.example.net is not granted", 1),
