@@ -20,4 +20,4 @@ pub use body::Body;
 pub use client::{Egress, Request, Response};
 pub use config::{ConnectTo, EgressConfig};
 pub use error::{EgressError, Stage};
-pub use scope::{Injection, PluginPolicy, Scope};
+pub use scope::{Injection, PluginPolicy, Role, Scope};

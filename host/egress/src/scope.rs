@@ -17,6 +17,28 @@ use crate::error::EgressError;
 /// alternatives of repositories.
 const DOWNLOAD_PORTS: [u16; 4] = [80, 443, 8080, 8443];
 
+/// What a request is for; the rules of caching, politeness and redirects go by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// An API's answer: a plugin asks a host that it was granted by name or below one.
+    Metadata,
+    /// A page anywhere: a plugin asks a host that only the grant `*` covers.
+    Landing,
+    /// A file: a download.
+    Content,
+}
+
+impl Role {
+    /// As in logs and labels.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Metadata => "metadata",
+            Self::Landing => "landing",
+            Self::Content => "content",
+        }
+    }
+}
+
 /// What the operator allows one plugin.
 #[derive(Debug, Clone)]
 pub struct PluginPolicy {
@@ -121,6 +143,13 @@ impl Scope {
 
     pub(crate) fn is_download(&self) -> bool {
         self.0.plugin.is_none()
+    }
+
+    /// What a request to that URL is for.
+    pub fn role(&self, url: &Url) -> Role {
+        let Some(policy) = &self.0.plugin else { return Role::Content };
+        let named = |host| policy.hosts.iter().any(|grant| grant != "*" && grants(grant, &host));
+        if HostKey::of(url).is_some_and(named) { Role::Metadata } else { Role::Landing }
     }
 
     /// The permit that was reserved, if it is one of that key.
@@ -251,6 +280,26 @@ mod tests {
         ] {
             let host = HostKey::of(&Url::parse(url).unwrap()).unwrap();
             assert_eq!(grants(grant, &host), covered, "{grant} {url}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_for_what_its_host_is_granted_as() {
+        let hosts = ["*", "doi.org", "*.example.org"].map(str::to_owned).to_vec();
+        let name = ResolverName::new("x").unwrap();
+        let policy =
+            PluginPolicy { name, hosts, injections: Vec::new(), max_requests: None, max_bytes: None };
+        let (plugin, download) =
+            (Scope::plugin(Arc::new(policy), Instant::now()), Scope::download(Instant::now()));
+        for (url, role) in [
+            ("https://doi.org/10.1000/1", Role::Metadata),
+            ("https://api.example.org/", Role::Metadata),
+            ("https://example.org/", Role::Landing),
+            ("https://doi.org:8443/", Role::Landing),
+        ] {
+            let url = Url::parse(url).unwrap();
+            assert_eq!(plugin.role(&url), role, "{url}");
+            assert_eq!(download.role(&url), Role::Content, "{url}");
         }
     }
 
