@@ -29,7 +29,7 @@ const GROUP: usize = 1024;
 /// one wait for the disk: 2 ms cost a quarter of the speed.
 const GROUP_TIME: Duration = Duration::from_millis(10);
 /// While many write, a group waits so long for others to join it: a commit costs as much as dozens of commands.
-const LINGER: Duration = Duration::from_millis(2);
+const LINGER: Duration = Duration::from_millis(1);
 /// So many commands in a group are many,
 const MANY: usize = 8;
 /// and so many are enough to begin at once.
