@@ -2,6 +2,9 @@
 //!
 //! Must never hold limits that contradict each other: both ways in, serde and `new`, check them.
 
+use std::collections::BTreeMap;
+
+use gleaner_model::key::HostKey;
 use gleaner_model::units::ByteSize;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +16,12 @@ use crate::ContentError;
 pub enum FileKind {
     /// Portable Document Format (ISO 32000).
     Pdf,
+    /// Journal article markup (ANSI/NISO Z39.96) with a body, not only an abstract.
+    Jats,
+    /// A web page with the text of an article on it.
+    Html,
+    /// EPUB (W3C EPUB 3, OCF container) without copy protection.
+    Epub,
 }
 
 impl FileKind {
@@ -20,6 +29,9 @@ impl FileKind {
     pub fn media_type(self) -> &'static str {
         match self {
             Self::Pdf => "application/pdf",
+            Self::Jats => "application/jats+xml",
+            Self::Html => "text/html",
+            Self::Epub => "application/epub+zip",
         }
     }
 
@@ -27,6 +39,9 @@ impl FileKind {
     pub fn extension(self) -> &'static str {
         match self {
             Self::Pdf => "pdf",
+            Self::Jats => "xml",
+            Self::Html => "html",
+            Self::Epub => "epub",
         }
     }
 }
@@ -43,11 +58,17 @@ struct Section {
     max_size: ByteSize,
     min_size: ByteSize,
     accept: Vec<FileKind>,
+    accept_by_host: BTreeMap<String, Vec<FileKind>>,
 }
 
 impl Default for Section {
     fn default() -> Self {
-        Self { max_size: ByteSize(512 << 20), min_size: ByteSize(1 << 10), accept: vec![FileKind::Pdf] }
+        Self {
+            max_size: ByteSize(512 << 20),
+            min_size: ByteSize(1 << 10),
+            accept: vec![FileKind::Pdf],
+            accept_by_host: BTreeMap::new(),
+        }
     }
 }
 
@@ -57,7 +78,7 @@ impl ContentConfig {
     /// # Errors
     /// [`ContentError::Config`] when no file could fit.
     pub fn new(min_size: ByteSize, max_size: ByteSize, accept: Vec<FileKind>) -> Result<Self, ContentError> {
-        Section { max_size, min_size, accept }.try_into()
+        Section { max_size, min_size, accept, accept_by_host: BTreeMap::new() }.try_into()
     }
 
     /// Largest file, in bytes.
@@ -70,9 +91,9 @@ impl ContentConfig {
         self.0.min_size.0
     }
 
-    /// Whether files of that kind count.
-    pub fn accepts(&self, kind: FileKind) -> bool {
-        self.0.accept.contains(&kind)
+    /// The kinds of file that count when they come from that host.
+    pub fn accepted_from(&self, host: Option<&HostKey>) -> &[FileKind] {
+        host.and_then(|host| self.0.accept_by_host.get(host.as_str())).unwrap_or(&self.0.accept)
     }
 }
 
@@ -86,12 +107,14 @@ impl Default for ContentConfig {
 impl TryFrom<Section> for ContentConfig {
     type Error = ContentError;
 
-    fn try_from(section: Section) -> Result<Self, ContentError> {
+    fn try_from(mut section: Section) -> Result<Self, ContentError> {
         if section.accept.is_empty() {
             return Err(ContentError::Config(
                 "accept is empty, so no file would count: write [\"pdf\"]".into(),
             ));
         }
+        let by_host = std::mem::take(&mut section.accept_by_host);
+        section.accept_by_host = by_host.into_iter().map(by_host_key).collect::<Result<_, _>>()?;
         if section.min_size > section.max_size {
             return Err(ContentError::Config(format!(
                 "min-size {} is above max-size {}, so no file would fit",
@@ -100,6 +123,18 @@ impl TryFrom<Section> for ContentConfig {
         }
         Ok(Self(section))
     }
+}
+
+/// The host as it is spelt in keys, so that it compares with them. No kinds at all: nothing of that host is kept.
+fn by_host_key((host, kinds): (String, Vec<FileKind>)) -> Result<(String, Vec<FileKind>), ContentError> {
+    let url = url::Url::parse(&format!("https://{host}/")).ok();
+    let key = url.as_ref().and_then(HostKey::of).filter(|_| !host.contains(['/', '@', '?', '#', '*', '%']));
+    let key = key.ok_or_else(|| {
+        ContentError::Config(format!(
+            "accept-by-host has {host:?}, which is no host: write \"www.example.org\""
+        ))
+    })?;
+    Ok((key.to_string(), kinds))
 }
 
 impl From<ContentConfig> for Section {
@@ -116,7 +151,10 @@ mod tests {
     fn the_default_is_what_an_empty_section_says() {
         assert_eq!(toml::from_str::<ContentConfig>("").unwrap(), ContentConfig::default());
         let written = toml::to_string(&ContentConfig::default()).unwrap();
-        assert_eq!(written, "max-size = \"512MiB\"\nmin-size = \"1KiB\"\naccept = [\"pdf\"]\n");
+        assert_eq!(
+            written,
+            "max-size = \"512MiB\"\nmin-size = \"1KiB\"\naccept = [\"pdf\"]\n\n[accept-by-host]\n"
+        );
     }
 
     #[test]
@@ -137,11 +175,24 @@ mod tests {
     }
 
     #[test]
+    fn a_host_may_have_kinds_of_its_own() {
+        let config: ContentConfig = toml::from_str(
+            "accept = [\"pdf\", \"jats\"]\naccept-by-host = { \"WWW.a.example:443\" = [\"epub\"] }",
+        )
+        .unwrap();
+        let from = |url: &str| config.accepted_from(HostKey::of(&url::Url::parse(url).unwrap()).as_ref());
+        assert_eq!(from("https://www.a.example/x"), [FileKind::Epub]);
+        assert_eq!(from("https://a.example/x"), [FileKind::Pdf, FileKind::Jats]);
+    }
+
+    #[test]
     fn sections_that_fit_no_file_are_refused() {
         for (section, part) in [
             ("accept = []", "accept is empty"),
             ("accept = [\"docx\"]", "unknown variant `docx`"),
             ("max-size = \"1KiB\"\nmin-size = \"2KiB\"", "min-size 2KiB is above max-size 1KiB"),
+            ("accept-by-host = { \"a b\" = [\"pdf\"] }", "accept-by-host has \"a b\", which is no host"),
+            ("accept-by-host = { \"*.a.example\" = [] }", "is no host"),
             ("max-size = 5", "expected a size in quotes"),
             ("maximum = \"5MiB\"", "unknown field `maximum`, expected one of `max-size`"),
         ] {

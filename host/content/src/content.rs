@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use gleaner_egress::{Egress, Request, Scope};
 use gleaner_model::artifact::Artifact;
+use gleaner_model::key::HostKey;
 use gleaner_model::reason::Failure;
 use http::header::{self, HeaderValue};
 use tokio::time::Instant;
@@ -18,7 +19,7 @@ use crate::download::{self, ByteSource, Received};
 use crate::names::{self, Names};
 use crate::template::NameTemplate;
 use crate::validate::{self, Sample};
-use crate::{ContentError, ErrorContext, FetchFacts, Fetched, StoredBlob, blocking, pdf, sniff};
+use crate::{ContentError, ErrorContext, FetchFacts, Fetched, StoredBlob, blocking, parse, sniff};
 
 /// The files of one library. Clones are the same library.
 #[derive(Debug, Clone)]
@@ -152,9 +153,10 @@ impl Content {
             size: received.size,
             media_type_declared: answer.media_type.as_deref(),
             length_declared: answer.length.is_some(),
+            accepted: self.0.config.accepted_from(facts.chain.last().and_then(HostKey::of).as_ref()),
         };
         let kind = validate::check(sample, &self.0.config)?;
-        pdf::check(received.file.path().to_owned(), received.size).await?;
+        parse::check(kind, received.file.path().to_owned(), received.size, artifact).await?;
         self.store(received, kind, artifact).await
     }
 

@@ -8,9 +8,12 @@ mod config;
 mod content;
 mod copy;
 mod download;
+mod epub;
+mod markup;
 mod names;
 #[cfg(test)]
 mod outside;
+mod parse;
 mod pdf;
 mod sniff;
 mod template;

@@ -14,7 +14,7 @@ use crate::download::{HEAD, TAIL};
 use crate::names::{self, MAX_STEM};
 use crate::template::NameTemplate;
 use crate::validate::{self, Sample};
-use crate::{ContentError, ErrorContext, pdf, sniff, testing};
+use crate::{ContentError, ErrorContext, epub, markup, pdf, sniff, testing};
 
 const SHA: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -95,7 +95,9 @@ fn a_mutated_hash_leads_into_the_library_or_nowhere() {
 fn a_mutated_section_is_refused_or_fits_some_file() {
     each_mutation(&["max-size = \"512MiB\"\nmin-size = \"1KiB\"\naccept = [\"pdf\"]\n"], |text| {
         let Ok(config) = toml::from_str::<ContentConfig>(text) else { return };
-        assert!(config.min_size() <= config.max_size() && config.accepts(FileKind::Pdf));
+        assert!(
+            config.min_size() <= config.max_size() && config.accepted_from(None).contains(&FileKind::Pdf)
+        );
         let again: ContentConfig = toml::from_str(&toml::to_string(&config).unwrap()).unwrap();
         assert_eq!(again, config);
     });
@@ -108,6 +110,7 @@ fn sample(body: &[u8]) -> Sample<'_> {
         size: body.len() as u64,
         media_type_declared: Some("application/pdf"),
         length_declared: body.len().is_multiple_of(2),
+        accepted: &[FileKind::Pdf],
     }
 }
 
@@ -153,6 +156,25 @@ fn a_mutated_pdf_opens_or_does_not() {
     let mut seeds = [1, 3].map(|pages| testing::pdf(pages, "text", 200)).to_vec();
     seeds.extend([testing::pdf(0, "text", 100), testing::encrypted(""), testing::encrypted("sesame")]);
     each_mutation_of_bytes(CASES, &seeds, pdf::tests::opens);
+}
+
+#[test]
+fn a_mutated_text_or_book_is_judged() {
+    let text = format!(
+        "<article article-type=\"x\"><body>{}&amp;<!--x--><![CDATA[y]]></body></article>",
+        "w ".repeat(300)
+    );
+    let book = crate::epub::tests::book(&[
+        ("META-INF/container.xml", "x"),
+        ("META-INF/encryption.xml", "Algorithm=\"x"),
+    ]);
+    let mut seeds = pages().to_vec();
+    seeds.extend([text.into_bytes(), book]);
+    each_mutation_of_bytes(CASES, &seeds, |body| {
+        for judged in [markup::check_jats(body), markup::check_html(body), epub::check(body)] {
+            assert!(judged.is_ok() || !judged.unwrap_err().detail.is_empty());
+        }
+    });
 }
 
 /// What a body that is no file is refused for.
@@ -221,7 +243,7 @@ async fn messages_are_as_they_were_read_and_approved() {
     let stopped = crate::blocking::<()>(|| panic!("a test")).await.unwrap_err();
     let (what, _) = stopped.detail.split_once(": ").unwrap();
     messages.text("a thread that stopped", format_args!("{what}: it panicked"));
-    pdf::tests::refusals().await.iter().for_each(|said| messages.text("a PDF that cannot be read", said));
+    pdf::tests::refusals().iter().for_each(|said| messages.text("a PDF that cannot be read", said));
     messages.text("a cut body", "received 7 bytes, declared 9");
     messages.text("log", "a damaged blob is replaced");
     messages.assert_approved(env!("CARGO_MANIFEST_DIR"));

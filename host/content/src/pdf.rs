@@ -1,30 +1,24 @@
-//! Whether a PDF opens and has pages, as far as a safe parser can tell.
+//! Whether a PDF opens, has pages, and has all of them, as far as a safe parser can tell.
 //!
-//! Must never refuse a file because the parser does not understand it, and never let a file keep more
-//! than a thread busy: a file that is too large or takes too long counts as unknown.
-
-use std::path::PathBuf;
-use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+//! Must never refuse a file because the parser does not understand it.
 
 use gleaner_model::reason::{Failure, Reason};
-use lopdf::{Document, Object};
-use tokio::sync::Semaphore;
+use lopdf::{Document, LoadOptions, Object, ObjectId};
 
-/// Larger files are not parsed: the parser wants all bytes in memory.
-const MAX_PARSED: u64 = 64 << 20;
+use crate::parse::truncated;
+use crate::sniff::contains;
 
-/// A file that takes longer is not judged; waiting for a turn counts.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// What one compressed stream may expand to while a file is looked into.
+const MAX_STREAM: usize = 16 << 20;
 
-/// Files parsed at once. A parse that ran out of patience keeps its turn until it really ends.
-static TURNS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(2)));
+/// The parameters of a linearised file stand in its first object (ISO 32000-1, annex F.3.3).
+const PARAMETERS_WITHIN: usize = 1024;
 
 /// What the parser made of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Opened {
-    /// It has pages.
-    Pages,
+    /// It has so many pages.
+    Pages(u32),
     /// It opens, and has none.
     NoPages,
     /// It asks for a password.
@@ -33,33 +27,50 @@ enum Opened {
     Unknown,
 }
 
-/// Checks the file at `path`.
+/// Checks a whole file. `pages`: how many the work is known to have.
 ///
 /// # Errors
-/// `encrypted` when it opens only with a password, `not_a_pdf` when it has no page.
-pub(crate) async fn check(path: PathBuf, size: u64) -> Result<(), Failure> {
-    if size > MAX_PARSED {
-        return Ok(());
+/// `truncated` when it was linearised for more bytes or has one page of many, `encrypted` when it opens only with a
+/// password, `not_a_pdf` when it has no page.
+pub(crate) fn check(bytes: &[u8], pages: Option<u32>) -> Result<(), Failure> {
+    // Its first part ends like a whole file, so a cut behind it shows only here.
+    if let Some(length) = linearised_length(bytes).filter(|length| *length > bytes.len() as u64) {
+        let detail = format!("linearised for {length} bytes, and has {}", bytes.len());
+        return Err(truncated(detail));
     }
-    let parse = async {
-        let turn = TURNS.clone().acquire_owned().await.ok()?;
-        let parse = move || {
-            let _turn = turn;
-            std::fs::read(path).map_or(Opened::Unknown, |bytes| open(&bytes))
-        };
-        // A panic of the parser is one more way to say that it does not understand the file.
-        tokio::task::spawn_blocking(parse).await.ok()
-    };
-    match tokio::time::timeout(PATIENCE, parse).await.ok().flatten().unwrap_or(Opened::Unknown) {
-        Opened::NoPages => Err(Failure::permanent(Reason::NotAPdf, "it has no page")),
-        Opened::Password => Err(Failure::permanent(Reason::Encrypted, "it opens only with a password")),
-        Opened::Pages | Opened::Unknown => Ok(()),
+    match (open(bytes), pages) {
+        (Opened::Pages(1), Some(pages)) => {
+            Err(truncated(format!("one page of {pages}: a preview of the first page")))
+        }
+        (Opened::NoPages, _) => Err(Failure::permanent(Reason::NotAPdf, "it has no page")),
+        (Opened::Password, _) => Err(Failure::permanent(Reason::Encrypted, "it opens only with a password")),
+        (Opened::Pages(_) | Opened::Unknown, _) => Ok(()),
     }
+}
+
+/// The length that a linearised file says it has, counted from its `%PDF-`.
+fn linearised_length(bytes: &[u8]) -> Option<u64> {
+    let start = bytes.windows(5).position(|window| window == b"%PDF-")?;
+    let head = &bytes[start..bytes.len().min(start + PARAMETERS_WITHIN)];
+    let parameters = &head[..head.windows(6).position(|window| window == b"endobj")?];
+    if !contains(parameters, b"/Linearized") {
+        return None;
+    }
+    let at = parameters.windows(2).position(|key| key == b"/L")?;
+    // `/Linearized` begins with it too.
+    let keys = (at..parameters.len() - 1).filter(|at| &parameters[*at..at + 2] == b"/L");
+    let value = keys.map(|at| parameters[at + 2..].trim_ascii_start());
+    value.filter_map(number).next().map(|length| length.saturating_add(start as u64))
+}
+
+fn number(text: &[u8]) -> Option<u64> {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    std::str::from_utf8(&text[..digits]).ok()?.parse().ok()
 }
 
 fn open(bytes: &[u8]) -> Opened {
     match Document::load_metadata_mem(bytes) {
-        Ok(metadata) if metadata.page_count > 0 => Opened::Pages,
+        Ok(metadata) if metadata.page_count > 0 => Opened::Pages(metadata.page_count),
         // Zero may also mean that the count or the password could not be read: look closer.
         Ok(_) => open_thoroughly(bytes),
         Err(_) => Opened::Unknown,
@@ -67,7 +78,12 @@ fn open(bytes: &[u8]) -> Opened {
 }
 
 fn open_thoroughly(bytes: &[u8]) -> Opened {
-    let Ok(document) = Document::load_mem(bytes) else { return Opened::Unknown };
+    let options = LoadOptions {
+        filter: Some(of_the_page_tree),
+        max_decompressed_size: Some(MAX_STREAM),
+        ..LoadOptions::default()
+    };
+    let Ok(document) = Document::load_mem_with_options(bytes, options) else { return Opened::Unknown };
     if document.is_encrypted() {
         return match document.authenticate_password("") {
             Err(
@@ -84,12 +100,22 @@ fn open_thoroughly(bytes: &[u8]) -> Opened {
         .and_then(|pages| pages.get_deref(b"Kids", &document))
         .and_then(Object::as_array)
         .is_ok();
-    match document.page_iter().next() {
-        Some(_) => Opened::Pages,
+    match u32::try_from(document.page_iter().count()) {
         // What a repaired file lacks may have been lost in the repair.
-        None if has_page_tree && document.xref_recovery.is_none() => Opened::NoPages,
-        None => Opened::Unknown,
+        Ok(0) if has_page_tree && document.xref_recovery.is_none() => Opened::NoPages,
+        Ok(0) | Err(_) => Opened::Unknown,
+        Ok(pages) => Opened::Pages(pages),
     }
+}
+
+/// Keeps what pages are counted by, so that a file cannot unfold in memory.
+fn of_the_page_tree(id: ObjectId, object: &mut Object) -> Option<(ObjectId, Object)> {
+    let keep = match object {
+        Object::Stream(_) | Object::String(..) => false,
+        Object::Dictionary(dictionary) => !dictionary.has(b"Contents") || dictionary.has_type(b"Page"),
+        _ => true,
+    };
+    keep.then(|| (id, object.clone()))
 }
 
 #[cfg(test)]
@@ -99,27 +125,30 @@ pub(crate) mod tests {
 
     /// Opens any bytes; that this returns is the test.
     pub(crate) fn opens(bytes: &[u8]) {
-        let _ = open(bytes);
+        let _ = check(bytes, Some(9));
     }
 
     /// What is said of files that are refused.
-    pub(crate) async fn refusals() -> [String; 2] {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("file");
-        let mut said = [String::new(), String::new()];
-        for (said, bytes) in said.iter_mut().zip([testing::pdf(0, "text", 100), testing::encrypted("sesame")])
-        {
-            std::fs::write(&path, &bytes).unwrap();
-            *said = check(path.clone(), bytes.len() as u64).await.unwrap_err().detail;
-        }
-        said
+    pub(crate) fn refusals() -> [String; 4] {
+        let cut = linearised("/L 99999");
+        let files =
+            [testing::pdf(0, "text", 100), testing::encrypted("sesame"), testing::pdf(1, "text", 100), cut];
+        files.map(|bytes| check(&bytes, Some(23)).unwrap_err().detail)
+    }
+
+    /// A file whose first object has the parameters.
+    fn linearised(length: &str) -> Vec<u8> {
+        let mut pdf = testing::pdf(2, "text", 100);
+        let parameters = format!("9 0 obj\n<</Linearized 1/O 3{length}/N 2/H [1 2]>>\nendobj\n");
+        pdf.splice(15..15, parameters.bytes());
+        pdf
     }
 
     #[test]
     fn the_parser_tells_what_it_knows() {
         let pages = testing::pdf(3, "text", 100);
         let mut no_pages = testing::pdf(0, "text", 100);
-        assert_eq!(open(&pages), Opened::Pages);
+        assert_eq!(open(&pages), Opened::Pages(3));
         assert_eq!(open(&no_pages), Opened::NoPages);
         no_pages.truncate(no_pages.len() / 4);
         for unknown in [no_pages.as_slice(), b"%PDF-1.4 and then nothing of the kind %%EOF", b""] {
@@ -130,33 +159,59 @@ pub(crate) mod tests {
     #[test]
     fn a_count_of_zero_is_not_believed() {
         let pdf = String::from_utf8_lossy(&testing::pdf(2, "text", 100)).replace("/Count 2", "/Count 0");
-        assert_eq!(open(pdf.as_bytes()), Opened::Pages);
+        assert_eq!(open(pdf.as_bytes()), Opened::Pages(2));
     }
 
     #[test]
     fn only_a_password_to_open_makes_it_encrypted() {
-        assert_eq!(open(&testing::encrypted("")), Opened::Pages);
+        assert_eq!(open(&testing::encrypted("")), Opened::Pages(1));
         assert_eq!(open(&testing::encrypted("sesame")), Opened::Password);
     }
 
-    #[tokio::test]
-    async fn what_cannot_be_judged_passes() {
-        let dir = tempfile::tempdir().unwrap();
-        let missing = dir.path().join("missing");
-        assert_eq!(check(missing.clone(), 100).await, Ok(()));
-        assert_eq!(check(missing, MAX_PARSED + 1).await, Ok(()));
+    #[test]
+    fn a_linearised_file_says_how_long_it_is() {
+        let length = linearised("/L 1000").len() as u64;
+        for (text, said) in [
+            (format!("/L {length}"), Some(length)),
+            ("/L 99999".into(), Some(99999)),
+            ("/L\n7".into(), Some(7)),
+            (String::new(), None),
+            ("/L (7)".into(), None),
+            ("/L 99999999999999999999999".into(), None),
+        ] {
+            assert_eq!(linearised_length(&linearised(&text)), said, "{text}");
+        }
+        assert_eq!(linearised_length(&testing::pdf(1, "/L 7", 100)), None);
+        let junk = [b"junk".as_slice(), &linearised("/L 99999")].concat();
+        assert_eq!(linearised_length(&junk), Some(99999 + 4));
+        // What was added behind it makes it longer; what is missing makes it half a file.
+        assert_eq!(check(&linearised("/L 99"), None), Ok(()));
+        assert_eq!(check(&linearised("/L 99999"), None).unwrap_err().reason, Reason::Truncated);
     }
 
-    #[tokio::test]
-    async fn refusals_have_their_reason() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("file");
-        for (bytes, reason) in [
-            (testing::pdf(0, "text", 100), Reason::NotAPdf),
-            (testing::encrypted("sesame"), Reason::Encrypted),
-        ] {
-            std::fs::write(&path, &bytes).unwrap();
-            assert_eq!(check(path.clone(), bytes.len() as u64).await.unwrap_err().reason, reason);
+    /// Each of its 40 streams expands to 32 MiB, which together no machine has to spare for one file.
+    #[test]
+    fn a_file_does_not_unfold_in_memory() {
+        use lopdf::{Dictionary, Stream};
+        let mut document = Document::with_version("1.5");
+        for _ in 0..40 {
+            let kind = Dictionary::from_iter([
+                ("Type", Object::from("ObjStm")),
+                ("N", 1.into()),
+                ("First", 4.into()),
+            ]);
+            let mut stream = Stream::new(kind, vec![b' '; 32 << 20]);
+            stream.dict.set("Type", Object::Name(b"ObjStm".to_vec()));
+            stream.compress().unwrap();
+            document.add_object(stream);
         }
+        let pages = document
+            .add_object(Dictionary::from_iter([("Kids", Object::Array(Vec::new())), ("Count", 0.into())]));
+        let catalog = document.add_object(Dictionary::from_iter([("Pages", Object::Reference(pages))]));
+        document.trailer.set("Root", catalog);
+        let mut bytes = Vec::new();
+        document.save_to(&mut bytes).unwrap();
+        assert!(bytes.len() < 4 << 20, "{}", bytes.len());
+        assert_ne!(open_thoroughly(&bytes), Opened::Password);
     }
 }

@@ -9,8 +9,12 @@ pub(crate) enum Sniffed {
     Pdf,
     /// A web page, well-formed or not.
     Html,
-    /// XML that is no web page.
+    /// XML whose root is a JATS article.
+    Jats,
+    /// XML that is neither.
     Xml,
+    /// A ZIP archive that says that it is an EPUB.
+    Epub,
     /// Something else, by its media type.
     Other(&'static str),
 }
@@ -20,7 +24,9 @@ impl Sniffed {
         match self {
             Self::Pdf => "application/pdf",
             Self::Html => "text/html",
+            Self::Jats => "application/jats+xml",
             Self::Xml => "application/xml",
+            Self::Epub => "application/epub+zip",
             Self::Other(media_type) => media_type,
         }
     }
@@ -28,6 +34,8 @@ impl Sniffed {
 
 /// `%PDF-` counts up to here (ISO 32000-1, annex H, implementation note 13).
 const MAGIC_WITHIN: usize = 1024;
+
+const EPUB: &[u8] = b"mimetypeapplication/epub+zip";
 
 const MAGIC: [(&[u8], &str); 10] = [
     (b"\x1f\x8b", "application/gzip"),
@@ -47,7 +55,15 @@ pub(crate) fn sniff(head: &[u8]) -> Sniffed {
     let start = after_mark_and_space(head);
     // A page may quote `%PDF-`; a PDF never starts with a tag.
     if start.first() == Some(&b'<') {
-        return if is_page(start) { Sniffed::Html } else { Sniffed::Xml };
+        return match start {
+            article if is_jats(article) => Sniffed::Jats,
+            page if is_page(page) => Sniffed::Html,
+            _ => Sniffed::Xml,
+        };
+    }
+    // OCF 3.3, section 4.3: the first entry is `mimetype`, stored as it is, right behind a header of 30 bytes.
+    if start.starts_with(b"PK\x03\x04") && start.get(30..).is_some_and(|at| at.starts_with(EPUB)) {
+        return Sniffed::Epub;
     }
     if contains(&head[..head.len().min(MAGIC_WITHIN)], b"%PDF-") {
         return Sniffed::Pdf;
@@ -76,6 +92,15 @@ fn is_page(start: &[u8]) -> bool {
         [b"<!doctype html", b"<html", b"<head", b"<body", b"<script", b"<meta ", b"<title"];
     let start = start[..start.len().min(MAGIC_WITHIN)].to_ascii_lowercase();
     TAGS.iter().any(|tag| contains(&start, tag))
+}
+
+/// An `<article>` with one of the marks that JATS and its NLM forerunners carry: web pages have articles too.
+fn is_jats(start: &[u8]) -> bool {
+    const MARKS: [&[u8]; 5] = [b"JATS", b"//NLM//DTD", b"article-type=", b"dtd-version=", b"<front"];
+    let start = &start[..start.len().min(4 * MAGIC_WITHIN)];
+    let lower = start.to_ascii_lowercase();
+    let is_web = contains(&lower, b"<html") || contains(&lower, b"<!doctype html");
+    !is_web && contains(start, b"<article") && MARKS.iter().any(|mark| contains(start, mark))
 }
 
 /// Whether `part` is in `bytes`.
@@ -210,7 +235,7 @@ fn title(text: &str) -> &str {
 }
 
 /// Words outside of tags, scripts and styles.
-fn words(text: &str) -> usize {
+pub(crate) fn words(text: &str) -> usize {
     let mut count = 0;
     let mut rest = text;
     while let Some((before, tag)) = rest.split_once('<') {

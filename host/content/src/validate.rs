@@ -21,9 +21,11 @@ pub(crate) struct Sample<'a> {
     pub(crate) media_type_declared: Option<&'a str>,
     /// Whether the answer declared its length. If so, the body was cut short before it was sent.
     pub(crate) length_declared: bool,
+    /// The kinds that count where it comes from.
+    pub(crate) accepted: &'a [FileKind],
 }
 
-/// Which kind of accepted file it is.
+/// Which kind of accepted file it seems to be; [`crate::parse`] looks closer.
 ///
 /// # Errors
 /// Why it is none: `empty`, `challenge_page`, `login_page`, `html_instead_of_pdf`, `too_small`, `too_large`,
@@ -33,26 +35,35 @@ pub(crate) fn check(sample: Sample<'_>, config: &ContentConfig) -> Result<FileKi
         return Err(Failure::permanent(Reason::Empty, "the body has no bytes"));
     }
     let found = sniff::sniff(sample.head);
-    if let Sniffed::Html | Sniffed::Xml = found {
-        return Err(page_failure(found, sample.head));
+    let kind = match found {
+        Sniffed::Pdf => Some(FileKind::Pdf),
+        Sniffed::Jats => Some(FileKind::Jats),
+        Sniffed::Html => Some(FileKind::Html),
+        Sniffed::Epub => Some(FileKind::Epub),
+        Sniffed::Xml | Sniffed::Other(_) => None,
+    };
+    let kind = kind.filter(|kind| sample.accepted.contains(kind));
+    if let Sniffed::Html | Sniffed::Xml | Sniffed::Jats = found {
+        let page = sniff::page(sample.head);
+        if kind.is_none() || page != Page::Plain {
+            return Err(page_failure(found, page));
+        }
     }
     check_size(sample.size, config)?;
-    match found {
-        Sniffed::Pdf if config.accepts(FileKind::Pdf) => check_end(sample).map(|()| FileKind::Pdf),
-        other => Err(Failure::permanent(
-            Reason::NotAPdf,
-            format!(
-                "found {}, declared {}",
-                other.media_type(),
-                sample.media_type_declared.unwrap_or("nothing")
-            ),
-        )),
+    match kind {
+        Some(FileKind::Pdf) => check_end(sample).map(|()| FileKind::Pdf),
+        Some(kind) => Ok(kind),
+        None => {
+            let declared = sample.media_type_declared.unwrap_or("nothing");
+            let detail = format!("found {}, declared {declared}", found.media_type());
+            Err(Failure::permanent(Reason::NotAPdf, detail))
+        }
     }
 }
 
 /// Why a page or another XML document is no full text.
-fn page_failure(found: Sniffed, head: &[u8]) -> Failure {
-    match sniff::page(head) {
+fn page_failure(found: Sniffed, page: Page) -> Failure {
+    match page {
         Page::Challenge(gate) => Failure::permanent(Reason::ChallengePage, gate),
         Page::Login(kind) => Failure::permanent(Reason::LoginPage, kind),
         Page::Plain => Failure::permanent(Reason::HtmlInsteadOfPdf, format!("found {}", found.media_type())),

@@ -6,7 +6,7 @@ use super::*;
 fn bytes_tell_what_they_are() {
     let late = [&[b' '; 1000][..], b"%PDF-1.4"].concat();
     let too_late = [&[b' '; 1024][..], b"%PDF-1.4"].concat();
-    let table: [(&[u8], &str); 18] = [
+    let table: [(&[u8], &str); 21] = [
         (b"%PDF-1.7\n", "application/pdf"),
         (b"\xef\xbb\xbf\r\n %PDF-1.7\n", "application/pdf"),
         (b"HTTP/1.1 200 OK\r\n\r\n%PDF-1.7\n", "application/pdf"),
@@ -19,6 +19,18 @@ fn bytes_tell_what_they_are() {
         (b"Error: <html><body>gone", "text/html"),
         (b"<?xml version=\"1.0\"?><article>", "application/xml"),
         (b"<Error><Code>NoSuchKey</Code></Error>", "application/xml"),
+        (
+            b"<?xml version=\"1.0\"?><article article-type=\"research-article\"><front>",
+            "application/jats+xml",
+        ),
+        (
+            b"<!DOCTYPE article PUBLIC \"-//NLM//DTD Journal Publishing DTD v2.3//EN\" \"x\"><article>",
+            "application/jats+xml",
+        ),
+        (
+            b"PK\x03\x0423456789012345678901234567890123456789mimetypeapplication/epub+zipPK",
+            "application/zip",
+        ),
         (b"{\"error\": \"not found\"}", "application/json"),
         (b"\x1f\x8b\x08", "application/gzip"),
         (b"PK\x03\x04", "application/zip"),

@@ -17,6 +17,7 @@ fn judge_declared(body: &[u8], length_declared: bool) -> Result<FileKind, Failur
         size: body.len() as u64,
         media_type_declared: Some("application/pdf"),
         length_declared,
+        accepted: &[FileKind::Pdf],
     };
     check(sample, &ContentConfig::default())
 }
@@ -57,6 +58,45 @@ fn everything_else_has_its_reason() {
     for (what, body, reason) in table {
         assert_eq!(judge(body).unwrap_err().reason, reason, "{what}");
     }
+}
+
+#[test]
+fn other_kinds_count_where_they_are_asked_for() {
+    use FileKind::{Epub, Html, Jats, Pdf};
+    let words = "<p>word word word word</p>".repeat(100);
+    let [page, gate] = ["An article", "Just a moment..."]
+        .map(|title| format!("<!DOCTYPE html><html><title>{title}</title>{words}</html>"));
+    let article =
+        format!("<?xml version=\"1.0\"?><article article-type=\"x\"><body>{words}</body></article>");
+    let other = format!("<?xml version=\"1.0\"?><record>{words}</record>");
+    let book = crate::epub::tests::book(&[("text.xhtml", &words)]);
+    let pdf = testing::pdf(1, "text", 9000);
+    let judge = |body: &[u8], accepted: &[FileKind]| {
+        let (head, tail) = (&body[..body.len().min(HEAD)], &body[body.len().saturating_sub(TAIL)..]);
+        let sample = Sample {
+            head,
+            tail,
+            size: body.len() as u64,
+            media_type_declared: None,
+            length_declared: true,
+            accepted,
+        };
+        check(sample, &ContentConfig::default()).map_err(|failure| failure.reason)
+    };
+    let all = [Pdf, Jats, Html, Epub];
+    for (what, body, kind, otherwise) in [
+        ("a page", page.as_bytes(), Html, Reason::HtmlInsteadOfPdf),
+        ("an article", article.as_bytes(), Jats, Reason::HtmlInsteadOfPdf),
+        ("a book", &book, Epub, Reason::NotAPdf),
+        ("a PDF", &pdf, Pdf, Reason::NotAPdf),
+    ] {
+        assert_eq!(judge(body, &all), Ok(kind), "{what}");
+        assert_eq!(judge(body, &[kind]), Ok(kind), "{what}");
+        let others: Vec<_> = all.into_iter().filter(|other| *other != kind).collect();
+        assert_eq!(judge(body, &others), Err(otherwise), "{what}");
+    }
+    assert_eq!(judge(gate.as_bytes(), &all), Err(Reason::ChallengePage));
+    assert_eq!(judge(other.as_bytes(), &all), Err(Reason::HtmlInsteadOfPdf));
 }
 
 #[test]
