@@ -8,15 +8,18 @@ mod config;
 mod content;
 mod copy;
 mod download;
+mod gc;
 mod names;
 #[cfg(test)]
 mod outside;
 mod pdf;
+mod revisit;
 mod sniff;
 mod template;
 #[cfg(test)]
 mod testing;
 mod validate;
+mod verify;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -28,6 +31,8 @@ pub use blobs::BlobProblem;
 pub use config::{ContentConfig, FileKind};
 pub use content::Content;
 pub use copy::Given;
+pub use gc::{BlobFile, Gc, Kind, Leftover};
+pub use revisit::{Revisit, Revisited};
 pub use template::NameTemplate;
 
 /// What came of one download.

@@ -45,6 +45,7 @@ fn a_mutated_template_is_refused_or_gives_safe_names() {
         "{artifact_id}",
         "CON",
         "{title} ({year}).",
+        "{title}.{ext}",
         "{{",
     ];
     each_mutation(&seeds, |text| match text.parse::<NameTemplate>() {
