@@ -175,8 +175,8 @@ fn touch(path: &Path) -> bool {
     let Ok(file) = File::open(path) else { return false };
     // Another user's blob cannot be touched, nor removed by who cannot.
     let _ = file.set_modified(std::time::SystemTime::now());
-    let inode = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
-    matches!((file.metadata(), std::fs::metadata(path)), (Ok(open), Ok(named)) if inode(open) == inode(named))
+    let inode = |metadata: &std::fs::Metadata| (metadata.dev(), metadata.ino());
+    matches!((&file.metadata(), &std::fs::metadata(path)), (Ok(open), Ok(named)) if inode(open) == inode(named))
 }
 
 /// The bytes are on the disk, and nobody writes them by mistake through a readable name.

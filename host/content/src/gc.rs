@@ -113,7 +113,8 @@ impl Content {
         for entry in std::fs::read_dir(tmp).context("read", tmp)? {
             let entry = entry.context("read", tmp)?;
             let name = entry.file_name();
-            let blob = name.to_str().and_then(|name| name.strip_prefix(ASIDE)).and_then(|sha| self.blob_path(sha));
+            let blob =
+                name.to_str().and_then(|name| name.strip_prefix(ASIDE)).and_then(|sha| self.blob_path(sha));
             if let Some(blob) = blob.filter(|_| !is_dry) {
                 put_back(&entry.path(), &blob)?;
             }
@@ -162,7 +163,8 @@ impl Gc {
                 let inode = (metadata.dev(), metadata.ino());
                 metadata.is_file() && (self.live.contains(&inode) || self.dead.contains(&inode))
             };
-            let is_wanted = name.to_str().is_none_or(|name| is_known(&format!("{}/{name}", crate::content::NAMES)));
+            let is_wanted =
+                name.to_str().is_none_or(|name| is_known(&format!("{}/{name}", crate::content::NAMES)));
             if !is_ours || is_wanted || touched(&path).is_some_and(|at| at >= self.before) {
                 continue;
             }
@@ -215,7 +217,11 @@ impl Gc {
             moved => moved.context("move aside", path)?,
         }
         // A symbolic link leads nowhere from here; where it led to is looked at in its place.
-        let at = if aside.is_symlink() { led_to(&aside, path).and_then(|blob| touched(&blob)) } else { touched(&aside) };
+        let at = if aside.is_symlink() {
+            led_to(&aside, path).and_then(|blob| touched(&blob))
+        } else {
+            touched(&aside)
+        };
         if at.is_some_and(|at| at >= self.before) {
             put_back(&aside, path)?;
             return Ok(false);

@@ -81,6 +81,7 @@ fn prepare(dir: &Path, unfinished: &Path) -> Result<(), Failed> {
             )));
         }
     }
+    Library::make_dir(dir)?;
     fs::create_dir_all(unfinished).map_err(|error| refused("make the directory", unfinished, &error))
 }
 

@@ -134,6 +134,11 @@ pub(crate) struct Line {
 }
 
 impl Line {
+    /// Whether the attempt failed, which may pass.
+    pub(super) fn is_failure(&self) -> bool {
+        self.outcome == "failed"
+    }
+
     pub(super) fn write(&self, connection: &Connection, lease: Lease, step: i64) -> rusqlite::Result<()> {
         let Self { run_id, resolver, host, outcome, json } = self;
         let values = (lease.job.0, lease.token.0, step, run_id, resolver, host, outcome, json);

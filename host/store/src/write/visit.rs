@@ -26,7 +26,10 @@ pub(crate) fn visited(
         return Ok(Fenced::Lost);
     };
     line.write(tx, Lease { job, token }, 0)?;
-    tx.prepare_cached(sql::VISIT_SAVE)?.execute((job.0, now.0))?;
+    // A try that failed is due as it was.
+    if !line.is_failure() {
+        tx.prepare_cached(sql::VISIT_SAVE)?.execute((job.0, now.0))?;
+    }
     if let Some(file) = file {
         if file.sha256 != sha256 {
             let values = (&file.sha256, file.size, &file.media_type, now.0);
