@@ -225,5 +225,6 @@ async fn messages_are_as_they_were_read_and_approved() {
     pdf::tests::refusals().await.iter().for_each(|said| messages.text("a PDF that cannot be read", said));
     messages.text("a cut body", "received 7 bytes, declared 9");
     messages.text("log", "a damaged blob is replaced");
+    messages.text("log", "a lost blob is made from its readable name");
     messages.assert_approved(env!("CARGO_MANIFEST_DIR"));
 }

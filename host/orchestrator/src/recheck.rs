@@ -298,9 +298,7 @@ impl Queue {
             if let Some(jobs) = &self.what.jobs {
                 for job in jobs {
                     let held = pieces.library.held_by(*job).await?;
-                    self.held.extend(
-                        held.filter(|held| held.visited_at.unwrap_or(held.file.stored_at) <= self.what.by),
-                    );
+                    self.held.extend(held.filter(|held| held.last_asked() <= self.what.by));
                 }
                 self.is_read = true;
                 return Ok(());

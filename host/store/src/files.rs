@@ -64,6 +64,13 @@ pub struct Held {
     pub last_modified: Option<String>,
 }
 
+impl Held {
+    /// When its source was last asked, for the first time or again.
+    pub fn last_asked(&self) -> UnixMillis {
+        self.visited_at.unwrap_or(self.file.stored_at)
+    }
+}
+
 impl Library {
     /// Makes the directory of a library if it is missing: for its owner and their group, as far as the umask allows.
     /// One that is there keeps its permissions.

@@ -110,7 +110,7 @@ async fn list(context: &Context, library: &Library, what: &Recheck) -> Result<()
     if let Some(jobs) = &what.jobs {
         for job in jobs {
             let held = library.held_by(*job).await?;
-            for held in held.filter(|held| held.visited_at.unwrap_or(held.file.stored_at) <= what.by) {
+            if let Some(held) = held.filter(|held| held.last_asked() <= what.by) {
                 count += u64::from(row(context, &held, what.force)?);
             }
         }
@@ -142,7 +142,7 @@ fn row(context: &Context, held: &Held, force: bool) -> Result<bool, Failed> {
     if context.output.is_json() {
         context.output.json(&json!({
             "artifact_id": held.file.artifact_id, "name": held.file.name, "url": url, "how": how,
-            "last_asked": held.visited_at.unwrap_or(held.file.stored_at).to_string(),
+            "last_asked": held.last_asked().to_string(),
         }))?;
     } else {
         let line = format!("{how}\t{}\t{}", held.file.artifact_id, url.unwrap_or("-"));
