@@ -8,7 +8,9 @@ use std::fs::{File, Permissions};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
+use gleaner_model::clock::{Clock, SystemClock};
 use gleaner_model::fault;
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
@@ -174,7 +176,8 @@ fn sweep(tmp: &Path) -> Result<(), ContentError> {
 fn touch(path: &Path) -> bool {
     let Ok(file) = File::open(path) else { return false };
     // Another user's blob cannot be touched, nor removed by who cannot.
-    let _ = file.set_modified(std::time::SystemTime::now());
+    let now = Duration::from_millis(u64::try_from(SystemClock.now().0).unwrap_or_default());
+    let _ = file.set_modified(SystemTime::UNIX_EPOCH + now);
     let inode = |metadata: &std::fs::Metadata| (metadata.dev(), metadata.ino());
     matches!((&file.metadata(), &std::fs::metadata(path)), (Ok(open), Ok(named)) if inode(open) == inode(named))
 }

@@ -128,7 +128,9 @@ impl Tally {
     }
 }
 
-type Tasks = JoinSet<Result<(Option<Key>, Option<Rechecked>), RunError>>;
+/// The host's key that is free again, and what became of the file; nothing, when it was not asked for after all.
+type Ended = Result<(Option<Key>, Option<Rechecked>), RunError>;
+type Tasks = JoinSet<Ended>;
 
 impl Pieces {
     /// Asks for files again until all have been, or `stop` says so; `tell` hears of each. What runs then may finish
@@ -202,7 +204,7 @@ impl Pieces {
         key: Option<Key>,
         what: &Recheck,
         mut stop: watch::Receiver<Stop>,
-    ) -> Result<(Option<Key>, Option<Rechecked>), RunError> {
+    ) -> Ended {
         let mut one = Rechecked {
             artifact_id: held.artifact.id.to_string(),
             url: held.origin.as_ref().and_then(|origin| origin.candidate_url.clone()).unwrap_or_default(),
@@ -328,7 +330,7 @@ impl Queue {
 }
 
 fn note(
-    ended: Result<Result<(Option<Key>, Option<Rechecked>), RunError>, tokio::task::JoinError>,
+    ended: Result<Ended, tokio::task::JoinError>,
     under_way: &mut HashMap<Key, usize>,
     tally: &mut Tally,
     tell: &mut impl FnMut(&Rechecked),

@@ -80,7 +80,7 @@ impl Library {
     pub fn make_dir(dir: &Path) -> Result<(), StoreError> {
         use std::os::unix::fs::DirBuilderExt;
         let refused = |error| StoreError::io("make the directory", dir, &error);
-        if let Some(parent) = dir.parent() {
+        if let Some(parent) = dir.parent().filter(|parent| !parent.exists()) {
             std::fs::create_dir_all(parent).map_err(refused)?;
         }
         match std::fs::DirBuilder::new().mode(0o750).create(dir) {

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use gleaner_content::{Content, Given};
@@ -82,8 +83,13 @@ fn prepare(dir: &Path, unfinished: &Path) -> Result<(), Failed> {
             )));
         }
     }
-    Library::make_dir(dir)?;
-    fs::create_dir_all(unfinished).map_err(|error| refused("make the directory", unfinished, &error))
+    let is_new = !dir.exists();
+    fs::create_dir_all(unfinished).map_err(|error| refused("make the directory", unfinished, &error))?;
+    // For its owner and their group at most, as every library that is made.
+    let narrow = |mode: u32| fs::set_permissions(dir, fs::Permissions::from_mode(mode & 0o750));
+    let narrowed =
+        fs::metadata(dir).and_then(|found| if is_new { narrow(found.permissions().mode()) } else { Ok(()) });
+    narrowed.map_err(|error| refused("protect", dir, &error))
 }
 
 /// Gives every file that the copy names to it, earlier versions too; returns what could not be given.

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use gleaner_content::{ContentError, Kind, Leftover};
 use gleaner_model::job::JobId;
@@ -25,7 +25,8 @@ pub(crate) async fn gc(context: &Context, args: &Gc) -> Result<Exit, Failed> {
     // For writing, so that a library of an earlier version knows of earlier versions of files.
     let library = context.library_to_change()?;
     let content = context.content()?;
-    let before = SystemTime::now().checked_sub(args.grace.0).unwrap_or(SystemTime::UNIX_EPOCH);
+    let now = Duration::from_millis(u64::try_from(context.now().0).unwrap_or_default());
+    let before = SystemTime::UNIX_EPOCH + now.saturating_sub(args.grace.0);
     let mut gc = content.gc(before, args.dry_run)?;
     let mut gone = Vec::new();
     for shard in content.shards()? {

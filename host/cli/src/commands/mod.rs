@@ -21,6 +21,8 @@ mod refresh;
 mod reload;
 mod resolve;
 mod run;
+#[cfg(test)]
+pub(crate) mod said;
 mod verify;
 
 use crate::args::{Cli, Command, Format, Library};

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::time::Duration;
 
+use gleaner_model::clock::{Clock, SystemClock};
 use sha2::{Digest, Sha256};
 
 use super::*;
@@ -11,6 +12,10 @@ use crate::blobs::hex;
 use crate::{ContentConfig, NameTemplate};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
+
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(SystemClock.now().0.try_into().unwrap())
+}
 
 struct Library {
     dir: tempfile::TempDir,
@@ -33,7 +38,7 @@ impl Library {
         file.write_all(bytes.as_bytes()).unwrap();
         library.blobs.keep(file, &path, bytes.len() as u64).unwrap();
         library.names.assign(&path, &sha256, bytes, "pdf").unwrap();
-        File::open(&path).unwrap().set_modified(SystemTime::now() - age).unwrap();
+        File::open(&path).unwrap().set_modified(now() - age).unwrap();
         sha256
     }
 
@@ -45,14 +50,14 @@ impl Library {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, name).unwrap();
-        File::open(&path).unwrap().set_modified(SystemTime::now() - age).unwrap();
+        File::open(&path).unwrap().set_modified(now() - age).unwrap();
         path
     }
 
     /// What goes, by name, when these hashes and names are known and an hour of grace is given.
     fn collect(&self, known: &[&str], names: &[&str], is_dry: bool) -> Vec<String> {
         let known: HashSet<String> = known.iter().map(|sha256| (*sha256).to_owned()).collect();
-        let mut gc = self.content.gc(SystemTime::now() - Duration::from_secs(3600), is_dry).unwrap();
+        let mut gc = self.content.gc(now() - Duration::from_secs(3600), is_dry).unwrap();
         let mut gone = Vec::new();
         for shard in self.content.shards().unwrap() {
             gone.extend(gc.blobs(&shard, &known).unwrap());
@@ -80,7 +85,7 @@ fn what_nothing_refers_to_goes_and_nothing_else() {
     // A name that a run made and did not live to write down; a file of the user's; half a download; a blob's neighbour.
     let kept_blob = library.content.blob_path(&kept).unwrap();
     fs::hard_link(&kept_blob, library.path("files/other name.pdf")).unwrap();
-    File::open(&kept_blob).unwrap().set_modified(SystemTime::now() - DAY).unwrap();
+    File::open(&kept_blob).unwrap().set_modified(now() - DAY).unwrap();
     let theirs = library.file("files/notes.txt", DAY);
     let notes = library.file("blobs/README", DAY);
     library.file("tmp/download-old", DAY);
@@ -126,8 +131,8 @@ fn what_is_touched_at_the_last_moment_is_put_back() {
     let library = Library::new();
     let sha256 = library.store("late", DAY);
     let path = library.content.blob_path(&sha256).unwrap();
-    let gc = library.content.gc(SystemTime::now() - Duration::from_secs(3600), false).unwrap();
-    File::open(&path).unwrap().set_modified(SystemTime::now()).unwrap();
+    let gc = library.content.gc(now() - Duration::from_secs(3600), false).unwrap();
+    File::open(&path).unwrap().set_modified(now()).unwrap();
     assert!(!gc.is_gone(&path, &sha256).unwrap());
     library.content.verify_blob(&sha256).unwrap();
     let name = library.path("files/late.pdf");
