@@ -139,7 +139,7 @@ pub struct ManifestRecord {
     /// Which state of the text: submitted, accepted or published.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub version: Option<Version>,
-    /// Who runs the host: publisher or repository, or another word of the resolver interface.
+    /// Who runs the host: publisher or repository.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub host_type: Option<HostType>,
     /// Readable name of the file in the library, relative to it.

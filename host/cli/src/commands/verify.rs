@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::io;
 
-use gleaner_content::BlobProblem;
+use gleaner_content::{BlobProblem, Content};
 use gleaner_model::job::JobId;
 use gleaner_store::{FileRow, Library, Scope};
 use serde_json::{Value, json};
@@ -26,6 +26,8 @@ pub(crate) async fn verify(context: &Context) -> Result<Exit, Failed> {
     for problem in library.problems().await? {
         verdict.bad.push(json!({ "kind": "database", "database": problem }));
     }
+    // Once: it reads the directory of names.
+    let content = context.content()?;
     let total = library.summary(Scope::Library).await?.bytes;
     let bar = progress::bytes_bar(total, context.quiet);
     let (mut after, mut seen): (Option<JobId>, HashSet<String>) = (None, HashSet::new());
@@ -33,16 +35,16 @@ pub(crate) async fn verify(context: &Context) -> Result<Exit, Failed> {
         let rows = library.files(after, PAGE).await?;
         let Some(last) = rows.last() else { break };
         after = Some(last.job);
-        verdict.hash(context, rows, &mut seen, &bar).await?;
+        verdict.hash(&content, rows, &mut seen, &bar).await?;
     }
     let mut after = 0;
     loop {
         let page = library.earlier(after, PAGE).await?;
         let Some(last) = page.last() else { break };
         after = last.row;
-        verdict.hash(context, page.into_iter().map(|one| one.file).collect(), &mut seen, &bar).await?;
+        verdict.hash(&content, page.into_iter().map(|one| one.file).collect(), &mut seen, &bar).await?;
     }
-    verdict.look_for_others(context, &library).await?;
+    verdict.look_for_others(&content, &library).await?;
     bar.finish_and_clear();
     verdict.print(context)?;
     Ok(if verdict.bad.is_empty() { Exit::Well } else { Exit::SomeFailed })
@@ -62,7 +64,7 @@ impl Verdict {
     /// Hashes these files, several at a time; those of the same bytes as one before are not read again.
     async fn hash(
         &mut self,
-        context: &Context,
+        content: &Content,
         rows: Vec<FileRow>,
         seen: &mut HashSet<String>,
         bar: &indicatif::ProgressBar,
@@ -70,7 +72,7 @@ impl Verdict {
         self.checked += rows.len() as u64;
         let (first, again): (Vec<FileRow>, Vec<FileRow>) =
             rows.into_iter().partition(|row| seen.insert(row.sha256.clone()));
-        let (content, bar) = (context.content()?, bar.clone());
+        let (content, bar) = (content.clone(), bar.clone());
         let hashed = tokio::task::spawn_blocking(move || {
             let problems = std::sync::Mutex::new(Vec::new());
             let hashes: Vec<String> = first.iter().map(|row| row.sha256.clone()).collect();
@@ -98,8 +100,7 @@ impl Verdict {
     }
 
     /// Blobs that no job holds: what runs that were killed have stored and not written down.
-    async fn look_for_others(&mut self, context: &Context, library: &Library) -> Result<(), Failed> {
-        let content = context.content()?;
+    async fn look_for_others(&mut self, content: &Content, library: &Library) -> Result<(), Failed> {
         for shard in content.shards()? {
             let known: HashSet<String> = library.hashes(&shard).await?.into_iter().collect();
             let others = content.blobs_in(&shard)?.into_iter().filter(|blob| !known.contains(&blob.sha256));
