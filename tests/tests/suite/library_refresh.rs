@@ -8,6 +8,7 @@ use gleaner_tests::simweb::{Barrier, Reply, RetryAfter};
 use serde_json::{Value, json};
 
 use crate::papers::{self, PRESS, json as run, json_lines};
+use crate::queue_commands::wait_until;
 
 /// A bench with so many papers, each with an `ETag`, all fetched; the web has forgotten who asked.
 fn fetched(count: usize) -> Bench {
@@ -218,6 +219,8 @@ fn an_interrupted_refresh_goes_on_where_it_was() {
     }
     let running = bench.spawn(&["--format", "json", "library", "refresh", "--older-than", "0s"]);
     bench.wait_for_requests(PRESS, 6);
+    // An answer that has come is not yet one that is written down.
+    wait_until("three answers are written down", || rechecks(&bench).len() == 3);
     running.signal(Signal::INT);
     running.wait_until_it_says("stopping");
     // The second one ends what runs.
