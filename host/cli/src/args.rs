@@ -2,6 +2,7 @@
 //!
 //! Only shapes: what an argument means stands in the command that takes it.
 
+mod library;
 mod queue;
 mod values;
 
@@ -12,6 +13,7 @@ use gleaner_model::key::ResolverName;
 use gleaner_model::units::Span;
 use gleaner_orchestrator::config::GrantedHost;
 
+pub(crate) use library::{Gc, Manifest, PathOf, Refresh};
 pub(crate) use queue::{Limit, Purge, Queue, RetryFailed, Run, Turn, Which};
 pub(crate) use values::read_priority;
 use values::{granted_host, resolver_name};
@@ -54,7 +56,10 @@ pub(crate) enum Format {
     /// For people
     Table,
     /// One JSON document, or JSON lines where the command lists
+    #[value(alias = "jsonl")]
     Json,
+    /// CSV (RFC 4180): only of `library manifest`
+    Csv,
 }
 
 #[derive(Debug, Subcommand)]
@@ -206,14 +211,36 @@ pub(crate) enum Language {
 pub(crate) enum Library {
     /// List the files
     List,
-    /// Write the manifest as JSON lines, one record per attempt
+    /// Write the manifest, one record per attempt: JSON lines, or CSV with --format csv
+    ///
+    /// docs/reference/manifest.md tells what the fields mean. Records come in the order of writing; to go on later, give
+    /// the last one's seq to --after: nothing is missed and nothing comes twice.
+    Manifest(Manifest),
+    /// Write the whole manifest as JSON lines, as `library manifest` does
     Export {
         /// Where to [default: standard output]
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
-    /// Hash every file and compare
+    /// Hash every file and compare, several at a time; name what is missing, damaged, or nobody's
+    ///
+    /// Exit codes: 0, 1 when a file or the database is damaged. A file that nothing refers to is no damage.
     Verify,
+    /// Print where works' files are
+    ///
+    /// Exit codes: 0, 1 when the library has no file of one of them.
+    Path(PathOf),
+    /// Ask the sources of files whether those have changed, by ETag and Last-Modified
+    ///
+    /// A file that has changed is fetched, checked and stored beside the earlier one, which stays under its name; a file
+    /// that is lost or damaged is fetched anew. All limits hold, and each answer is a record of the manifest. What was
+    /// asked for is not due again for a while, so an interrupted refresh goes on where it was. Exit codes: 0, 1 when
+    /// some could not be compared or an id is unknown, 130 when interrupted.
+    Refresh(Refresh),
+    /// Remove what nothing refers to: files and names that a killed run left, old temporary files
+    ///
+    /// Safe while others work on the library. Files of yours under files/ are left.
+    Gc(Gc),
     /// Copy the library into a directory while others work on it
     ///
     /// The copy is a library of that moment, with every file that was in it. On the same file system the files are

@@ -22,6 +22,10 @@ impl Output {
         self.format == Format::Json
     }
 
+    pub(crate) fn is_csv(&self) -> bool {
+        self.format == Format::Csv
+    }
+
     /// One JSON document on one line.
     pub(crate) fn json(&self, value: &impl Serialize) -> io::Result<()> {
         let mut out = io::stdout().lock();

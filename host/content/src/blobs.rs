@@ -6,9 +6,11 @@
 
 use std::fs::{File, Permissions};
 use std::io::{ErrorKind, Read};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
+use gleaner_model::clock::{Clock, SystemClock};
 use gleaner_model::fault;
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
@@ -47,8 +49,8 @@ pub enum BlobProblem {
 /// The blobs of a library, and its temporary files.
 #[derive(Debug)]
 pub(crate) struct Blobs {
-    dir: PathBuf,
-    tmp: PathBuf,
+    pub(crate) dir: PathBuf,
+    pub(crate) tmp: PathBuf,
     /// Held shared as long as temporary files may exist: see [`enter`].
     _in_use: File,
 }
@@ -63,6 +65,8 @@ impl Blobs {
     pub(crate) fn temporary(&self) -> Result<NamedTempFile, ContentError> {
         tempfile::Builder::new()
             .prefix("download-")
+            // As far as the umask allows; a blob then is what is left of it to read.
+            .permissions(Permissions::from_mode(0o644))
             .tempfile_in(&self.tmp)
             .context("create a temporary file in", &self.tmp)
     }
@@ -83,15 +87,15 @@ impl Blobs {
     /// It is on the disk when this returns.
     pub(crate) fn keep(&self, file: NamedTempFile, path: &Path, size: u64) -> Result<bool, ContentError> {
         let shard = path.parent().unwrap_or(&self.dir);
-        let is_known = match std::fs::metadata(path) {
-            Ok(found) if found.len() == size => true,
-            Ok(_) => {
+        let is_known = match std::fs::metadata(path).map(|found| found.len()) {
+            Ok(found) if found == size && touch(path) => true,
+            Ok(found) if found != size => {
                 tracing::warn!(blob = %path.display(), "a damaged blob is replaced");
                 sync_file(&file)?;
                 file.persist(path).map_err(|error| error.error).context("replace", path)?;
                 false
             }
-            Err(_) => {
+            _ => {
                 sync_file(&file)?;
                 make_shard(shard, &self.dir)?;
                 publish(file, path)?
@@ -168,11 +172,22 @@ fn sweep(tmp: &Path) -> Result<(), ContentError> {
     Ok(())
 }
 
+/// Says that the blob is wanted: nobody removes what was touched lately. False when somebody just has.
+fn touch(path: &Path) -> bool {
+    let Ok(file) = File::open(path) else { return false };
+    // Another user's blob cannot be touched, nor removed by who cannot.
+    let now = Duration::from_millis(u64::try_from(SystemClock.now().0).unwrap_or_default());
+    let _ = file.set_modified(SystemTime::UNIX_EPOCH + now);
+    let inode = |metadata: &std::fs::Metadata| (metadata.dev(), metadata.ino());
+    matches!((&file.metadata(), &std::fs::metadata(path)), (Ok(open), Ok(named)) if inode(open) == inode(named))
+}
+
 /// The bytes are on the disk, and nobody writes them by mistake through a readable name.
 fn sync_file(file: &NamedTempFile) -> Result<(), ContentError> {
     fault::point("blob.written");
     let file_itself = file.as_file();
-    file_itself.set_permissions(Permissions::from_mode(0o444)).context("protect", file.path())?;
+    let mode = file_itself.metadata().context("protect", file.path())?.permissions().mode() & 0o444;
+    file_itself.set_permissions(Permissions::from_mode(mode)).context("protect", file.path())?;
     file_itself.sync_all().context("write", file.path())?;
     fault::point("blob.synced");
     Ok(())
@@ -211,10 +226,10 @@ pub(crate) fn lacks_hard_links(error: &std::io::Error) -> bool {
     matches!(error.kind(), Unsupported | PermissionDenied | TooManyLinks | CrossesDevices)
 }
 
-fn hash_file(path: &Path) -> std::io::Result<String> {
+pub(crate) fn hash_file(path: &Path) -> std::io::Result<String> {
     let mut file = File::open(path)?;
     let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
+    let mut buffer = vec![0; 1 << 18];
     loop {
         match file.read(&mut buffer)? {
             0 => return Ok(hex(&hasher.finalize())),
@@ -272,7 +287,10 @@ mod tests {
         assert!(!known);
         let path = library.path().join("blobs/ba").join(&sha256[2..]);
         assert_eq!(std::fs::read(&path).unwrap(), b"abc");
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o444);
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        // What this process's umask leaves of it.
+        std::fs::write(library.path().join("plain"), "").unwrap();
+        assert_eq!(mode(&path), mode(&library.path().join("plain")) & 0o444);
         assert_eq!(blobs.path(&sha256), Some(path));
         assert_eq!(temporary_files(&blobs), 0);
         blobs.verify(&sha256).unwrap();

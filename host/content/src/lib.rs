@@ -9,17 +9,20 @@ mod content;
 mod copy;
 mod download;
 mod epub;
+mod gc;
 mod markup;
 mod names;
 #[cfg(test)]
 mod outside;
 mod parse;
 mod pdf;
+mod revisit;
 mod sniff;
 mod template;
 #[cfg(test)]
 mod testing;
 mod validate;
+mod verify;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,6 +34,8 @@ pub use blobs::BlobProblem;
 pub use config::{ContentConfig, FileKind};
 pub use content::Content;
 pub use copy::Given;
+pub use gc::{BlobFile, Gc, Kind, Leftover};
+pub use revisit::{Revisit, Revisited};
 pub use template::NameTemplate;
 
 /// What came of one download.

@@ -27,7 +27,7 @@ const MIN_TITLE: usize = 24;
 /// The directory of readable names.
 #[derive(Debug)]
 pub(crate) struct Names {
-    dir: PathBuf,
+    pub(crate) dir: PathBuf,
     hasher: RandomState,
     /// Hashes of the names in use, folded. A collision costs a number behind a name and nothing else.
     taken: Mutex<HashSet<u64>>,
@@ -73,6 +73,19 @@ impl Names {
         Ok(is_link(&path, blob) || link(blob, &path)?)
     }
 
+    /// Takes a name away from the blob, if it is a hard link to it, so that its successor gets it; returns where it was.
+    /// A symbolic link leads to the successor anyway.
+    pub(crate) fn withdraw(&self, name: &str, blob: &Path) -> Result<Option<PathBuf>, ContentError> {
+        let path = self.dir.join(name);
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if path.is_symlink() || !is_link(&path, blob) {
+            return Ok(None);
+        }
+        std::fs::remove_file(&path).context("remove", &path)?;
+        taken.remove(&self.hasher.hash_one(fold(name)));
+        Ok(Some(path))
+    }
+
     /// All names are on the disk.
     pub(crate) fn sync(&self) -> Result<(), ContentError> {
         sync_dir(&self.dir)
@@ -96,7 +109,8 @@ fn suffixes(sha256: &str) -> impl Iterator<Item = String> {
     std::iter::once(String::new()).chain(numbers).chain(hashes)
 }
 
-/// A hard link; a relative symbolic one where the file system has none. False when the name is in use,
+/// A hard link; a relative symbolic one where the file system has none: a copy would take the space twice, and go on
+/// when the blob is found damaged and replaced. False when the name is in use,
 /// by whichever process.
 fn link(blob: &Path, path: &Path) -> Result<bool, ContentError> {
     let linked = match std::fs::hard_link(blob, path) {
@@ -170,10 +184,14 @@ pub(crate) fn is_reserved(c: char) -> bool {
     c.is_control() || matches!(c, '<' | '>' | ':' | '"' | '/' | '\\' | '|' | '?' | '*')
 }
 
-/// Joiners, marks of direction, soft hyphens: two names that differ in them look alike.
+/// Joiners, marks of direction, soft hyphens, selectors of variants, fillers: two names that differ in them look alike.
+/// All that Unicode calls default ignorable, and annotations.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+    matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Whether Windows takes the name for a device, whatever its ending.
@@ -190,9 +208,12 @@ fn is_device(stem: &str) -> bool {
         || numbered("LPT")
 }
 
-/// What names have in common that a file system without case takes for the same.
+/// What names have in common that a file system without case, or one that composes or decomposes letters, takes for
+/// the same; a little coarser than any of them.
 fn fold(name: &str) -> String {
-    name.to_uppercase().to_lowercase().nfc().collect()
+    let alike: String = name.nfkc().collect();
+    // Small first: a capital sharp s is its own capital.
+    alike.to_lowercase().to_uppercase().to_lowercase().nfkc().collect()
 }
 
 #[cfg(test)]

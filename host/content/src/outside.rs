@@ -45,6 +45,7 @@ fn a_mutated_template_is_refused_or_gives_safe_names() {
         "{artifact_id}",
         "CON",
         "{title} ({year}).",
+        "{title}.{ext}",
         "{{",
     ];
     each_mutation(&seeds, |text| match text.parse::<NameTemplate>() {
@@ -246,5 +247,6 @@ async fn messages_are_as_they_were_read_and_approved() {
     pdf::tests::refusals().iter().for_each(|said| messages.text("a PDF that cannot be read", said));
     messages.text("a cut body", "received 7 bytes, declared 9");
     messages.text("log", "a damaged blob is replaced");
+    messages.text("log", "a lost blob is made from its readable name");
     messages.assert_approved(env!("CARGO_MANIFEST_DIR"));
 }

@@ -1,4 +1,4 @@
-//! Name templates: `{year}-{first_author}-{title}`.
+//! Name templates: `{year}-{first_author}-{title}.{ext}`.
 //!
 //! Must never let a missing field leave its separator behind, or a template be used that has a field
 //! nobody can fill. Whether the text makes a safe file name is not decided here but in [`crate::names`].
@@ -32,7 +32,7 @@ const FIELDS: [(&str, Field); 6] = [
     ("sha8", Field::Sha8),
 ];
 
-/// How readable names are made, without the ending. Fields: `{year}`, `{first_author}` (family name),
+/// How readable names are made. The ending is the file's own, whether `.{ext}` stands at the end or not. Fields: `{year}`, `{first_author}` (family name),
 /// `{title}`, `{artifact_id}`, `{doi}`, `{sha8}` (first eight digits of the file's SHA-256).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -41,7 +41,12 @@ pub struct NameTemplate {
     fields: Vec<(String, Field)>,
     /// The literal after the last field.
     end: String,
+    /// Whether the ending was written out.
+    says_ext: bool,
 }
+
+/// The ending, as it may be written.
+const EXT: &str = ".{ext}";
 
 impl NameTemplate {
     /// The stem for this file, not yet made safe; empty when no field of the template is known.
@@ -92,11 +97,11 @@ pub(crate) fn cut(text: &str, bytes: usize) -> &str {
 }
 
 impl Default for NameTemplate {
-    /// `{year}-{first_author}-{title}`.
+    /// `{year}-{first_author}-{title}.{ext}`.
     fn default() -> Self {
         let fields =
             vec![(String::new(), Field::Year), ("-".into(), Field::FirstAuthor), ("-".into(), Field::Title)];
-        Self { fields, end: String::new() }
+        Self { fields, end: String::new(), says_ext: true }
     }
 }
 
@@ -110,7 +115,10 @@ impl FromStr for NameTemplate {
 
 fn parse(template: &str) -> Result<NameTemplate, String> {
     let mut fields = Vec::new();
-    let mut rest = template;
+    let (mut rest, says_ext) = match template.strip_suffix(EXT) {
+        Some(rest) => (rest, true),
+        None => (template, false),
+    };
     while let Some((literal, field_on)) = rest.split_once('{') {
         let (name, after) = field_on.split_once('}').ok_or("has a { without its }")?;
         fields.push((checked_literal(literal)?, known_field(name)?));
@@ -119,7 +127,7 @@ fn parse(template: &str) -> Result<NameTemplate, String> {
     if fields.is_empty() {
         return Err(format!("has no field; the fields are {}", field_names()));
     }
-    Ok(NameTemplate { fields, end: checked_literal(rest)? })
+    Ok(NameTemplate { fields, end: checked_literal(rest)?, says_ext })
 }
 
 fn checked_literal(literal: &str) -> Result<String, String> {
@@ -138,7 +146,7 @@ fn known_field(name: &str) -> Result<Field, String> {
 
 fn field_names() -> String {
     let names: Vec<_> = FIELDS.iter().map(|(name, _)| format!("{{{name}}}")).collect();
-    format!("{} (the ending is added by itself)", names.join(" "))
+    format!("{}, and .{{ext}} at the end", names.join(" "))
 }
 
 impl fmt::Display for NameTemplate {
@@ -147,7 +155,8 @@ impl fmt::Display for NameTemplate {
             let name = FIELDS.iter().find_map(|(name, known)| (known == field).then_some(*name));
             write!(f, "{before}{{{}}}", name.unwrap_or_default())?;
         }
-        f.write_str(&self.end)
+        f.write_str(&self.end)?;
+        f.write_str(if self.says_ext { EXT } else { "" })
     }
 }
 
@@ -189,6 +198,8 @@ mod tests {
             ("{title} ({year})", "Attention (2017)"),
             ("paper {doi} {sha8}", "paper 10.1000/x 01234567"),
             ("{artifact_id}", "doi:10.1000/x"),
+            ("{title}.{ext}", "Attention"),
+            ("{title} ({year}).{ext}", "Attention (2017)"),
         ] {
             assert_eq!(template.parse::<NameTemplate>().unwrap().fill(&artifact, SHA, 99), stem);
         }
@@ -212,17 +223,18 @@ mod tests {
 
     #[test]
     fn templates_read_back_as_written() {
-        for text in ["{year}-{first_author}-{title}", "a {doi}_{sha8} z", "{artifact_id}"] {
+        for text in ["{year}-{first_author}-{title}", "a {doi}_{sha8} z", "{artifact_id}", "{title}.{ext}"] {
             assert_eq!(text.parse::<NameTemplate>().unwrap().to_string(), text);
         }
-        assert_eq!(NameTemplate::default().to_string(), "{year}-{first_author}-{title}");
+        assert_eq!(NameTemplate::default().to_string(), "{year}-{first_author}-{title}.{ext}");
     }
 
     #[test]
     fn wrong_templates_say_what_is_wrong() {
         for (text, part) in [
             ("{journal}", "unknown field {journal}; the fields are {year} {first_author} {title}"),
-            ("{title}.{ext}", "the ending is added by itself"),
+            ("{title}.{ext}x", "unknown field {ext}"),
+            ("{ext}", "and .{ext} at the end"),
             ("{title", "has a { without its }"),
             ("title}", "has no field"),
             ("{title}}", "has '}'"),

@@ -11,11 +11,54 @@ use crate::reason::Reason;
 /// Version of this record's shape. Fields are only added; a change of meaning is a new number.
 pub const SCHEMA: u32 = 1;
 
+/// The columns of the manifest as CSV, in order: the fields of a record, those of `durations` each as one. Further ones
+/// are only added behind these.
+pub const COLUMNS: [&str; 37] = [
+    "seq",
+    "schema",
+    "run_id",
+    "time",
+    "artifact_id",
+    "title",
+    "year",
+    "resolver",
+    "resolver_version",
+    "component_sha256",
+    "candidate_url",
+    "url_chain",
+    "host",
+    "status",
+    "media_type_declared",
+    "media_type_found",
+    "bytes",
+    "sha256",
+    "etag",
+    "last_modified",
+    "license",
+    "version",
+    "host_type",
+    "path",
+    "outcome",
+    "reason",
+    "detail",
+    "attempt",
+    "recheck",
+    "candidates",
+    "extra",
+    "durations.wait_ms",
+    "durations.resolve_ms",
+    "durations.connect_ms",
+    "durations.first_byte_ms",
+    "durations.total_ms",
+    "config_hash",
+];
+
 /// What an attempt came to.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AttemptOutcome {
-    /// A resolver answered.
+    /// A resolver answered; or, when a file was asked for again, it is as it was.
     Answered,
     /// A file was accepted.
     Accepted,
@@ -26,6 +69,7 @@ pub enum AttemptOutcome {
 }
 
 /// How long each part took, in milliseconds; absent where it did not happen.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Durations {
@@ -35,6 +79,9 @@ pub struct Durations {
     /// The plugin call, its own requests included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resolve_ms: Option<u64>,
+    /// Looking up the host, connecting, TLS; absent where a connection was there already, and where nobody measured it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect_ms: Option<u64>,
     /// From sending a request to its headers, connection included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_byte_ms: Option<u64>,
@@ -42,10 +89,14 @@ pub struct Durations {
     pub total_ms: u64,
 }
 
-/// One attempt. Exported as one JSON object a line.
+/// One attempt.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ManifestRecord {
-    /// [`SCHEMA`].
+    /// Number of the record in its library, where it is exported: grows, and is never given twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<i64>,
+    /// Version of the record's shape: 1.
     pub schema: u32,
     /// The run that made the attempt.
     pub run_id: String,
@@ -85,20 +136,26 @@ pub struct ManifestRecord {
     pub last_modified: Option<String>,
     /// License as the source spells it.
     pub license: Option<String>,
-    /// Which state of the text.
+    /// Which state of the text: submitted, accepted or published.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub version: Option<Version>,
-    /// Who runs the host.
+    /// Who runs the host: publisher or repository.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub host_type: Option<HostType>,
     /// Readable name of the file in the library, relative to it.
     pub path: Option<String>,
     /// What the attempt came to.
     pub outcome: AttemptOutcome,
-    /// Why.
+    /// Why: one of the reasons in reasons.md.
+    #[cfg_attr(test, schemars(with = "String"))]
     pub reason: Reason,
     /// Which limit, which rule, which status.
     pub detail: String,
     /// Which try of this step, from 1.
     pub attempt: u32,
+    /// Whether a file that the library held was asked for again: `gleaner library refresh`.
+    #[serde(default)]
+    pub recheck: bool,
     /// How many candidates the resolver proposed.
     pub candidates: Option<u32>,
     /// Names and values that the resolver gave along, with its answer or with the candidate.
@@ -119,6 +176,7 @@ impl ManifestRecord {
         now: UnixMillis,
     ) -> Self {
         Self {
+            seq: None,
             schema: SCHEMA,
             run_id: run.run_id.clone(),
             time: now.to_string(),
@@ -146,6 +204,7 @@ impl ManifestRecord {
             reason: Reason::Ok,
             detail: String::new(),
             attempt: 1,
+            recheck: false,
             candidates: None,
             extra: Vec::new(),
             durations: Durations::default(),
@@ -162,3 +221,6 @@ pub struct RunIdentity {
     /// Hash of the effective configuration.
     pub config_hash: String,
 }
+
+#[cfg(test)]
+mod reference;

@@ -109,6 +109,8 @@ fn messages_are_as_they_were_read_and_approved() {
     messages.error(&RunError::Files { detail });
     messages.error(&RunError::Heartbeat);
     messages.text("log", "the key could not be claimed; its request waits");
+    messages.text("log", "another process was faster with this file");
+    messages.text("log", "asking for a file again panicked; it stays due");
     messages.text("log", "works that ended long ago without a file are forgotten");
     messages.text("log", "this process stood still; it goes on with the keys that no other has taken");
     for (from, to) in [

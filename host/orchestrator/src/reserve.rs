@@ -146,7 +146,7 @@ impl Pieces {
         self.sources.breakers.admit(name, &installed.plugin.info.sha256)
     }
 
-    fn seat(&self, key: &Key) -> Result<Seat, Refusal> {
+    pub(crate) fn seat(&self, key: &Key) -> Result<Seat, Refusal> {
         let (slots, total) = match Slots::of(key) {
             Slots::Fetches => (&self.fetches, usize::from(self.config.max_fetches.get())),
             Slots::Calls => (&self.workers, usize::from(self.config.workers.get())),

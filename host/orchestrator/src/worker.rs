@@ -181,7 +181,7 @@ impl Pieces {
     }
 
     /// Writes down the pauses that upstreams imposed, so that a restart keeps them.
-    async fn save_cooldowns(&self) -> Result<(), RunError> {
+    pub(crate) async fn save_cooldowns(&self) -> Result<(), RunError> {
         for (key, until) in self.sources.limiter.take_cooldowns() {
             self.library.save_cooldown(key.clone(), until).await?;
             self.tell(&Event::Cooldown { key, until });

@@ -9,6 +9,7 @@ pub mod conformance;
 mod connection;
 mod decode;
 mod error;
+mod files;
 mod keys;
 mod library;
 mod options;
@@ -24,6 +25,7 @@ mod write;
 mod writer;
 
 pub use error::StoreError;
+pub use files::{Earlier, Held, ManifestFilter, ManifestPage};
 pub use keys::{Claim, KeyRow, Wish};
 pub use library::Library;
 pub use options::{Durability, StoreOptions};

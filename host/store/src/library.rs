@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use gleaner_model::clock::{SharedClock, UnixMillis};
 use gleaner_model::job::{JobId, JobState};
-use gleaner_model::manifest::{ManifestRecord, RunIdentity};
+use gleaner_model::manifest::RunIdentity;
 use rusqlite::Connection;
 
 use crate::connection::{Mode, open};
@@ -40,7 +40,7 @@ impl Library {
     /// # Errors
     /// When the directory or the database cannot be made, is of another kind, or of a later version.
     pub fn open(dir: &Path, options: &StoreOptions, clock: SharedClock) -> Result<Self, StoreError> {
-        std::fs::create_dir_all(dir).map_err(|error| StoreError::io("make the directory", dir, &error))?;
+        Self::make_dir(dir)?;
         let path = dir.join(Self::DATABASE);
         let connections = (open(&path, Mode::Write, options)?, open(&path, Mode::Write, options)?);
         let readers = Readers::open(path.clone(), *options)?;
@@ -135,19 +135,6 @@ impl Library {
     /// When the read fails.
     pub async fn files(&self, after: Option<JobId>, limit: u32) -> Result<Vec<FileRow>, StoreError> {
         self.read(move |c| read::files(c, after.unwrap_or(JobId(0)), limit)).await
-    }
-
-    /// At most `limit` manifest records in the order of writing, each with its row: the last one's is the
-    /// next call's `after`; 0 at first.
-    ///
-    /// # Errors
-    /// When the read fails.
-    pub async fn export_manifest(
-        &self,
-        after: i64,
-        limit: u32,
-    ) -> Result<Vec<(i64, ManifestRecord)>, StoreError> {
-        self.read(move |c| read::manifest(c, after, limit)).await
     }
 
     /// How jobs stand, counted.

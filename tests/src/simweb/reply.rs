@@ -166,6 +166,22 @@ impl Reply {
         self
     }
 
+    /// What a server answers that was asked for a change since: 304 when one of its validators is the one that was sent.
+    pub(super) fn unless_current(self, none_match: Option<&str>, modified_since: Option<&str>) -> Self {
+        let validator = |wanted: &str| {
+            self.headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
+        };
+        // An ETag that was sent decides alone (RFC 9110, section 13.2.2).
+        let is_current = match none_match {
+            Some(sent) => validator("etag") == Some(sent),
+            None => modified_since.is_some() && validator("last-modified") == modified_since,
+        };
+        if self.status != 200 || !is_current {
+            return self;
+        }
+        Self { content: Content::Bytes(Bytes::new()), media_type: String::new(), status: 304, ..self }
+    }
+
     /// With a `Retry-After` header, as on 503.
     pub fn retry_after(mut self, retry_after: RetryAfter) -> Self {
         self.retry_after = Some(retry_after);

@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, RwLock};
 
 use anyhow::Result;
-use hyper::header::{HOST, USER_AGENT};
+use hyper::header::{HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, USER_AGENT};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, body};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -94,6 +94,7 @@ async fn answer(
     }
     let (delay, reply) =
         shared.world.read().expect("no thread panicked while it changed the world").answer(&url);
+    let reply = reply.unless_current(header(request, IF_NONE_MATCH), header(request, IF_MODIFIED_SINCE));
     tokio::time::sleep(delay).await;
     if let Some(barrier) = &reply.barrier {
         barrier.passed().await;

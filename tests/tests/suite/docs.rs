@@ -69,6 +69,8 @@ fn the_keys_of_the_table_are_what_the_commands_print() {
         (&["queue", "purge", "--older-than", "1d"], "queue purge "),
         (&["library", "verify"], "library verify"),
         (&["library", "backup", "copy"], "library backup "),
+        (&["library", "refresh"], "library refresh "),
+        (&["library", "gc"], "library gc "),
     ] {
         let rows = rows_below(&read("AGENTS.md"), "## Commands");
         let row =

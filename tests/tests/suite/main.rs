@@ -22,6 +22,8 @@ mod guests;
 mod harvest;
 mod holdings;
 mod hot_plugins;
+mod library_commands;
+mod library_refresh;
 mod messages;
 mod misdeeds;
 mod never_stored;

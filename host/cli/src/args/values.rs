@@ -42,6 +42,36 @@ impl FromStr for When {
     }
 }
 
+/// A moment, or a time before now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ago {
+    At(UnixMillis),
+    Before(Span),
+}
+
+impl Ago {
+    pub(crate) fn before(self, now: UnixMillis) -> UnixMillis {
+        match self {
+            Self::At(at) => at,
+            Self::Before(span) => {
+                UnixMillis(now.0.saturating_sub(i64::try_from(span.0.as_millis()).unwrap_or(i64::MAX)))
+            }
+        }
+    }
+}
+
+impl FromStr for Ago {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let at = || rfc_3339(text).map(Self::At);
+        text.parse().map(Self::Before).ok().or_else(at).ok_or_else(|| {
+            format!("{text:?} is neither a time like 2030-01-31T08:00:00Z nor how long ago, like 30m or 7d")
+        })
+    }
+}
+
 /// A time of RFC 3339 in any zone, to the millisecond.
 fn rfc_3339(text: &str) -> Option<UnixMillis> {
     let (local, behind_ms) = match text.strip_suffix(['Z', 'z']) {
@@ -180,6 +210,10 @@ mod tests {
                 "{text}"
             );
         }
+        let ago = |text: &str| text.parse::<Ago>().map(|ago| ago.before(UnixMillis(7_200_005)));
+        assert_eq!(ago("2h"), Ok(UnixMillis(5)));
+        assert_eq!(ago("2030-01-31T08:00:00Z").unwrap().to_string(), "2030-01-31T08:00:00.000Z");
+        assert!(ago("yesterday").unwrap_err().contains("how long ago"));
         for text in
             ["", "tomorrow", "2030-01-31", "2030-01-31T08:00:00", "2030-01-31T08:00:00+2", "30", "é+02:00"]
         {

@@ -4,11 +4,13 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use gleaner_content::Given;
+use gleaner_content::{Content, Given};
 use gleaner_model::job::JobId;
-use gleaner_store::{Library, Scope};
+use gleaner_store::{FileRow, Library, Scope};
+use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
 use crate::commands::enqueue::report;
@@ -81,10 +83,16 @@ fn prepare(dir: &Path, unfinished: &Path) -> Result<(), Failed> {
             )));
         }
     }
-    fs::create_dir_all(unfinished).map_err(|error| refused("make the directory", unfinished, &error))
+    let is_new = !dir.exists();
+    fs::create_dir_all(unfinished).map_err(|error| refused("make the directory", unfinished, &error))?;
+    // For its owner and their group at most, as every library that is made.
+    let narrow = |mode: u32| fs::set_permissions(dir, fs::Permissions::from_mode(mode & 0o750));
+    let narrowed =
+        fs::metadata(dir).and_then(|found| if is_new { narrow(found.permissions().mode()) } else { Ok(()) });
+    narrowed.map_err(|error| refused("protect", dir, &error))
 }
 
-/// Gives every file that the copy names to it; returns what could not be given.
+/// Gives every file that the copy names to it, earlier versions too; returns what could not be given.
 async fn give_files(context: &Context, copy: &Library, dir: &Path, total: u64) -> Result<Vec<Value>, Failed> {
     let (from, to) = (context.content()?, context.content_at(dir)?);
     let bar = progress::bytes_bar(total, context.quiet);
@@ -93,29 +101,44 @@ async fn give_files(context: &Context, copy: &Library, dir: &Path, total: u64) -
         let rows = copy.files(after, PAGE).await?;
         let Some(last) = rows.last() else { break };
         after = Some(last.job);
-        let (from, to, bar) = (from.clone(), to.clone(), bar.clone());
-        let given = tokio::task::spawn_blocking(move || {
-            let mut problems = Vec::new();
-            for row in rows {
-                let problem = match from.give(&to, &row.sha256, row.size, &row.name)? {
-                    Given::Whole => None,
-                    Given::Missing => {
-                        Some("the library does not have this file; see `gleaner library verify`")
-                    }
-                    Given::Unnamed => Some("copied under its hash only: the name is another file's there"),
-                };
-                problems.extend(problem.map(|problem| {
-                    json!({ "artifact_id": row.artifact_id, "sha256": row.sha256, "name": row.name, "problem": problem })
-                }));
-                bar.inc(row.size);
-            }
-            Ok::<_, gleaner_content::ContentError>(problems)
-        });
-        problems.extend(given.await.map_err(io::Error::other)??);
+        problems.extend(give(&from, &to, rows, &bar).await?);
+    }
+    let mut after = 0;
+    loop {
+        let page = copy.earlier(after, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after = last.row;
+        let rows = page.into_iter().map(|one| one.file).collect();
+        problems.extend(give(&from, &to, rows, &bar).await?);
     }
     tokio::task::spawn_blocking(move || to.sync()).await.map_err(io::Error::other)??;
     bar.finish_and_clear();
     Ok(problems)
+}
+
+async fn give(
+    from: &Content,
+    to: &Content,
+    rows: Vec<FileRow>,
+    bar: &ProgressBar,
+) -> Result<Vec<Value>, Failed> {
+    let (from, to, bar) = (from.clone(), to.clone(), bar.clone());
+    let given = tokio::task::spawn_blocking(move || {
+        let mut problems = Vec::new();
+        for row in rows {
+            let problem = match from.give(&to, &row.sha256, row.size, &row.name)? {
+                Given::Whole => None,
+                Given::Missing => Some("the library does not have this file; see `gleaner library verify`"),
+                Given::Unnamed => Some("copied under its hash only: the name is another file's there"),
+            };
+            problems.extend(problem.map(|problem| {
+                json!({ "artifact_id": row.artifact_id, "sha256": row.sha256, "name": row.name, "problem": problem })
+            }));
+            bar.inc(row.size);
+        }
+        Ok::<_, gleaner_content::ContentError>(problems)
+    });
+    Ok(given.await.map_err(io::Error::other)??)
 }
 
 fn refused(action: &str, path: &Path, error: &io::Error) -> Failed {

@@ -6,25 +6,35 @@ mod check;
 mod config;
 mod enqueue;
 mod explain;
+mod gc;
 mod get;
 mod grant;
 mod keys;
 mod library;
+mod manifest;
 mod pages;
+mod path;
 mod plugin;
 mod project;
 mod queue;
+mod refresh;
 mod reload;
 mod resolve;
 mod run;
+#[cfg(test)]
+pub(crate) mod said;
+mod verify;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, Format, Library};
 use crate::context::Context;
 use crate::exit::{Exit, Failed};
 
 /// Runs the command that the user asked for.
 pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failed> {
     let context = || Context::new(&cli.global, |_| {});
+    if cli.global.format == Format::Csv && !matches!(cli.command, Command::Library(Library::Manifest(_))) {
+        return Err(Failed::usage("only `gleaner library manifest` prints CSV; use --format json here"));
+    }
     match cli.command {
         Command::Get(args) => get::get(&context()?, &args).await,
         Command::Resolve(args) => resolve::resolve(&context()?, &args).await,

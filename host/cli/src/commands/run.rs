@@ -134,7 +134,7 @@ async fn lower(library: &Library, task: Task) -> Result<(Drain, u64, Scope), Fai
 
 /// The first signal asks to end, the second to end at once. `interrupted` notes a SIGINT, which ends with another
 /// code than SIGTERM, an order that was carried out.
-fn pass_signals_on(
+pub(crate) fn pass_signals_on(
     tell: watch::Sender<Stop>,
     interrupted: Arc<AtomicBool>,
 ) -> std::io::Result<impl Future<Output = ()>> {

@@ -410,6 +410,9 @@ mod tests {
         for (title, text) in WHILE_A_RUN_GOES_ON {
             messages.text(title, text);
         }
+        for text in crate::commands::said::OF_FILES {
+            messages.text("a command of the library", text);
+        }
         messages.assert_approved(env!("CARGO_MANIFEST_DIR"));
     }
 }

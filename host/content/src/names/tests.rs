@@ -66,6 +66,9 @@ fn names_are_safe_and_still_readable() {
         ("e\u{301}tude", "\u{e9}tude"),
         ("a\u{202e}fdp.exe\u{200b}", "afdp.exe"),
         ("\0a\u{7f}b", "_a_b"),
+        ("a\u{fe0f}b\u{3164}c\u{34f}d\u{e0101}", "abcd"),
+        ("\u{2066}CON\u{2069}", "_CON"),
+        ("COM1 \u{2028}.", "_COM1"),
     ] {
         assert_eq!(safe(text, MAX_STEM), name, "{text:?}");
     }
@@ -203,5 +206,42 @@ proptest! {
             let owned = owner.entry(fold(&name)).or_insert_with(|| content.clone());
             prop_assert_eq!(&*owned, &content);
         }
+    }
+}
+
+/// Names that some file system takes for one: without case (NTFS, exFAT), decomposed (HFS+), both (APFS).
+#[test]
+fn names_that_a_file_system_takes_for_one_fold_to_one() {
+    for (one, other) in [
+        ("Straße", "STRASSE"),
+        ("STRAẞE", "Straße"),
+        ("\u{e9}tude", "e\u{301}tude"),
+        ("\u{212a}elvin", "kelvin"),
+        ("\u{fb01}nal", "FINAL"),
+        ("ΑΣ", "ας"),
+        ("ǅ", "ǆ"),
+    ] {
+        assert_eq!(fold(one), fold(other), "{one} {other}");
+        let library = Library::new();
+        let names = [library.name("one", one), library.name("two", other)];
+        assert!(names[1].ends_with(" (2).pdf"), "{names:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2048))]
+
+    #[test]
+    fn spellings_of_a_name_fold_alike(name in "\\PC{0,40}") {
+        let folded = fold(&name);
+        prop_assert_eq!(&fold(&folded), &folded, "twice");
+        prop_assert_eq!(&fold(&name.nfd().collect::<String>()), &folded, "decomposed");
+        prop_assert_eq!(&fold(&name.nfc().collect::<String>()), &folded, "composed");
+        let other_case = |convert: fn(char) -> char| name.chars().map(convert).collect::<String>();
+        // As file systems do it: letter by letter, where a letter has one counterpart.
+        let lower = other_case(|c| { let mut to = c.to_lowercase(); if to.len() == 1 { to.next().unwrap_or(c) } else { c } });
+        let upper = other_case(|c| { let mut to = c.to_uppercase(); if to.len() == 1 { to.next().unwrap_or(c) } else { c } });
+        prop_assert_eq!(&fold(&lower), &folded, "small");
+        prop_assert_eq!(&fold(&upper), &folded, "capital");
     }
 }

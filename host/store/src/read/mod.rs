@@ -2,6 +2,7 @@
 //!
 //! Must be short: a long reader keeps the log from being merged. Lists come in pages.
 
+pub(crate) mod files;
 pub(crate) mod keys;
 
 use std::time::Duration;
@@ -111,17 +112,6 @@ pub(crate) fn jobs(
 /// Files behind that of the job `after`, in the order of the jobs' numbers.
 pub(crate) fn files(connection: &Connection, after: JobId, limit: u32) -> Result<Vec<FileRow>, Trouble> {
     list(connection, sql::FILES_AFTER, (after.0, limit), file_row)
-}
-
-/// Manifest records behind the row `after`, with their rows.
-pub(crate) fn manifest(
-    connection: &Connection,
-    after: i64,
-    limit: u32,
-) -> Result<Vec<(i64, ManifestRecord)>, Trouble> {
-    list(connection, sql::ATTEMPTS_AFTER, (after, limit), |row| {
-        Ok((row.get(0)?, ManifestRecord::read(row.get(1)?, row.get_ref(2)?.as_str()?)?))
-    })
 }
 
 /// How jobs stand, counted.

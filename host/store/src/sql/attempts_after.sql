@@ -1,1 +1,1 @@
-SELECT id, job, record FROM attempt WHERE id > ?1 ORDER BY id LIMIT ?2
+SELECT id, job, run, record FROM attempt WHERE id > ?1 ORDER BY id LIMIT ?2

@@ -38,6 +38,7 @@ fn take(tx: &Tx<'_>, id: i64) -> rusqlite::Result<Option<Moving>> {
 
 /// Deletes ended jobs with their names and manifest records; those that have started anew are passed over.
 pub(crate) fn purge(tx: &Tx<'_>, jobs: &[i64]) -> Result<u64, Trouble> {
+    tx.prepare_cached(sql::ATTEMPTS_END)?.execute([])?;
     let mut end = tx.prepare_cached(sql::FINISHED_DELETE)?;
     let mut parts = [
         tx.prepare_cached(sql::ATTEMPTS_DELETE)?,
@@ -54,6 +55,5 @@ pub(crate) fn purge(tx: &Tx<'_>, jobs: &[i64]) -> Result<u64, Trouble> {
         }
         count += 1;
     }
-    tx.prepare_cached(sql::RUNS_REWIND)?.execute([])?;
     Ok(count)
 }

@@ -117,10 +117,8 @@ fn write_manifest(
     step: i64,
     records: &[Line],
 ) -> rusqlite::Result<()> {
-    let mut insert = connection.prepare_cached(sql::ATTEMPT_INSERT)?;
     for (step, line) in (step..).zip(records) {
-        let Line { run_id, resolver, host, outcome, json } = line;
-        insert.execute((lease.job.0, lease.token.0, step, run_id, resolver, host, outcome, json))?;
+        line.write(connection, lease, step)?;
     }
     Ok(())
 }
@@ -133,6 +131,19 @@ pub(crate) struct Line {
     host: Option<String>,
     outcome: &'static str,
     json: String,
+}
+
+impl Line {
+    /// Whether the attempt failed, which may pass.
+    pub(super) fn is_failure(&self) -> bool {
+        self.outcome == "failed"
+    }
+
+    pub(super) fn write(&self, connection: &Connection, lease: Lease, step: i64) -> rusqlite::Result<()> {
+        let Self { run_id, resolver, host, outcome, json } = self;
+        let values = (lease.job.0, lease.token.0, step, run_id, resolver, host, outcome, json);
+        connection.prepare_cached(sql::ATTEMPT_INSERT)?.execute(values).map(drop)
+    }
 }
 
 impl From<ManifestRecord> for Line {

@@ -10,6 +10,7 @@ mod keys;
 mod lease;
 mod processes;
 mod upkeep;
+mod visit;
 
 use gleaner_model::clock::UnixMillis;
 use rusqlite::Row;
@@ -22,6 +23,7 @@ pub(crate) use keys::{claim, give, limit, pause, save_cooldown};
 pub(crate) use lease::{Holder, Taken, lease};
 pub(crate) use processes::{bury, leave, renew};
 pub(crate) use upkeep::{begin_run, expire, promote_due, prune, restart};
+pub(crate) use visit::visited;
 
 use crate::sql;
 

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use gleaner_model::artifact::Artifact;
-use gleaner_model::clock::Clock;
+use gleaner_model::clock::{Clock, UnixMillis};
 use gleaner_model::identifier::Identifier;
 use gleaner_model::job::{JobId, JobResult, JobState};
 use gleaner_model::key::{HostKey, Key};
 use gleaner_model::manifest::{AttemptOutcome, ManifestRecord, RunIdentity};
 use gleaner_model::plan::Plan;
 use gleaner_model::reason::Reason;
-use gleaner_store::{AfterRecord, Fenced, Library, NewJob, Scope, StoreError, Summary, WorkQueue};
+use gleaner_store::{
+    AfterRecord, Fenced, Library, ManifestFilter, NewJob, Scope, StoreError, StoredFile, Summary, WorkQueue,
+};
 
 use crate::scratch::{NOON, Scratch, TTL, done, job, options};
 
@@ -100,9 +102,11 @@ async fn lists_come_in_pages() {
     assert_eq!(library.files(Some(JobId(1)), 10).await.unwrap(), []);
     assert!(library.file_known(&"a".repeat(64)).await.unwrap());
     assert!(!library.file_known(&"b".repeat(64)).await.unwrap());
-    let first = library.export_manifest(0, 2).await.unwrap();
-    let rest = library.export_manifest(first[1].0, 2).await.unwrap();
-    let works: Vec<_> = first.iter().chain(&rest).map(|(_, record)| record.artifact_id.as_str()).collect();
+    let first = library.manifest(&ManifestFilter::default(), 0, 2).await.unwrap();
+    let rest = library.manifest(&ManifestFilter::default(), first.next.unwrap(), 2).await.unwrap();
+    assert_eq!(rest.next, None);
+    let records = first.records.iter().chain(&rest.records);
+    let works: Vec<_> = records.map(|(_, record)| record.artifact_id.as_str()).collect();
     assert_eq!(works, ["doi:10.1000/1", "doi:10.1000/1", "doi:10.1000/3"]);
 }
 
@@ -132,6 +136,119 @@ async fn a_summary_counts_what_it_is_asked_for() {
     assert_eq!((stats.done, stats.skipped, stats.in_progress, stats.total), (1, 1, 1, 3));
     assert_eq!(stats.unfinished(), 1);
     assert_eq!(library.problems().await.unwrap(), Vec::<String>::new());
+}
+
+/// Whoever reads the manifest bit by bit goes on behind the last number it saw.
+#[tokio::test]
+async fn numbers_of_forgotten_records_are_not_given_again() {
+    let scratch = Scratch::new();
+    let library = harvested(&scratch).await;
+    let all = ManifestFilter::default();
+    let before = library.manifest(&all, 0, 10).await.unwrap().records;
+    let (last, of_the_error) = before.last().unwrap();
+    assert_eq!(of_the_error.artifact_id, "doi:10.1000/3");
+    assert_eq!(library.purge(vec![JobState::Error], Duration::ZERO, false).await.unwrap(), 1);
+    assert_eq!(library.manifest(&all, 0, 10).await.unwrap().records, before[..before.len() - 1]);
+    let leased = library.lease(vec![(Key::Plan, 1)], TTL).await.unwrap().remove(0);
+    let failed = record("first", &leased.artifact, "asked", AttemptOutcome::Failed);
+    let next = AfterRecord::Queue { key: Key::Plan };
+    let held = library.record(leased.lease(), Plan::default(), vec![failed], next).await.unwrap();
+    assert_eq!(held, Fenced::Held(()));
+    let new = library.manifest(&all, *last, 10).await.unwrap().records;
+    let works: Vec<_> = new.iter().map(|(_, record)| record.artifact_id.as_str()).collect();
+    assert_eq!(works, ["doi:10.1000/5"], "it was written after the last look");
+}
+
+#[tokio::test]
+async fn the_manifest_is_filtered() {
+    let scratch = Scratch::new();
+    let library = harvested(&scratch).await;
+    let second = RunIdentity { run_id: "second".into(), config_hash: "c0ffee".into() };
+    library.begin_run(second).await.unwrap();
+    let leased = library.lease(vec![(Key::Plan, 1)], TTL).await.unwrap().remove(0);
+    let mut late = record("second", &leased.artifact, "asked", AttemptOutcome::Failed);
+    late.time = NOON.after(TTL).to_string();
+    let next = AfterRecord::Queue { key: Key::Plan };
+    let held = library.record(leased.lease(), Plan::default(), vec![late], next).await.unwrap();
+    assert_eq!(held, Fenced::Held(()));
+    let count = async |filter: ManifestFilter| {
+        let (mut after, mut count) = (0, 0);
+        loop {
+            let page = library.manifest(&filter, after, 2).await.unwrap();
+            count += page.records.len();
+            let Some(next) = page.next else { return count };
+            after = next;
+        }
+    };
+    let of = |run: &str| ManifestFilter { run: Some(run.into()), ..ManifestFilter::default() };
+    let since = |at| ManifestFilter { since: Some(at), ..ManifestFilter::default() };
+    let job = |number| ManifestFilter { job: Some(JobId(number)), ..ManifestFilter::default() };
+    assert_eq!(count(ManifestFilter::default()).await, 4);
+    assert_eq!((count(of("first")).await, count(of("second")).await, count(of("none")).await), (3, 1, 0));
+    assert_eq!((count(since(NOON)).await, count(since(NOON.after(TTL))).await), (4, 1));
+    assert_eq!((count(job(1)).await, count(job(2)).await, count(job(3)).await), (2, 0, 1));
+}
+
+/// Asking for a file again is written down as long as the job holds that file, and forgets none.
+#[tokio::test]
+async fn a_file_that_was_replaced_stays_as_an_earlier_version() {
+    let scratch = Scratch::new();
+    let library = harvested(&scratch).await;
+    let (job, a, b) = (JobId(1), "a".repeat(64), "b".repeat(64));
+    let due = async |at| library.due(None, at, 10).await.unwrap().len();
+    assert_eq!((due(NOON).await, due(UnixMillis(NOON.0 - 1)).await), (1, 0));
+    let held = library.held_by(job).await.unwrap().unwrap();
+    assert_eq!((held.file.sha256.as_str(), held.visited_at, held.origin), (&*a, None, None));
+    scratch.clock.advance(Duration::from_secs(60));
+    let now = scratch.clock.now();
+    let accepted = |sha256: &str, etag: Option<&str>| ManifestRecord {
+        sha256: Some(sha256.to_owned()),
+        candidate_url: Some("https://a.example/x.pdf".into()),
+        etag: etag.map(str::to_owned),
+        ..record("first", &held.artifact, "asked", AttemptOutcome::Accepted)
+    };
+    let same = library.visited(job, &a, accepted(&a, Some("\"1\"")), None).await.unwrap();
+    assert_eq!(same, Fenced::Held(()));
+    assert_eq!((due(NOON).await, due(now).await), (0, 1));
+    let file = StoredFile {
+        sha256: b.clone(),
+        size: 2000,
+        media_type: "application/pdf".into(),
+        name: "files/a (2).pdf".into(),
+    };
+    // The upstream did not repeat its validator.
+    assert_eq!(library.visited(job, &a, accepted(&a, None), None).await.unwrap(), Fenced::Held(()));
+    assert_eq!(library.held_by(job).await.unwrap().unwrap().etag.as_deref(), Some("\"1\""));
+    let changed = library.visited(job, &a, accepted(&b, None), Some(file.clone())).await.unwrap();
+    assert_eq!(changed, Fenced::Held(()));
+    let late = library.visited(job, &a, accepted(&b, None), Some(file)).await.unwrap();
+    assert_eq!(late, Fenced::Lost, "somebody else was faster");
+    let held = library.held_by(job).await.unwrap().unwrap();
+    assert_eq!((held.file.sha256.as_str(), held.file.name.as_str()), (&*b, "files/a (2).pdf"));
+    assert_eq!((held.etag, held.visited_at), (None, Some(now)), "those were the earlier bytes'");
+    let earlier = library.earlier_of(job).await.unwrap().remove(0);
+    assert_eq!((earlier.file.sha256.as_str(), earlier.file.name.as_str()), (&*a, "files/a.pdf"));
+    assert_eq!(library.earlier(0, 10).await.unwrap(), [earlier]);
+    assert_eq!(library.files_of(&a).await.unwrap()[0].job, job);
+    assert_eq!(
+        (library.hashes("aa").await.unwrap(), library.hashes("bb").await.unwrap()),
+        (vec![a], vec![b])
+    );
+    assert_eq!(library.problems().await.unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn a_new_library_is_its_groups_at_most() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let (new, old) = (dir.path().join("parent/library"), dir.path().join("old"));
+    Library::make_dir(&new).unwrap();
+    assert_eq!(mode(&new) & !0o750, 0, "{:o}", mode(&new));
+    std::fs::create_dir(&old).unwrap();
+    std::fs::set_permissions(&old, std::fs::Permissions::from_mode(0o711)).unwrap();
+    Library::make_dir(&old).unwrap();
+    assert_eq!(mode(&old), 0o711, "what the operator set is theirs");
 }
 
 /// What is forgotten while a run goes on takes none of the run's attempts out of its summary.

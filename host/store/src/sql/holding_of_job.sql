@@ -1,0 +1,1 @@
+SELECT sha256, name FROM holding WHERE job = ?1

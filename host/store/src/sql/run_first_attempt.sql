@@ -1,0 +1,1 @@
+SELECT first_attempt FROM run WHERE id = ?1
