@@ -134,7 +134,8 @@ fn a_file_that_only_the_landing_page_names_is_found_through_doi_org() {
     ];
     assert_eq!(attempts(&job), asked);
     assert_eq!(bench.sim().seen("doi.org").hits("/10.5555/a"), 1);
-    assert_eq!(bench.sim().seen("press.example.org").requests.len(), 2);
+    let press = bench.sim().seen("press.example.org");
+    assert_eq!((press.requests.len(), press.hits("/robots.txt")), (3, 1));
 }
 
 #[test]
