@@ -88,9 +88,9 @@ mod tests {
     #[test]
     fn families_are_read_alike() {
         for (lines, concurrency, rate, empty) in [
-            ("x-rate-limit-limit: 10\nx-rate-limit-interval: 1s\nx-concurrency-limit: 3", 3, "10/1s", 0),
-            ("x-ratelimit-limit: 50\nx-ratelimit-interval: 1s", 0, "50/1s", 0),
-            ("x-rate-limit-limit: 5\nx-rate-limit-interval: 60", 0, "5/1m", 0),
+            ("x-rate-limit-limit: 10\nx-rate-limit-interval: 1s\nx-concurrency-limit: 3", 3, "10/s", 0),
+            ("x-ratelimit-limit: 50\nx-ratelimit-interval: 1s", 0, "50/s", 0),
+            ("x-rate-limit-limit: 5\nx-rate-limit-interval: 60", 0, "5/m", 0),
             ("x-ratelimit-limit: 60\nx-ratelimit-remaining: 59\nx-ratelimit-reset: 1700000042", 0, "", 0),
             ("x-ratelimit-limit: 60\nx-ratelimit-remaining: 0\nx-ratelimit-reset: 1700000042", 0, "", 42),
             ("x-ratelimit-remaining: 0\nx-ratelimit-reset: 1700000042000", 0, "", 42),

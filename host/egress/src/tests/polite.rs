@@ -120,7 +120,7 @@ async fn limits_that_answers_announce_are_obeyed() {
     let key = host("https://a.example.org/");
     world.text("https://a.example.org/").await.unwrap();
     let limit = world.limiter.effective_limit(&key).unwrap();
-    assert_eq!((limit.concurrency.get(), limit.rate.unwrap().to_string()), (1, "2/1s".to_owned()));
+    assert_eq!((limit.concurrency.get(), limit.rate.unwrap().to_string()), (1, "2/s".to_owned()));
     world.text("https://b.example.org/empty").await.unwrap();
     let error = world.text("https://b.example.org/").await.unwrap_err();
     assert_eq!(reason(&error), "cooldown", "{error}");

@@ -86,7 +86,7 @@ async fn what_is_announced_lowers_a_limit_and_never_raises_it() {
     };
     assert_eq!(announce(50, "100/s"), given);
     let lowered = announce(1, "3/s");
-    assert_eq!((lowered.concurrency.get(), lowered.rate.unwrap().to_string()), (1, "3/1s".to_owned()));
+    assert_eq!((lowered.concurrency.get(), lowered.rate.unwrap().to_string()), (1, "3/s".to_owned()));
     assert_eq!((lowered.burst.get(), limiter.get_limit(&key).unwrap()), (3, given));
     assert_eq!(announce(50, "100/s"), given);
     limiter.announce(&key, &Announced { empty_for: Some(MINUTE * 60 * 48), ..Announced::default() });
