@@ -28,7 +28,7 @@ fn a_page_that_robots_txt_disallows_is_not_asked_for() {
 #[test]
 fn a_host_that_fails_is_left_alone_without_a_try_and_then_asked_by_one_request() {
     let mut bench = papers::bench(8);
-    bench.configure("[limits]\nbreaker = { after = 3, pause = \"1h\" }\n[limits.hosts.\"press.example.org\"]\nconcurrency = 1\nrate = \"1000/s\"\nburst = 1000");
+    bench.configure("[orchestrator]\nmax-attempts = 10\n[limits]\nbreaker = { after = 3, pause = \"1h\" }\n[limits.hosts.\"press.example.org\"]\nconcurrency = 1\nrate = \"1000/s\"\nburst = 1000");
     for number in 1..=8 {
         bench.sim().set(&papers::url(number), Reply::error(500));
     }
