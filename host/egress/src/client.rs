@@ -2,11 +2,12 @@
 //!
 //! Must never send a hop before its checks, or ask for a permit while it holds another.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gleaner_limits::{KeyedLimiter, Permit, Why};
+use gleaner_limits::{KeyedLimiter, Outcome, Permit, Why};
 use gleaner_model::clock::SharedClock;
 use gleaner_model::key::{HostKey, Key};
 use gleaner_model::retry_after;
@@ -15,13 +16,15 @@ use http::{Method, StatusCode};
 use tokio::time::Instant;
 use url::Url;
 
+use crate::announced;
 use crate::body::{Body, Terms};
 use crate::config::EgressConfig;
 use crate::connect::{self, Clients, Lookup, RouteError, SystemLookup, root_cause};
 use crate::error::{EgressError, Stage};
 use crate::guard;
 use crate::redirect::{self, Hop};
-use crate::scope::{Injection, Scope};
+use crate::robots::{self, Robots, Says};
+use crate::scope::{Injection, Role, Scope};
 
 /// Headers that are egress's to set.
 const NOT_FOR_CALLERS: [&str; 13] = [
@@ -93,6 +96,7 @@ struct Inner {
     limiter: KeyedLimiter,
     clock: SharedClock,
     clients: Clients,
+    robots: Robots,
 }
 
 impl Egress {
@@ -129,7 +133,7 @@ impl Egress {
             })?;
         let clients = Clients::new(config, &user_agent, lookup)?;
         let (config, has_contact) = (config.clone(), contact.is_some());
-        Ok(Self(Arc::new(Inner { config, has_contact, limiter, clock, clients })))
+        Ok(Self(Arc::new(Inner { config, has_contact, limiter, clock, clients, robots: Robots::default() })))
     }
 
     /// Sends a request and follows its redirects. Every hop is checked against the scope and the address
@@ -138,6 +142,10 @@ impl Egress {
     /// # Errors
     /// When policy, a limit, the network or the host stands against it; see [`EgressError::failure`].
     pub async fn send(&self, request: Request, scope: &Scope) -> Result<Response, EgressError> {
+        self.send_at_most(request, scope, self.0.config.max_redirects).await
+    }
+
+    async fn send_at_most(&self, request: Request, scope: &Scope, max: u32) -> Result<Response, EgressError> {
         let started = Instant::now();
         let timeout = request.timeout.or((!scope.is_download()).then_some(self.0.config.timeout.0));
         let end = timeout.map_or(scope.deadline(), |timeout| scope.deadline().min(started + timeout));
@@ -147,6 +155,7 @@ impl Egress {
         let mut waited = Duration::ZERO;
         loop {
             let host = self.check(&hop.url, asked.last().map(|(_, url)| url), scope)?;
+            self.ask_robots(&hop.url, &host, scope, end).await?;
             asked.push((hop.method.clone(), hop.url.clone()));
             scope.note_asked(&hop.url);
             let since = Instant::now();
@@ -156,7 +165,8 @@ impl Egress {
             permit.spend();
 
             let sent = Instant::now();
-            let answer = self.ask(&hop, &host, scope, sent, end).await?;
+            let answer = self.ask(&hop, &host, scope, sent, end).await;
+            let answer = answer.inspect_err(|error| self.note_failure(permit.key(), error))?;
             let (status, headers, first_byte) = (answer.status(), answer.headers().clone(), sent.elapsed());
             tracing::debug!(%host, status = status.as_u16(), ?waited, ?first_byte, "http.request");
             self.heed(permit.key(), status, &headers)?;
@@ -178,13 +188,89 @@ impl Egress {
             if asked.iter().any(|(method, url)| *method == next.method && *url == next.url) {
                 return Err(EgressError::RedirectLoop { host: host.to_string() });
             }
-            let max = self.0.config.max_redirects;
             if asked.len() > max as usize {
                 let host = next.url.host_str().unwrap_or_default().to_owned();
                 return Err(EgressError::TooManyRedirects { max, host });
             }
             hop = next;
         }
+    }
+
+    /// Refuses a landing page that its host's robots.txt asks not to fetch.
+    async fn ask_robots(
+        &self,
+        url: &Url,
+        host: &HostKey,
+        scope: &Scope,
+        end: Instant,
+    ) -> Result<(), EgressError> {
+        let config = &self.0.config;
+        let is_exempt = || config.robots_exceptions.iter().any(|other| other == host.as_str());
+        if !config.robots || scope.role(url) != Role::Landing || is_exempt() {
+            return Ok(());
+        }
+        let slot = self.0.robots.slot(host);
+        let mut known = slot.lock().await;
+        let says = match robots::fresh(known.as_ref()) {
+            Some(says) => says,
+            None => {
+                let own = Scope::download(end);
+                // The step's permit is for this host: it goes to the first of its requests, which is this one.
+                let key = self.0.limiter.canonical(&Key::Host(host.clone()));
+                if let Some(permit) = scope.take_reserved(&key) {
+                    own.reserve(permit);
+                }
+                let says = self.fetch_robots(url, &own).await?;
+                *known = Some((Instant::now(), says.clone()));
+                says
+            }
+        };
+        drop(known);
+        if says.allows(url) {
+            return Ok(());
+        }
+        scope.note_robots();
+        let host = host.to_string();
+        Err(match says {
+            Says::Unreachable(detail) => EgressError::RobotsUnreachable { host, detail },
+            Says::Nothing | Says::Rules(_) => EgressError::Robots { host },
+        })
+    }
+
+    /// What a host's robots.txt says. A host that cannot be asked at all is an error, as it would be for the page.
+    /// Boxed, since it sends as the request did that it is asked for.
+    fn fetch_robots<'a>(
+        &'a self,
+        url: &'a Url,
+        scope: &'a Scope,
+    ) -> Pin<Box<dyn Future<Output = Result<Says, EgressError>> + Send + 'a>> {
+        Box::pin(async move {
+            let request = Request::get(robots::address(url), u64::MAX);
+            let mut answer = match self.send_at_most(request, scope, robots::REDIRECTS).await {
+                Ok(answer) => answer,
+                // Section 2.3.1.2: as if there were none.
+                Err(EgressError::TooManyRedirects { .. } | EgressError::RedirectLoop { .. }) => {
+                    return Ok(Says::Nothing);
+                }
+                Err(error) => return Err(error),
+            };
+            if answer.status.is_server_error() {
+                return Ok(Says::Unreachable(answer.status.to_string()));
+            }
+            if !answer.status.is_success() {
+                return Ok(Says::Nothing);
+            }
+            let mut file = Vec::new();
+            while file.len() < robots::MOST_BYTES {
+                match answer.body.chunk().await? {
+                    Some(chunk) => file.extend_from_slice(&chunk),
+                    None => break,
+                }
+            }
+            file.truncate(robots::MOST_BYTES);
+            drop(answer);
+            Ok(Says::of_file(file).await)
+        })
     }
 
     /// Every check that can be made before a connection is.
@@ -253,12 +339,32 @@ impl Egress {
             StatusCode::TOO_MANY_REQUESTS => {}
             StatusCode::SERVICE_UNAVAILABLE if asked.is_some() => {}
             _ => {
-                self.0.limiter.answered(key);
+                self.0.limiter.note(key, outcome(status));
+                self.heed_limits(key, headers);
                 return Ok(());
             }
         }
+        self.heed_limits(key, headers);
         let retry_after = self.0.limiter.throttled(key, asked);
         Err(EgressError::Throttled { key: key.clone(), status, retry_after })
+    }
+
+    fn heed_limits(&self, key: &Key, headers: &HeaderMap) {
+        if let Some(announced) = announced::read(headers, self.0.clock.now()) {
+            self.0.limiter.announce(key, &announced);
+        }
+    }
+
+    /// What the lack of an answer says of the host.
+    fn note_failure(&self, key: &Key, error: &EgressError) {
+        let outcome = match error {
+            EgressError::Timeout { .. } => Outcome::Strained,
+            EgressError::Connection { .. } | EgressError::Dns { .. } | EgressError::Tls { .. } => {
+                Outcome::Failed
+            }
+            _ => return,
+        };
+        self.0.limiter.note(key, outcome);
     }
 
     /// Finds the cause of a failed request.
@@ -290,6 +396,16 @@ impl Egress {
             return EgressError::Timeout { host, stage, after };
         }
         EgressError::Connection { host, detail: root_cause(error) }
+    }
+}
+
+/// What a status says of the host.
+fn outcome(status: StatusCode) -> Outcome {
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE => Outcome::Strained,
+        _ if status.is_server_error() => Outcome::Failed,
+        _ if status.is_client_error() => Outcome::Neutral,
+        _ => Outcome::Worked,
     }
 }
 

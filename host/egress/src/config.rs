@@ -28,6 +28,10 @@ pub struct EgressConfig {
     pub max_redirects: u32,
     /// What an API's answer may have, decompressed. For callers to put into [`crate::Request::max_bytes`].
     pub max_body: ByteSize,
+    /// Whether landing pages are asked for only as robots.txt allows.
+    pub robots: bool,
+    /// Hosts whose robots.txt is not read.
+    pub robots_exceptions: Vec<String>,
     /// Real names that are reached at another address.
     pub connect_to: ConnectTo,
     /// PEM files with certificate authorities beyond those of the system.
@@ -44,6 +48,8 @@ impl Default for EgressConfig {
             max_wait: seconds(5),
             max_redirects: 10,
             max_body: ByteSize(16 << 20),
+            robots: true,
+            robots_exceptions: Vec::new(),
             connect_to: ConnectTo::default(),
             extra_ca_certs: Vec::new(),
         }

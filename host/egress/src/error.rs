@@ -138,12 +138,30 @@ pub enum EgressError {
     /// A limit or cooldown of ours does not allow the request in time.
     #[error("{} {}", .0.key, match (.0.why, .0.retry_in) {
         (Why::Cooldown, Some(left)) => format!("is cooling down for {left:?}"),
+        (Why::Breaker, Some(left)) => format!("failed too often in a row and is left alone for {left:?}"),
+        (Why::Budget, Some(left)) => format!("has used up its budget of the day, for {left:?}"),
         (Why::Paused, _) => "is paused; `gleaner queue resume` lets it go on".to_owned(),
         (Why::NotOwned, _) => "is in use by another process that works on this library".to_owned(),
         (_, Some(wait)) => format!("may be asked again in {wait:?}"),
         (_, None) => "has all its requests in flight".to_owned(),
     })]
     Blocked(Blocked),
+    /// robots.txt asks not to fetch the page.
+    #[error(
+        "robots.txt of {host} asks not to fetch this page; egress.robots-exceptions names hosts where it is not read"
+    )]
+    Robots {
+        /// The host.
+        host: String,
+    },
+    /// robots.txt cannot be had, so nothing is fetched for now.
+    #[error("robots.txt of {host} cannot be had ({detail}), so its pages are not fetched for now")]
+    RobotsUnreachable {
+        /// The host.
+        host: String,
+        /// What happened.
+        detail: String,
+    },
     /// The host asked to slow down; its cooldown has begun.
     #[error("{key} asked to slow down ({status}); asked again in {retry_after:?}")]
     Throttled {
@@ -178,6 +196,8 @@ impl EgressError {
                 (Reason::Denied, FailureClass::Denied)
             }
             Self::PrivateAddress { .. } => (Reason::PrivateAddress, FailureClass::Denied),
+            Self::Robots { .. } => (Reason::RobotsDisallowed, FailureClass::Denied),
+            Self::RobotsUnreachable { .. } => (Reason::RobotsDisallowed, TRANSIENT),
             Self::Dns { .. } => (Reason::Dns, TRANSIENT),
             Self::Connection { .. } => (Reason::Connection, TRANSIENT),
             Self::Tls { .. } => (Reason::Tls, FailureClass::Permanent),
@@ -188,7 +208,12 @@ impl EgressError {
             Self::RedirectLoop { .. } => (Reason::RedirectLoop, FailureClass::Permanent),
             Self::TooManyRedirects { .. } => (Reason::TooManyRedirects, FailureClass::Permanent),
             Self::Blocked(blocked) => (
-                if blocked.why == Why::Cooldown { Reason::Cooldown } else { Reason::RateLimited },
+                match blocked.why {
+                    Why::Cooldown => Reason::Cooldown,
+                    Why::Breaker => Reason::BreakerOpen,
+                    Why::Budget => Reason::BudgetExhausted,
+                    Why::Full | Why::Rate | Why::Paused | Why::NotOwned => Reason::RateLimited,
+                },
                 FailureClass::Throttled { retry_after: blocked.retry_in.unwrap_or(WHEN_RELEASED) },
             ),
             Self::Throttled { retry_after, .. } => {

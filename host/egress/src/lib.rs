@@ -5,6 +5,7 @@
 //! knows reqwest. It must never follow a redirect unchecked, connect to an address that was not checked,
 //! or show a secret in a URL, an error or a log line.
 
+mod announced;
 mod body;
 mod client;
 mod config;
@@ -12,6 +13,7 @@ mod connect;
 mod error;
 mod guard;
 mod redirect;
+mod robots;
 mod scope;
 #[cfg(test)]
 mod tests;

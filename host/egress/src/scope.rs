@@ -3,7 +3,7 @@
 //! Must never show a secret, nor give it to another host than the one it belongs to.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gleaner_limits::Permit;
@@ -92,6 +92,7 @@ struct Inner {
     requests: AtomicU32,
     bytes: AtomicU64,
     asked: Mutex<Vec<Url>>,
+    robots: AtomicBool,
 }
 
 impl Scope {
@@ -108,7 +109,8 @@ impl Scope {
     fn new(plugin: Option<Arc<PluginPolicy>>, deadline: Instant) -> Self {
         let (requests, bytes) = (AtomicU32::new(0), AtomicU64::new(0));
         let (reserved, asked) = (Mutex::new(None), Mutex::default());
-        Self(Arc::new(Inner { plugin, deadline, reserved, requests, bytes, asked }))
+        let robots = AtomicBool::new(false);
+        Self(Arc::new(Inner { plugin, deadline, reserved, requests, bytes, asked, robots }))
     }
 
     /// Gives a permit along: the first request under its key uses it instead of waiting for one. It replaces,
@@ -126,6 +128,15 @@ impl Scope {
     /// to an error.
     pub fn asked(&self) -> Vec<Url> {
         self.0.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether a request was refused because of a robots.txt.
+    pub fn was_refused_by_robots(&self) -> bool {
+        self.0.robots.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_robots(&self) {
+        self.0.robots.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn note_asked(&self, url: &Url) {

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::limiter::Why;
+
 /// The first pause when the upstream names none; doubles.
 const FIRST: Duration = Duration::from_secs(60);
 /// The shortest pause: "try again after 0 seconds" still means that this was too much.
@@ -20,6 +22,8 @@ const FORGIVEN_AFTER: Duration = Duration::from_secs(30 * 60);
 #[derive(Debug, Default)]
 pub(crate) struct Cooldown {
     until: Option<Instant>,
+    /// Whether it is ours: its upstream fails, and asked for nothing.
+    is_breaker: bool,
     /// Pauses in a row.
     strikes: u32,
     /// Pauses in a row without any other answer between.
@@ -45,7 +49,7 @@ impl Cooldown {
             (Some(asked), None) => asked,
             (Some(asked), Some(more)) => asked.max(doubled(more)),
         };
-        self.extend(pause.clamp(SHORTEST, LONGEST), now)
+        self.extend(pause.clamp(SHORTEST, LONGEST), Why::Cooldown, now)
     }
 
     /// The upstream gave another answer than to slow down.
@@ -54,7 +58,10 @@ impl Cooldown {
     }
 
     /// Pauses at least so long from now on; returns how long.
-    pub(crate) fn extend(&mut self, pause: Duration, now: Instant) -> Duration {
+    pub(crate) fn extend(&mut self, pause: Duration, why: Why, now: Instant) -> Duration {
+        if self.until.is_none_or(|until| until < now + pause) {
+            self.is_breaker = why == Why::Breaker;
+        }
         let until = self.until.map_or(now + pause, |until| until.max(now + pause));
         self.until = Some(until);
         until.duration_since(now)
@@ -63,6 +70,11 @@ impl Cooldown {
     /// What is left of the pause.
     pub(crate) fn left(&self, now: Instant) -> Option<Duration> {
         self.until.map(|until| until.saturating_duration_since(now)).filter(|left| !left.is_zero())
+    }
+
+    /// What the pause is for.
+    pub(crate) fn why(&self) -> Why {
+        if self.is_breaker { Why::Breaker } else { Why::Cooldown }
     }
 
     /// Nothing is left to remember.

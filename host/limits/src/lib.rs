@@ -4,9 +4,13 @@
 //! This crate must never send a request, touch the database, or hold a lock across an await.
 
 mod bucket;
+mod circuit;
 mod cooldown;
+mod daily;
+mod heed;
 mod limiter;
 mod ownership;
+mod pace;
 mod permit;
 mod rules;
 mod settings;
@@ -15,6 +19,9 @@ mod state;
 mod tests;
 
 pub use bucket::TokenBucket;
+pub use circuit::BreakerRule;
+pub use daily::{day_of, end_of_day};
+pub use heed::{Announced, Outcome};
 pub use limiter::{Blocked, KeyedLimiter, Room, Why};
 pub use ownership::{Claims, Ownership};
 pub use permit::Permit;

@@ -47,6 +47,10 @@ pub enum Why {
     Rate,
     /// The upstream asked for a pause.
     Cooldown,
+    /// Its upstream failed too often in a row, and is left alone for a while.
+    Breaker,
+    /// Its budget for the day is used up.
+    Budget,
     /// An operator stopped it.
     Paused,
     /// Another process owns it, or nobody: it has to be claimed first.
@@ -92,7 +96,9 @@ pub(crate) struct Keys {
     /// Keys whose room may have grown since somebody asked.
     pub(crate) changed: HashSet<Key>,
     /// Keys whose cooldown began or grew since somebody asked.
-    cooled: HashSet<Key>,
+    pub(crate) cooled: HashSet<Key>,
+    /// Keys of whose condition there is something new to write down.
+    pub(crate) learnt: HashSet<Key>,
     sweep_at: usize,
 }
 
@@ -106,6 +112,7 @@ impl KeyedLimiter {
             owned: None,
             changed: HashSet::new(),
             cooled: HashSet::new(),
+            learnt: HashSet::new(),
             sweep_at: SWEEP_FROM,
         };
         let (keys, changes, rules) = (Mutex::new(keys), Arc::default(), RwLock::new(Arc::new(rules)));
@@ -145,7 +152,7 @@ impl KeyedLimiter {
             // Those behind the first are woken when it is their turn; the first also by the time.
             let look_again = match obstacle {
                 Obstacle::Slots | Obstacle::Paused => end,
-                Obstacle::Tokens(wait) | Obstacle::Cooldown(wait) => now + wait,
+                Obstacle::Tokens(wait) | Obstacle::Pause(_, wait) => now + wait,
                 Obstacle::NotOwned => now,
             };
             if look_again > end || now >= end || obstacle == Obstacle::NotOwned {
@@ -163,11 +170,18 @@ impl KeyedLimiter {
         let key = self.canonical(key);
         let now = Instant::now();
         let mut keys = self.0.lock();
-        let taken = match self.0.state(&mut keys, &key, now) {
-            Err(obstacle) => Err(obstacle),
-            Ok(None) => Ok(None),
-            Ok(Some(state)) => state.take(state.waiting(), now),
-        };
+        let (mut taken, mut is_counted) = (Ok(None), false);
+        match self.0.state(&mut keys, &key, now) {
+            Err(obstacle) => taken = Err(obstacle),
+            Ok(None) => {}
+            Ok(Some(state)) => {
+                taken = state.take(state.waiting(), now);
+                is_counted = taken.is_ok() && state.count_today();
+            }
+        }
+        if is_counted {
+            keys.learnt.insert(key.clone());
+        }
         drop(keys);
         match taken {
             Ok(token) => Ok(self.permit(key, token)),
@@ -213,21 +227,18 @@ impl KeyedLimiter {
     /// wins (at least 1 s), else 60 s doubling with every pause in a row, jittered, forgiven after 30 quiet
     /// minutes; never more than a day.
     pub fn throttled(&self, key: &Key, retry_after: Option<Duration>) -> Duration {
-        self.cool_down(key, |state, now| state.cooldown.throttled(retry_after, now))
-    }
-
-    /// The upstream gave another answer than to slow down.
-    pub fn answered(&self, key: &Key) {
-        if let Some(state) = self.0.lock().states.get_mut(&self.canonical(key)) {
-            state.cooldown.answered();
-        }
+        self.cool_down(key, |state, now| {
+            state.pace.strained(now);
+            state.refit(now);
+            state.cooldown.throttled(retry_after, now)
+        })
     }
 
     /// Takes in a cooldown that outlived a restart or was met by another process; never more than a day.
     pub fn cool_down_until(&self, key: &Key, until: UnixMillis) {
         let pause = self.0.clock.now().until(until).min(LONGEST);
         if !pause.is_zero() {
-            self.cool_down(key, |state, now| state.cooldown.extend(pause, now));
+            self.cool_down(key, |state, now| state.cooldown.extend(pause, state.pause_kind(), now));
             self.0.lock().cooled.remove(&self.canonical(key));
         }
     }
@@ -253,7 +264,8 @@ impl KeyedLimiter {
         let Some(state) = self.0.any_state(&mut keys, &key, now) else { return Duration::ZERO };
         let pause = how(state, now);
         state.wake_first();
-        keys.cooled.insert(key);
+        keys.cooled.insert(key.clone());
+        keys.learnt.insert(key);
         self.0.changes.notify_one();
         pause
     }
@@ -303,6 +315,10 @@ impl Shared {
         at.until(self.clock.now())
     }
 
+    pub(crate) fn wall(&self) -> UnixMillis {
+        self.clock.now()
+    }
+
     /// How long it is until then.
     pub(crate) fn until(&self, at: UnixMillis) -> Duration {
         self.clock.now().until(at)
@@ -347,7 +363,9 @@ impl Shared {
             let limit = self.limit(keys, key)?;
             keys.states.insert(key.clone(), KeyState::new(limit, self.start));
         }
-        keys.states.get_mut(key)
+        let state = keys.states.get_mut(key)?;
+        state.look_at_the_day(|| self.clock.now(), now);
+        Some(state)
     }
 }
 

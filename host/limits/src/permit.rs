@@ -32,7 +32,13 @@ impl<'a> Place<'a> {
         let mut keys = self.shared.lock();
         let Some(state) = self.shared.state(&mut keys, self.key, now)? else { return Ok(None) };
         match state.ahead_of(&self.ticket) {
-            0 => state.take(0, now),
+            0 => {
+                let token = state.take(0, now)?;
+                if state.count_today() {
+                    keys.learnt.insert(self.key.clone());
+                }
+                Ok(token)
+            }
             ahead => Err(state.obstacle(ahead, now).unwrap_or(Obstacle::Slots)),
         }
     }
@@ -87,8 +93,7 @@ impl Drop for Permit {
     fn drop(&mut self) {
         let mut keys = self.shared.lock();
         if let Some(state) = keys.states.get_mut(&self.key) {
-            let unspent = self.token.filter(|_| !*self.spent.get_mut());
-            state.release(unspent, Instant::now());
+            state.release(*self.spent.get_mut(), self.token, Instant::now());
             state.wake_first();
             keys.changed.insert(self.key.clone());
             self.shared.changes.notify_one();

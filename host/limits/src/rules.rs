@@ -8,8 +8,10 @@ use std::num::NonZeroU32;
 
 use gleaner_model::key::{HostKey, Key, ResolverName};
 use gleaner_model::setting::KeyLimit;
-use gleaner_model::units::Rate;
+use gleaner_model::units::{Rate, Span};
 use serde::{Deserialize, Deserializer};
+
+use crate::circuit::BreakerRule;
 
 /// What one key may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub struct Limit {
     pub rate: Option<Rate>,
     /// How many tokens of the rate may pile up.
     pub burst: NonZeroU32,
+    /// How many from midnight to midnight, UTC: requests of a host, calls of a resolver; none: as many as come.
+    pub per_day: Option<NonZeroU32>,
 }
 
 /// The `[limits]` section.
@@ -37,6 +41,7 @@ pub struct LimitRules {
     resolvers: BTreeMap<ResolverName, Limit>,
     hosts: BTreeMap<Pattern, Limit>,
     shared: BTreeMap<Pattern, HostKey>,
+    breaker: BreakerRule,
 }
 
 impl LimitRules {
@@ -47,6 +52,11 @@ impl LimitRules {
             Key::Resolver(name) => Some(self.resolvers.get(&name).copied().unwrap_or(self.default_resolver)),
             Key::Host(host) => Some(best(&self.hosts, &host).copied().unwrap_or(self.default_host)),
         }
+    }
+
+    /// When the breaker of a key opens.
+    pub fn breaker(&self) -> BreakerRule {
+        self.breaker
     }
 
     /// The key whose limit counts: hosts of a shared group have the key of the group, all others their own.
@@ -67,6 +77,7 @@ impl Default for LimitRules {
             resolvers: BTreeMap::new(),
             hosts: BTreeMap::new(),
             shared: BTreeMap::new(),
+            breaker: BREAKER,
         }
     }
 }
@@ -79,8 +90,10 @@ const DEFAULT_HOST: Limit = Limit {
     concurrency: count(4),
     rate: Some(Rate { count: count(5), per: std::time::Duration::from_secs(1) }),
     burst: count(5),
+    per_day: None,
 };
-const DEFAULT_RESOLVER: Limit = Limit { concurrency: count(8), rate: None, burst: count(1) };
+const BREAKER: BreakerRule = BreakerRule { after: count(5), pause: std::time::Duration::from_secs(60) };
+const DEFAULT_RESOLVER: Limit = Limit { concurrency: count(8), rate: None, burst: count(1), per_day: None };
 
 /// A host, or every host below a name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -134,6 +147,15 @@ struct Section {
     default_resolver: Given,
     resolvers: BTreeMap<ResolverName, Given>,
     hosts: BTreeMap<String, GivenHost>,
+    breaker: GivenBreaker,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+struct GivenBreaker {
+    #[serde(deserialize_with = "at_least_one")]
+    after: Option<NonZeroU32>,
+    pause: Option<Span>,
 }
 
 #[derive(Deserialize, Default)]
@@ -144,6 +166,8 @@ struct Given {
     rate: Option<Rate>,
     #[serde(deserialize_with = "at_least_one")]
     burst: Option<NonZeroU32>,
+    #[serde(deserialize_with = "at_least_one")]
+    per_day: Option<NonZeroU32>,
 }
 
 #[derive(Deserialize, Default)]
@@ -155,12 +179,14 @@ struct GivenHost {
     rate: Option<Rate>,
     #[serde(deserialize_with = "at_least_one")]
     burst: Option<NonZeroU32>,
+    #[serde(deserialize_with = "at_least_one")]
+    per_day: Option<NonZeroU32>,
 }
 
 impl Given {
     fn over(&self, default: Limit) -> Limit {
-        let Self { concurrency, rate, burst } = *self;
-        default.with(&KeyLimit { concurrency, rate, burst })
+        let Self { concurrency, rate, burst, per_day } = *self;
+        Limit { per_day, ..default.with(&KeyLimit { concurrency, rate, burst }) }
     }
 }
 
@@ -193,7 +219,7 @@ impl TryFrom<Section> for LimitRules {
         let resolvers =
             section.resolvers.into_iter().map(|(name, given)| (name, given.over(default_resolver))).collect();
         let (mut hosts, mut shared) = (BTreeMap::new(), BTreeMap::new());
-        for (text, GivenHost { shared: members, concurrency, rate, burst }) in section.hosts {
+        for (text, GivenHost { shared: members, concurrency, rate, burst, per_day }) in section.hosts {
             let pattern = Pattern::read(&text).ok_or_else(|| RuleError::Host(text.clone()))?;
             for member in members {
                 let Pattern::Exact(group) = &pattern else { return Err(RuleError::SharedPattern(text)) };
@@ -202,7 +228,7 @@ impl TryFrom<Section> for LimitRules {
                     return Err(RuleError::TwoGroups { group: text, member, other });
                 }
             }
-            hosts.insert(pattern, Given { concurrency, rate, burst }.over(default_host));
+            hosts.insert(pattern, Given { concurrency, rate, burst, per_day }.over(default_host));
         }
         // A group's own host belongs to it even where a pattern of another group would fit.
         let groups: Vec<HostKey> = shared.values().cloned().collect();
@@ -213,7 +239,12 @@ impl TryFrom<Section> for LimitRules {
                 return Err(RuleError::TwoGroups { group: member.clone(), member, other });
             }
         }
-        Ok(Self { default_host, default_resolver, resolvers, hosts, shared })
+        let GivenBreaker { after, pause } = section.breaker;
+        let breaker = BreakerRule {
+            after: after.unwrap_or(BREAKER.after),
+            pause: pause.map_or(BREAKER.pause, |pause| pause.0),
+        };
+        Ok(Self { default_host, default_resolver, resolvers, hosts, shared, breaker })
     }
 }
 
@@ -311,6 +342,7 @@ mod tests {
         let file: File = toml::from_str(include_str!("../../../config/default.toml")).unwrap();
         assert_eq!(file.limits.default_host, DEFAULT_HOST);
         assert_eq!(file.limits.default_resolver, DEFAULT_RESOLVER);
+        assert_eq!(file.limits.breaker, BREAKER);
         assert_eq!(text_of(file.limits.limit(&host("https://export.arxiv.org"))), "1 1/3s 1");
     }
 }

@@ -24,6 +24,7 @@ impl Limit {
                 (None, Some(_)) => NonZeroU32::MIN,
                 (None, None) => self.burst,
             },
+            per_day: self.per_day,
         }
     }
 }
@@ -71,6 +72,7 @@ impl KeyedLimiter {
         }
         drop(keys);
         for setting in settings {
+            self.take_in(&setting.key, &setting.condition, setting.cooldown_until);
             self.cool_down_until(&setting.key, setting.cooldown_until);
         }
     }

@@ -6,12 +6,18 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gleaner_model::clock::UnixMillis;
+use gleaner_model::setting::Condition;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::bucket::Bucket;
+use crate::circuit::Circuit;
 use crate::cooldown::Cooldown;
+use crate::daily::Daily;
+use crate::heed::Announced;
 use crate::limiter::{Room, Why};
+use crate::pace::Pace;
 use crate::rules::Limit;
 
 /// What keeps a request from starting.
@@ -21,8 +27,8 @@ pub(crate) enum Obstacle {
     Slots,
     /// No token before that time has passed.
     Tokens(Duration),
-    /// Cooling down for so long.
-    Cooldown(Duration),
+    /// Not before that time has passed, for that reason.
+    Pause(Why, Duration),
     /// Stopped by an operator.
     Paused,
     /// Not this process's to use.
@@ -34,7 +40,7 @@ impl From<Obstacle> for Room {
         let (why, wait) = match obstacle {
             Obstacle::Slots => (Why::Full, None),
             Obstacle::Tokens(wait) => (Why::Rate, Some(wait)),
-            Obstacle::Cooldown(wait) => (Why::Cooldown, Some(wait)),
+            Obstacle::Pause(why, wait) => (why, Some(wait)),
             Obstacle::Paused => (Why::Paused, None),
             Obstacle::NotOwned => (Why::NotOwned, None),
         };
@@ -44,6 +50,9 @@ impl From<Obstacle> for Room {
 
 #[derive(Debug)]
 pub(crate) struct KeyState {
+    /// As configured and set.
+    given: Limit,
+    /// What of it may be used now.
     limit: Limit,
     bucket: Option<Bucket>,
     in_flight: u32,
@@ -57,6 +66,10 @@ pub(crate) struct KeyState {
     /// Who waits, first come first.
     queue: VecDeque<Arc<Notify>>,
     pub(crate) cooldown: Cooldown,
+    pub(crate) circuit: Circuit,
+    pub(crate) pace: Pace,
+    pub(crate) daily: Daily,
+    pub(crate) announced: Announced,
 }
 
 impl KeyState {
@@ -64,6 +77,7 @@ impl KeyState {
     pub(crate) fn new(limit: Limit, start: Instant) -> Self {
         let bucket = limit.rate.map(|rate| Bucket::empty_at(rate, limit.burst, start));
         Self {
+            given: limit,
             limit,
             bucket,
             in_flight: 0,
@@ -73,6 +87,10 @@ impl KeyState {
             last_used: None,
             queue: VecDeque::new(),
             cooldown: Cooldown::default(),
+            circuit: Circuit::default(),
+            pace: Pace::default(),
+            daily: Daily::default(),
+            announced: Announced::default(),
         }
     }
 
@@ -81,7 +99,25 @@ impl KeyState {
     }
 
     /// Another limit from now on. Permits that are out stay out.
-    pub(crate) fn change(&mut self, limit: Limit, now: Instant) {
+    pub(crate) fn change(&mut self, given: Limit, now: Instant) {
+        self.given = given;
+        self.refit(now);
+    }
+
+    /// What may be used of the limit.
+    pub(crate) fn limit(&self) -> Limit {
+        self.limit
+    }
+
+    /// Applies what the upstream announced, and the pace, to the limit that was given.
+    pub(crate) fn refit(&mut self, now: Instant) {
+        let limit = self.pace.of(self.announced.of(self.given));
+        if limit != self.limit {
+            self.fit(limit, now);
+        }
+    }
+
+    fn fit(&mut self, limit: Limit, now: Instant) {
         self.bucket = match (self.bucket.take(), limit.rate) {
             (Some(mut bucket), Some(rate)) => {
                 bucket.change(rate, limit.burst, now);
@@ -104,7 +140,10 @@ impl KeyState {
     /// What keeps somebody from starting who has `ahead` others before them.
     pub(crate) fn obstacle(&self, ahead: u32, now: Instant) -> Option<Obstacle> {
         if let Some(left) = self.cooldown.left(now) {
-            return Some(Obstacle::Cooldown(left));
+            return Some(Obstacle::Pause(self.cooldown.why(), left));
+        }
+        if let Some(left) = self.limit.per_day.and_then(|budget| self.daily.spent(budget, now)) {
+            return Some(Obstacle::Pause(Why::Budget, left));
         }
         let tokens = self.bucket.as_ref().map(|bucket| bucket.queue_wait(ahead.saturating_add(1), now));
         match tokens {
@@ -125,7 +164,9 @@ impl KeyState {
             Some(obstacle) => obstacle.into(),
             None => {
                 let tokens = self.bucket.as_ref().map_or(u32::MAX, |bucket| bucket.level(now));
-                Room::Now(self.free(now).min(tokens) - waiting)
+                let today = self.limit.per_day.map_or(u32::MAX, |budget| self.daily.left(budget));
+                // Those who wait may use up the day.
+                Room::Now(self.free(now).min(tokens).min(today).saturating_sub(waiting).max(1))
             }
         }
     }
@@ -150,9 +191,37 @@ impl KeyState {
         Ok(token)
     }
 
+    /// Counts a permit that was taken in the day's budget. Whether there is something new to write down.
+    pub(crate) fn count_today(&mut self) -> bool {
+        self.limit.per_day.is_some_and(|budget| self.daily.count(budget))
+    }
+
+    /// Begins a new day when there is one, for a key with a budget.
+    pub(crate) fn look_at_the_day(&mut self, wall: impl FnOnce() -> UnixMillis, now: Instant) {
+        if self.limit.per_day.is_some() {
+            self.daily.look(wall(), now);
+        }
+    }
+
+    /// What a pause that is taken in is for.
+    pub(crate) fn pause_kind(&self) -> Why {
+        if self.circuit.is_broken() { Why::Breaker } else { Why::Cooldown }
+    }
+
+    /// How it fares.
+    pub(crate) fn condition(&self, now: Instant) -> Condition {
+        let is_broken = self.cooldown.left(now).is_some() && self.cooldown.why() == Why::Breaker;
+        let (day, used) = self.daily.to_write();
+        Condition { is_broken, pace: self.pace.percent(), day, used }
+    }
+
     /// A permit came back, with its token when that was not used.
-    pub(crate) fn release(&mut self, unspent: Option<u64>, now: Instant) {
+    pub(crate) fn release(&mut self, is_spent: bool, token: Option<u64>, now: Instant) {
         self.in_flight -= 1;
+        if !is_spent && self.limit.per_day.is_some() {
+            self.daily.give_back();
+        }
+        let unspent = token.filter(|_| !is_spent);
         self.last_used = Some(now);
         if let (Some(bucket), Some(token)) = (&mut self.bucket, unspent)
             && token >= self.good_from
@@ -190,7 +259,13 @@ impl KeyState {
     /// A new state would behave the same, so this one can be forgotten.
     pub(crate) fn is_idle(&self, now: Instant) -> bool {
         let full = self.bucket.as_ref().is_none_or(|bucket| bucket.level(now) >= self.limit.burst.get());
-        self.is_quiet(Duration::ZERO, now) && full && self.cooldown.forgiven(now) && self.busy(now) == 0
+        self.is_quiet(Duration::ZERO, now)
+            && full
+            && self.cooldown.forgiven(now)
+            && self.busy(now) == 0
+            && self.circuit.is_whole()
+            && self.pace.is_forgiven(now)
+            && self.daily.is_empty()
     }
 
     /// Nobody has used it for so long, and nobody waits for it.
@@ -200,7 +275,8 @@ impl KeyState {
     }
 
     fn free(&self, now: Instant) -> u32 {
-        self.limit.concurrency.get().saturating_sub(self.in_flight).saturating_sub(self.busy(now))
+        let at_once = if self.circuit.is_broken() { 1 } else { self.limit.concurrency.get() };
+        at_once.saturating_sub(self.in_flight).saturating_sub(self.busy(now))
     }
 
     fn busy(&self, now: Instant) -> u32 {

@@ -1,5 +1,6 @@
 //! What the limiter promises, in paused time.
 
+mod manners;
 mod random;
 
 use std::num::NonZeroU32;

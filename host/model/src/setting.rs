@@ -33,11 +33,38 @@ pub struct KeySetting {
     pub paused: bool,
     /// The limit an operator set.
     pub limit: KeyLimit,
+    /// How it fares.
+    pub condition: Condition,
+}
+
+/// How a key fares, as the process that used it last wrote it down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Condition {
+    /// The pause is not one that the upstream asked for: it failed too often in a row.
+    pub is_broken: bool,
+    /// What is used of the limit, in per cent: less than 100 after the upstream showed strain.
+    pub pace: u8,
+    /// The day that `used` is of, counted from 1970-01-01.
+    pub day: i64,
+    /// What was used on that day, at most; only counted for keys with a budget.
+    pub used: u32,
+}
+
+impl Default for Condition {
+    fn default() -> Self {
+        Self { is_broken: false, pace: 100, day: 0, used: 0 }
+    }
 }
 
 impl KeySetting {
     /// A key for which nothing holds.
     pub fn none(key: Key) -> Self {
-        Self { key, cooldown_until: UnixMillis(0), paused: false, limit: KeyLimit::default() }
+        Self {
+            key,
+            cooldown_until: UnixMillis(0),
+            paused: false,
+            limit: KeyLimit::default(),
+            condition: Condition::default(),
+        }
     }
 }

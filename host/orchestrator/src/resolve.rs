@@ -10,6 +10,7 @@ use gleaner_limits::Permit;
 use gleaner_model::artifact::Artifact;
 use gleaner_model::identifier::Scheme;
 use gleaner_model::plan::Plan;
+use gleaner_model::reason::Reason;
 use gleaner_runtime::{CallReport, Query};
 
 use crate::generation::Generation;
@@ -42,7 +43,16 @@ impl Sources {
             clock: Arc::clone(&self.clock),
         };
         let query = query(job, artifact, plan, attempt, wall);
-        installed.plugin.resolve(&query, Arc::new(host), &installed.sandbox).await
+        let scope = host.scope.clone();
+        let mut report = installed.plugin.resolve(&query, Arc::new(host), &installed.sandbox).await;
+        // The guest was only told that it may not, or that there was no answer.
+        if let Err(failure) = &mut report.outcome
+            && matches!(failure.reason, Reason::Denied | Reason::Connection)
+            && scope.was_refused_by_robots()
+        {
+            failure.reason = Reason::RobotsDisallowed;
+        }
+        report
     }
 }
 

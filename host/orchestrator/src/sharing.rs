@@ -62,6 +62,8 @@ impl Sharing {
         if keys.is_empty() {
             return Ok(foreign);
         }
+        let has_budget = |key: &Key| limiter.get_limit(key).is_some_and(|limit| limit.per_day.is_some());
+        let is_counted = keys.iter().any(has_budget);
         let claims = self.library.claim(keys.clone(), self.clock.now().after(WISH), is_needed).await?;
         for (key, claim) in keys.into_iter().zip(claims) {
             match claim {
@@ -70,6 +72,10 @@ impl Sharing {
                 }
                 Claim::Foreign => drop(foreign.insert(key)),
             }
+        }
+        if is_counted {
+            // What another process used of the day's budget.
+            limiter.apply(&self.library.key_settings().await?);
         }
         Ok(foreign)
     }

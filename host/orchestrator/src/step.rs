@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use gleaner_content::{FetchFacts, Fetched};
 use gleaner_egress::Egress;
-use gleaner_limits::Permit;
+use gleaner_limits::{Outcome, Permit};
 use gleaner_model::artifact::Artifact;
 use gleaner_model::candidate::Candidate;
 use gleaner_model::key::{Key, ResolverName};
 use gleaner_model::manifest::ManifestRecord;
-use gleaner_model::plan::{Fate, Plan, Step};
+use gleaner_model::plan::{Fate, Plan, Resolution, Step};
 use gleaner_model::reason::{Failure, FailureClass, Reason};
 use gleaner_store::{Lease, StoredFile};
 use gleaner_telemetry::{StepEnded, StepKind};
@@ -166,7 +166,9 @@ impl Try<'_> {
                 return Done::Blocked { retry_after };
             }
         }
-        pieces.sources.limiter.answered(&self.key);
+        if let Some(outcome) = outcome_of(&report.outcome, installed) {
+            pieces.sources.limiter.note(&self.key, outcome);
+        }
         let record = pieces.record_of_call(artifact, info, &report, number);
         let mut plan = plan.clone();
         let outcome = report.outcome.map(|resolution| {
@@ -260,4 +262,21 @@ impl Try<'_> {
         let max = self.pieces.config.max_attempts.get();
         plan.note_failure(self.step, (failure.reason, failure.detail), now.after(delay), max, now);
     }
+}
+
+/// What a call says of the service that the resolver asks; none when the plugin itself failed. A resolver that asks
+/// hosts anywhere has no service: those hosts have breakers of their own.
+fn outcome_of(outcome: &Result<Resolution, Failure>, installed: &Installed) -> Option<Outcome> {
+    let failure = match outcome {
+        Ok(_) => return Some(Outcome::Worked),
+        Err(failure) if failure.class == FailureClass::PluginFault => return None,
+        Err(failure) => failure,
+    };
+    let has_service = !installed.policy.hosts.iter().any(|grant| grant == "*");
+    let is_transient = matches!(failure.class, FailureClass::Transient { .. });
+    Some(match failure.reason {
+        Reason::Timeout | Reason::Connection | Reason::Tls | Reason::Dns if has_service => Outcome::Failed,
+        Reason::HttpStatus if has_service && is_transient => Outcome::Failed,
+        _ => Outcome::Neutral,
+    })
 }

@@ -180,11 +180,14 @@ impl Pieces {
         }
     }
 
-    /// Writes down the pauses that upstreams imposed, so that a restart keeps them.
+    /// Writes down pauses and how keys fare, so that a restart keeps them.
     pub(crate) async fn save_cooldowns(&self) -> Result<(), RunError> {
         for (key, until) in self.sources.limiter.take_cooldowns() {
             self.library.save_cooldown(key.clone(), until).await?;
             self.tell(&Event::Cooldown { key, until });
+        }
+        for (key, condition) in self.sources.limiter.take_conditions() {
+            self.library.save_condition(key, condition).await?;
         }
         Ok(())
     }

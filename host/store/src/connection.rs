@@ -17,7 +17,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_sharing.sql"),
     include_str!("migrations/0003_suspensions.sql"),
-    include_str!("migrations/0005_versions.sql"),
+    include_str!("migrations/0004_versions.sql"),
+    include_str!("migrations/0005_conditions.sql"),
 ];
 
 /// Prepared statements held per connection: more than there are.

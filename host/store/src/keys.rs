@@ -4,7 +4,7 @@
 
 use gleaner_model::clock::UnixMillis;
 use gleaner_model::key::Key;
-use gleaner_model::setting::{KeyLimit, KeySetting};
+use gleaner_model::setting::{Condition, KeyLimit, KeySetting};
 
 use crate::Library;
 use crate::error::StoreError;
@@ -101,6 +101,14 @@ impl Library {
     /// When the write fails.
     pub async fn save_cooldown(&self, key: Key, until: UnixMillis) -> Result<(), StoreError> {
         self.write(move |tx, _| write::save_cooldown(tx, &key, until)).await
+    }
+
+    /// Remembers how a key fares, over restarts.
+    ///
+    /// # Errors
+    /// When the write fails.
+    pub async fn save_condition(&self, key: Key, condition: Condition) -> Result<(), StoreError> {
+        self.write(move |tx, _| write::save_condition(tx, &key, &condition)).await
     }
 
     /// What holds for keys beyond the configuration: pauses of upstreams and operators, and limits that were set.

@@ -26,6 +26,7 @@ statements! {
     BACKLOG_PRUNE = "backlog_prune.sql",
     BACKLOG_WAITING = "backlog_waiting.sql",
     BACKUP = "backup.sql",
+    CONDITION_SAVE = "condition_save.sql",
     COOLDOWN_SAVE = "cooldown_save.sql",
     DELAYED_HASTEN = "delayed_hasten.sql",
     DELAYED_INSERT = "delayed_insert.sql",

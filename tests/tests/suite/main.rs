@@ -29,6 +29,7 @@ mod misdeeds;
 mod never_stored;
 mod papers;
 mod plugin_check;
+mod politeness;
 mod processes;
 mod progress;
 mod projects;

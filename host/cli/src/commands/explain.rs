@@ -152,8 +152,15 @@ fn what_holds(now: &KeyNow) -> Vec<Why> {
         )));
     }
     if let Some(until) = now.cooldown_until {
-        let says = format!("{key} asked to slow down, and nothing of it runs before {until}");
-        why.push(Why::new("cooldown", says));
+        why.push(if now.is_broken {
+            let says = format!("{key} failed too often in a row, and is left alone until {until}");
+            Why::new("breaker", says)
+        } else {
+            Why::new("cooldown", format!("{key} asked to slow down, and nothing of it runs before {until}"))
+        });
+    }
+    if let Some(until) = now.spent_until {
+        why.push(Why::new("budget", format!("{key} has used up its budget of the day, until {until}")));
     }
     let in_flight = now.row.leased;
     if let Some(limit) = now.limit.filter(|limit| in_flight >= limit.concurrency.get().into()) {

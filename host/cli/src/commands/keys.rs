@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use gleaner_limits::Limit;
+use gleaner_limits::{Limit, day_of, end_of_day};
 use gleaner_model::clock::UnixMillis;
 use gleaner_model::key::Key;
 use gleaner_model::setting::{KeyLimit, KeySetting};
@@ -24,6 +24,10 @@ pub(crate) struct KeyNow {
     pub(crate) limit: Option<Limit>,
     /// An upstream's pause that is not over.
     pub(crate) cooldown_until: Option<UnixMillis>,
+    /// Whether that pause is a breaker's, and not one that the upstream asked for.
+    pub(crate) is_broken: bool,
+    /// Its budget of the day is used up until then.
+    pub(crate) spent_until: Option<UnixMillis>,
     /// Why its plugin is not called, and until when.
     pub(crate) suspended: Option<Suspension>,
     /// The process that owns it, if that has said in time that it lives.
@@ -32,9 +36,14 @@ pub(crate) struct KeyNow {
 
 impl KeyNow {
     fn new(context: &Context, row: KeyRow, alive: &HashSet<u32>) -> Self {
-        let KeySetting { key, cooldown_until, limit, .. } = &row.setting;
+        let KeySetting { key, cooldown_until, limit, condition, .. } = &row.setting;
+        let (limit, today) = (effective(context, key, limit), day_of(context.now()));
+        let budget = limit.and_then(|limit| limit.per_day).filter(|_| condition.day == today);
+        let is_spent = budget.is_some_and(|budget| condition.used >= budget.get());
         Self {
-            limit: effective(context, key, limit),
+            limit,
+            is_broken: condition.is_broken,
+            spent_until: is_spent.then(|| end_of_day(today)),
             cooldown_until: Some(*cooldown_until).filter(|until| *until > context.now()),
             suspended: None,
             owner_pid: row.owner_pid.filter(|pid| alive.contains(pid)),
@@ -58,8 +67,11 @@ impl KeyNow {
     fn is_of_interest(&self) -> bool {
         let KeyRow { ready, delayed, leased, .. } = self.row;
         let has_jobs = ready + delayed + leased > 0;
-        let is_held =
-            self.is_paused() || self.is_set() || self.cooldown_until.is_some() || self.suspended.is_some();
+        let is_held = self.is_paused()
+            || self.is_set()
+            || self.cooldown_until.is_some()
+            || self.suspended.is_some()
+            || self.spent_until.is_some();
         has_jobs || is_held || self.owner_pid.is_some()
     }
 
@@ -75,6 +87,10 @@ impl KeyNow {
             "burst": limit.map(|limit| limit.burst),
             "source": source(&self.row.setting.limit),
             "cooldown_until": self.cooldown_until.map(|until| until.to_string()),
+            "breaker": self.cooldown_until.is_some() && self.is_broken,
+            "pace": self.row.setting.condition.pace,
+            "per_day": limit.and_then(|limit| limit.per_day),
+            "spent_until": self.spent_until.map(|until| until.to_string()),
             "suspended_until": self.suspended.as_ref().map(|one| one.until.to_string()),
             "suspended_because": self.suspended.as_ref().map(|one| &one.because),
             "paused": self.is_paused(),
@@ -149,11 +165,17 @@ pub(crate) async fn list(context: &Context) -> Result<Exit, Failed> {
 
 fn row(now: &KeyNow) -> Vec<String> {
     let text = |value: Option<String>| value.unwrap_or_default();
+    let pace = now.row.setting.condition.pace;
     let holds = match (now.is_paused(), &now.suspended, now.cooldown_until) {
         (true, ..) => "paused".to_owned(),
         (false, Some(one), _) => format!("suspended until {}: {}", one.until, one.because),
+        (false, None, Some(until)) if now.is_broken => format!("fails; tried again at {until}"),
         (false, None, Some(until)) => format!("not before {until}"),
-        (false, None, None) => String::new(),
+        (false, None, None) => match now.spent_until {
+            Some(until) => format!("the day's budget is used up; not before {until}"),
+            None if pace < 100 && now.owner_pid.is_some() => format!("slowed to {pace} %"),
+            None => String::new(),
+        },
     };
     vec![
         now.key().to_string(),

@@ -5,6 +5,7 @@ mod injection;
 mod limits;
 mod outside;
 mod policy;
+mod polite;
 mod web;
 
 use std::collections::BTreeMap;

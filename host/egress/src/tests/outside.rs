@@ -168,6 +168,8 @@ async fn messages_are_as_they_were_read_and_approved() {
         EgressError::RedirectLoop { host: host() },
         EgressError::TooManyRedirects { max: 10, host: host() },
         blocked(Some(seconds(90)), Why::Cooldown),
+        blocked(Some(seconds(60)), Why::Breaker),
+        blocked(Some(seconds(7200)), Why::Budget),
         blocked(Some(seconds(3)), Why::Rate),
         blocked(None, Why::Full),
         blocked(None, Why::Paused),
@@ -178,6 +180,8 @@ async fn messages_are_as_they_were_read_and_approved() {
             retry_after: seconds(60),
         },
         EgressError::NoContact { host: host() },
+        EgressError::Robots { host: host() },
+        EgressError::RobotsUnreachable { host: host(), detail: "503 Service Unavailable".into() },
     ] {
         messages.error(&error);
     }

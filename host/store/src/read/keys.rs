@@ -4,7 +4,7 @@
 
 use gleaner_model::clock::UnixMillis;
 use gleaner_model::key::Key;
-use gleaner_model::setting::{KeyLimit, KeySetting};
+use gleaner_model::setting::{Condition, KeyLimit, KeySetting};
 use rusqlite::{Connection, Row};
 
 use super::list;
@@ -37,7 +37,7 @@ pub(crate) fn all(connection: &Connection) -> Result<Vec<KeyRow>, Trouble> {
             ready: row.get(1)?,
             delayed: row.get(2)?,
             leased: row.get(3)?,
-            owner_pid: row.get(9)?,
+            owner_pid: row.get(13)?,
         })
     })
 }
@@ -58,7 +58,7 @@ pub(crate) fn others(connection: &Connection, process: i64, now: UnixMillis) -> 
     Ok(Others { processes, wishes })
 }
 
-/// The columns cooldown, paused, concurrency, rate, burst, from `first` on.
+/// The columns cooldown, paused, concurrency, rate, burst, broken, pace, day, used, from `first` on.
 fn setting(key: Key, row: &Row<'_>, first: usize) -> Result<KeySetting, Trouble> {
     let number = |column: usize| -> rusqlite::Result<Option<std::num::NonZeroU32>> {
         Ok(row.get::<_, Option<u32>>(column)?.and_then(std::num::NonZeroU32::new))
@@ -74,5 +74,11 @@ fn setting(key: Key, row: &Row<'_>, first: usize) -> Result<KeySetting, Trouble>
         cooldown_until: UnixMillis(row.get(first)?),
         paused: row.get(first + 1)?,
         limit: KeyLimit { concurrency: number(first + 2)?, rate, burst: number(first + 4)? },
+        condition: Condition {
+            is_broken: row.get(first + 5)?,
+            pace: row.get(first + 6)?,
+            day: row.get(first + 7)?,
+            used: row.get(first + 8)?,
+        },
     })
 }

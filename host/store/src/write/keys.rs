@@ -5,7 +5,7 @@
 
 use gleaner_model::clock::UnixMillis;
 use gleaner_model::key::Key;
-use gleaner_model::setting::KeyLimit;
+use gleaner_model::setting::{Condition, KeyLimit};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::lease::Holder;
@@ -87,6 +87,18 @@ pub(crate) fn give(
 /// Remembers that a key is not to be used before then.
 pub(crate) fn save_cooldown(connection: &Connection, key: &Key, until: UnixMillis) -> Result<(), Trouble> {
     connection.prepare_cached(sql::COOLDOWN_SAVE)?.execute((key.to_string(), until.0))?;
+    Ok(())
+}
+
+/// Remembers how a key fares.
+pub(crate) fn save_condition(
+    connection: &Connection,
+    key: &Key,
+    condition: &Condition,
+) -> Result<(), Trouble> {
+    let Condition { is_broken, pace, day, used } = *condition;
+    let values = (key.to_string(), is_broken, pace, day, used);
+    connection.prepare_cached(sql::CONDITION_SAVE)?.execute(values)?;
     Ok(())
 }
 

@@ -19,7 +19,7 @@ pub(crate) use cancel::{cancel, purge};
 pub(crate) use counts::{Counts, Tx};
 pub(crate) use enqueue::enqueue;
 pub(crate) use fenced::{Line, ack, heartbeat, record, snooze};
-pub(crate) use keys::{claim, give, limit, pause, save_cooldown};
+pub(crate) use keys::{claim, give, limit, pause, save_condition, save_cooldown};
 pub(crate) use lease::{Holder, Taken, lease};
 pub(crate) use processes::{bury, leave, renew};
 pub(crate) use upkeep::{begin_run, expire, promote_due, prune, restart};

@@ -10,6 +10,7 @@ use gleaner_model::key::{HostKey, Key};
 use gleaner_model::manifest::{AttemptOutcome, ManifestRecord, RunIdentity};
 use gleaner_model::plan::Plan;
 use gleaner_model::reason::Reason;
+use gleaner_model::setting::Condition;
 use gleaner_store::{
     AfterRecord, Fenced, Library, ManifestFilter, NewJob, Scope, StoreError, StoredFile, Summary, WorkQueue,
 };
@@ -283,6 +284,23 @@ async fn cooldowns_outlive_the_process() {
     assert_eq!((kept.key, kept.cooldown_until, kept.paused), (host, until, false));
     scratch.clock.advance(Duration::from_secs(60));
     assert_eq!((library.key_settings().await.unwrap(), scratch.clock.now()), (vec![], until));
+}
+
+#[tokio::test]
+async fn how_a_key_fares_outlives_the_process_and_the_days_count_ends_at_midnight() {
+    let scratch = Scratch::new();
+    let library = scratch.open();
+    let host = Key::Host(HostKey::from_normalised("a.example"));
+    let day = NOON.0.div_euclid(86_400_000);
+    let condition = Condition { is_broken: true, pace: 50, day, used: 7 };
+    library.save_condition(host.clone(), condition).await.unwrap();
+    library.close().await;
+    let library = scratch.open();
+    let kept = library.key_settings().await.unwrap().remove(0);
+    assert_eq!((kept.key, kept.condition), (host, condition));
+    assert_eq!(library.keys().await.unwrap()[0].setting.condition, condition);
+    scratch.clock.advance(Duration::from_secs(24 * 3600));
+    assert_eq!(library.key_settings().await.unwrap(), vec![]);
 }
 
 #[tokio::test]

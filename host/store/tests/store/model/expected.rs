@@ -191,6 +191,7 @@ impl Expected {
                     cooldown_until: facts.cooldown_until,
                     paused: facts.paused,
                     limit: facts.limit,
+                    condition: Default::default(),
                 },
             }
         };

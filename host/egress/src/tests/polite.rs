@@ -1,0 +1,127 @@
+//! robots.txt, breakers and announced limits, as the server sees them.
+
+use super::*;
+use gleaner_limits::{Room, Why};
+
+fn lander() -> Scope {
+    plugin(policy(&["*", "named.example.org"]))
+}
+
+fn reason(error: &EgressError) -> &'static str {
+    error.failure().reason.as_str()
+}
+
+#[tokio::test]
+async fn a_landing_page_is_asked_for_as_robots_txt_allows_and_that_is_read_once() {
+    let world = World::new(|asked| match asked.path.as_str() {
+        "/robots.txt" => Reply::ok("User-agent: gleaner\nDisallow: /private"),
+        "/to-private" => Reply::redirect("/private/2"),
+        _ => Reply::ok("page"),
+    })
+    .await;
+    let scope = lander();
+    scope.reserve(world.limiter.acquire(&host("https://a.example.org/")).await);
+    world.get("https://a.example.org/open", &scope).await.unwrap();
+    let refused = world.get("https://a.example.org/private/1", &lander()).await.unwrap_err();
+    assert_eq!(reason(&refused), "robots_disallowed", "{refused}");
+    let refused = world.get("https://a.example.org/to-private", &lander()).await.unwrap_err();
+    assert_eq!(reason(&refused), "robots_disallowed", "every hop is checked: {refused}");
+    world.get("https://a.example.org/private/1", &download()).await.unwrap();
+    world.get("https://named.example.org/private/1", &lander()).await.unwrap();
+    assert_eq!(
+        world.web.targets(),
+        [
+            "a.example.org/robots.txt",
+            "a.example.org/open",
+            "a.example.org/to-private",
+            "a.example.org/private/1",
+            "named.example.org/private/1",
+        ]
+    );
+    assert!(world.web.asked()[0].header("user-agent").unwrap().contains("someone@example.org"));
+}
+
+#[tokio::test]
+async fn a_robots_txt_that_is_not_there_allows_all_and_one_that_fails_nothing_for_now() {
+    for (status, allowed) in [(404, true), (403, true), (500, false), (503, false)] {
+        let world = World::new(move |asked| match asked.path.as_str() {
+            "/robots.txt" => Reply::status(status, "", "Disallow: /"),
+            _ => Reply::ok("page"),
+        })
+        .await;
+        let outcome = world.get("https://a.example.org/x", &lander()).await;
+        assert_eq!(outcome.is_ok(), allowed, "{status}");
+        if let Err(error) = outcome {
+            let failure = error.failure();
+            assert_eq!(failure.reason.as_str(), "robots_disallowed");
+            assert!(matches!(failure.class, gleaner_model::reason::FailureClass::Transient { .. }));
+            assert_eq!(world.web.targets(), ["a.example.org/robots.txt"]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_exception_and_a_switch_leave_robots_txt_alone() {
+    type Change = fn(&mut EgressConfig);
+    let changes: [Change; 2] = [
+        |config| config.robots = false,
+        |config| config.robots_exceptions = vec!["a.example.org".to_owned()],
+    ];
+    for change in changes {
+        let limits = "default-host = { rate = \"1000/s\", burst = 1000 }";
+        let world = World::with(limits, change, |_| Reply::ok("User-agent: *\nDisallow: /")).await;
+        world.get("https://a.example.org/x", &lander()).await.unwrap();
+        assert_eq!(world.web.targets(), ["a.example.org/x"]);
+    }
+}
+
+#[tokio::test]
+async fn concurrent_requests_read_one_robots_txt() {
+    let world = World::new(|asked| match asked.path.as_str() {
+        "/robots.txt" => Reply::redirect("/r").after(Duration::from_millis(20)),
+        _ => Reply::ok(""),
+    })
+    .await;
+    let world = Arc::new(world);
+    let mut set = tokio::task::JoinSet::new();
+    for _ in 0..3 {
+        let world = Arc::clone(&world);
+        set.spawn(async move { world.get("https://a.example.org/x", &lander()).await.map(drop).unwrap() });
+    }
+    set.join_all().await;
+    let targets = world.web.targets();
+    assert_eq!(targets.iter().filter(|target| target.ends_with("/robots.txt")).count(), 1, "{targets:?}");
+}
+
+#[tokio::test]
+async fn a_host_that_fails_five_times_is_left_alone() {
+    const URL: &str = "https://a.example.org/";
+    let world = World::new(|_| Reply::status(500, "", "")).await;
+    for _ in 0..5 {
+        assert_eq!(world.get(URL, &download()).await.unwrap().status, 500);
+    }
+    let error = world.get(URL, &download()).await.unwrap_err();
+    assert_eq!((reason(&error), world.web.asked().len()), ("breaker_open", 5), "{error}");
+    let class = error.failure().class;
+    assert!(matches!(class, gleaner_model::reason::FailureClass::Throttled { .. }), "no try is charged");
+    assert!(matches!(world.limiter.room(&host(URL)), Room::Blocked { why: Why::Breaker, .. }));
+    world.get("https://b.example.org/", &download()).await.unwrap();
+}
+
+#[tokio::test]
+async fn limits_that_answers_announce_are_obeyed() {
+    let world = World::new(|asked| match asked.path.as_str() {
+        "/empty" => Reply::status(200, "x-ratelimit-remaining: 0\nx-ratelimit-reset: 600", ""),
+        _ => {
+            Reply::status(200, "x-rate-limit-limit: 2\nx-rate-limit-interval: 1s\nx-concurrency-limit: 1", "")
+        }
+    })
+    .await;
+    let key = host("https://a.example.org/");
+    world.text("https://a.example.org/").await.unwrap();
+    let limit = world.limiter.effective_limit(&key).unwrap();
+    assert_eq!((limit.concurrency.get(), limit.rate.unwrap().to_string()), (1, "2/s".to_owned()));
+    world.text("https://b.example.org/empty").await.unwrap();
+    let error = world.text("https://b.example.org/").await.unwrap_err();
+    assert_eq!(reason(&error), "cooldown", "{error}");
+}
