@@ -6,7 +6,7 @@
 
 use std::fs::{File, Permissions};
 use std::io::{ErrorKind, Read};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use gleaner_model::fault;
@@ -44,11 +44,22 @@ pub enum BlobProblem {
     },
 }
 
+/// How a blob stood when its bytes came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It is there, with as many bytes.
+    Known,
+    /// It is there, with fewer bytes or more.
+    Damaged,
+    /// It is not there.
+    Missing,
+}
+
 /// The blobs of a library, and its temporary files.
 #[derive(Debug)]
 pub(crate) struct Blobs {
-    dir: PathBuf,
-    tmp: PathBuf,
+    pub(crate) dir: PathBuf,
+    pub(crate) tmp: PathBuf,
     /// Held shared as long as temporary files may exist: see [`enter`].
     _in_use: File,
 }
@@ -63,6 +74,8 @@ impl Blobs {
     pub(crate) fn temporary(&self) -> Result<NamedTempFile, ContentError> {
         tempfile::Builder::new()
             .prefix("download-")
+            // As far as the umask allows; a blob then is what is left of it to read.
+            .permissions(Permissions::from_mode(0o644))
             .tempfile_in(&self.tmp)
             .context("create a temporary file in", &self.tmp)
     }
@@ -80,28 +93,78 @@ impl Blobs {
     }
 
     /// Makes the temporary file, of `size` bytes, the blob at `path`, and tells whether that blob was known.
-    /// It is on the disk when this returns.
+    /// It is on the disk when this returns. Many files are kept faster in a [`crate::group`].
     pub(crate) fn keep(&self, file: NamedTempFile, path: &Path, size: u64) -> Result<bool, ContentError> {
+        let standing = self.sync_bytes(&file, path, size)?;
+        if standing == Standing::Missing && self.make_shard(path)? {
+            self.sync_shards()?;
+        }
+        let is_known = self.publish(standing, file, path)?;
+        self.sync_shard(path)?;
+        Ok(is_known)
+    }
+
+    /// First: the bytes are on the disk, unless the blob is there already.
+    pub(crate) fn sync_bytes(
+        &self,
+        file: &NamedTempFile,
+        path: &Path,
+        size: u64,
+    ) -> Result<Standing, ContentError> {
+        let standing = match std::fs::metadata(path).map(|found| found.len()) {
+            Ok(found) if found == size && touch(path) => return Ok(Standing::Known),
+            Ok(found) if found != size => Standing::Damaged,
+            _ => Standing::Missing,
+        };
+        sync_file(file)?;
+        Ok(standing)
+    }
+
+    /// Second: the directory of a missing blob is there. True when it was made, and [`Self::sync_shards`] is due.
+    pub(crate) fn make_shard(&self, path: &Path) -> Result<bool, ContentError> {
         let shard = path.parent().unwrap_or(&self.dir);
-        let is_known = match std::fs::metadata(path) {
-            Ok(found) if found.len() == size => true,
-            Ok(_) => {
+        match std::fs::create_dir(shard) {
+            Ok(()) => {
+                fault::point("shard.made");
+                Ok(true)
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error).context("create", shard),
+        }
+    }
+
+    /// The names of the directories of blobs are on the disk.
+    pub(crate) fn sync_shards(&self) -> Result<(), ContentError> {
+        sync_dir(&self.dir)?;
+        fault::point("shard.synced");
+        Ok(())
+    }
+
+    /// Third: the file has its name; true when the blob was known, or another run was faster with the same bytes.
+    pub(crate) fn publish(
+        &self,
+        standing: Standing,
+        file: NamedTempFile,
+        path: &Path,
+    ) -> Result<bool, ContentError> {
+        let is_known = match standing {
+            Standing::Known => true,
+            Standing::Damaged => {
                 tracing::warn!(blob = %path.display(), "a damaged blob is replaced");
-                sync_file(&file)?;
                 file.persist(path).map_err(|error| error.error).context("replace", path)?;
                 false
             }
-            Err(_) => {
-                sync_file(&file)?;
-                make_shard(shard, &self.dir)?;
-                publish(file, path)?
-            }
+            Standing::Missing => publish(file, path)?,
         };
         fault::point("blob.renamed");
-        // Also for a known blob: another process may have renamed it and not yet synced.
-        sync_dir(shard)?;
-        fault::point("blob.directory-synced");
         Ok(is_known)
+    }
+
+    /// Last: the name is on the disk. Also for a known blob: another process may have renamed it and not yet synced.
+    pub(crate) fn sync_shard(&self, path: &Path) -> Result<(), ContentError> {
+        sync_dir(path.parent().unwrap_or(&self.dir))?;
+        fault::point("blob.directory-synced");
+        Ok(())
     }
 
     /// Another library's blob, of `size` bytes: the same file under another name where the file system has hard
@@ -110,7 +173,9 @@ impl Blobs {
         if std::fs::metadata(path).is_ok_and(|found| found.len() == size) {
             return Ok(());
         }
-        make_shard(path.parent().unwrap_or(&self.dir), &self.dir)?;
+        if self.make_shard(path)? {
+            self.sync_shards()?;
+        }
         match std::fs::hard_link(from, path) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == ErrorKind::AlreadyExists || lacks_hard_links(&error) => {
@@ -168,27 +233,24 @@ fn sweep(tmp: &Path) -> Result<(), ContentError> {
     Ok(())
 }
 
+/// Says that the blob is wanted: nobody removes what was touched lately. False when somebody just has.
+fn touch(path: &Path) -> bool {
+    let Ok(file) = File::open(path) else { return false };
+    // Another user's blob cannot be touched, nor removed by who cannot.
+    let _ = file.set_modified(std::time::SystemTime::now());
+    let inode = |metadata: &std::fs::Metadata| (metadata.dev(), metadata.ino());
+    matches!((&file.metadata(), &std::fs::metadata(path)), (Ok(open), Ok(named)) if inode(open) == inode(named))
+}
+
 /// The bytes are on the disk, and nobody writes them by mistake through a readable name.
 fn sync_file(file: &NamedTempFile) -> Result<(), ContentError> {
     fault::point("blob.written");
     let file_itself = file.as_file();
-    file_itself.set_permissions(Permissions::from_mode(0o444)).context("protect", file.path())?;
+    let mode = file_itself.metadata().context("protect", file.path())?.permissions().mode() & 0o444;
+    file_itself.set_permissions(Permissions::from_mode(mode)).context("protect", file.path())?;
     file_itself.sync_all().context("write", file.path())?;
     fault::point("blob.synced");
     Ok(())
-}
-
-fn make_shard(shard: &Path, parent: &Path) -> Result<(), ContentError> {
-    match std::fs::create_dir(shard) {
-        Ok(()) => {
-            fault::point("shard.made");
-            sync_dir(parent)?;
-            fault::point("shard.synced");
-            Ok(())
-        }
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error).context("create", shard),
-    }
 }
 
 /// Gives the file its name; true when another run was faster with the same bytes.
@@ -211,10 +273,10 @@ pub(crate) fn lacks_hard_links(error: &std::io::Error) -> bool {
     matches!(error.kind(), Unsupported | PermissionDenied | TooManyLinks | CrossesDevices)
 }
 
-fn hash_file(path: &Path) -> std::io::Result<String> {
+pub(crate) fn hash_file(path: &Path) -> std::io::Result<String> {
     let mut file = File::open(path)?;
     let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
+    let mut buffer = vec![0; 1 << 18];
     loop {
         match file.read(&mut buffer)? {
             0 => return Ok(hex(&hasher.finalize())),
@@ -272,7 +334,10 @@ mod tests {
         assert!(!known);
         let path = library.path().join("blobs/ba").join(&sha256[2..]);
         assert_eq!(std::fs::read(&path).unwrap(), b"abc");
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o444);
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        // What this process's umask leaves of it.
+        std::fs::write(library.path().join("plain"), "").unwrap();
+        assert_eq!(mode(&path), mode(&library.path().join("plain")) & 0o444);
         assert_eq!(blobs.path(&sha256), Some(path));
         assert_eq!(temporary_files(&blobs), 0);
         blobs.verify(&sha256).unwrap();

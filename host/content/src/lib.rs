@@ -8,11 +8,18 @@ mod config;
 mod content;
 mod copy;
 mod download;
+mod group;
 mod names;
 #[cfg(test)]
 mod outside;
+mod parts;
 mod pdf;
+mod range;
+mod resume;
+mod sink;
 mod sniff;
+mod space;
+mod speed;
 mod template;
 #[cfg(test)]
 mod testing;
@@ -28,6 +35,8 @@ pub use blobs::BlobProblem;
 pub use config::{ContentConfig, FileKind};
 pub use content::Content;
 pub use copy::Given;
+pub use space::NoSpace;
+pub use speed::Speed;
 pub use template::NameTemplate;
 
 /// What came of one download.
@@ -50,7 +59,7 @@ pub struct FetchFacts {
     pub media_type_declared: Option<String>,
     /// What the bytes are.
     pub media_type_found: Option<String>,
-    /// Bytes received.
+    /// Bytes of the body that are there, those of earlier tries included.
     pub bytes: Option<u64>,
     /// `ETag`.
     pub etag: Option<String>,
