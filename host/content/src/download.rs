@@ -23,7 +23,7 @@ pub(crate) const WRITE: usize = 256 << 10;
 
 /// Where the bytes come from. The seam between this crate and egress.
 pub(crate) trait ByteSource: Send {
-    /// The next bytes; `None` after the last. A future that is dropped takes no bytes with it.
+    /// The next bytes; `None` after the last.
     fn chunk(&mut self) -> impl Future<Output = Result<Option<Bytes>, Failure>> + Send;
 }
 

@@ -60,21 +60,22 @@ impl Meter {
     /// # Errors
     /// `timeout` when too little came in a window; what the source says.
     pub(crate) async fn chunk(&mut self, source: &mut impl ByteSource) -> Result<Option<Bytes>, Failure> {
+        let mut next = std::pin::pin!(source.chunk());
         loop {
             let began = Instant::now();
-            let next = tokio::time::timeout(self.window - self.waited, source.chunk()).await;
+            let outcome = tokio::time::timeout(self.window - self.waited, next.as_mut()).await;
             self.waited += began.elapsed();
-            if let Ok(Ok(Some(chunk))) = &next {
+            if let Ok(Ok(Some(chunk))) = &outcome {
                 self.bytes += chunk.len() as u64;
             }
             if self.waited >= self.window {
                 let wanted = u128::from(self.lowest.0) * self.window.as_millis() / 1000;
-                if u128::from(self.bytes) < wanted && !matches!(next, Ok(Ok(None))) {
+                if u128::from(self.bytes) < wanted && !matches!(outcome, Ok(Ok(None))) {
                     return Err(self.too_slow());
                 }
                 (self.waited, self.bytes) = (Duration::ZERO, 0);
             }
-            if let Ok(outcome) = next {
+            if let Ok(outcome) = outcome {
                 return outcome;
             }
         }
