@@ -9,6 +9,7 @@ use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use gleaner_model::clock::{Clock, SystemClock};
 use gleaner_model::fault;
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
@@ -237,9 +238,15 @@ fn sweep(tmp: &Path) -> Result<(), ContentError> {
 fn touch(path: &Path) -> bool {
     let Ok(file) = File::open(path) else { return false };
     // Another user's blob cannot be touched, nor removed by who cannot.
-    let _ = file.set_modified(std::time::SystemTime::now());
+    let _ = file.set_modified(wall_time());
     let inode = |metadata: &std::fs::Metadata| (metadata.dev(), metadata.ino());
     matches!((&file.metadata(), &std::fs::metadata(path)), (Ok(open), Ok(named)) if inode(open) == inode(named))
+}
+
+/// Now, as file systems count.
+pub(crate) fn wall_time() -> std::time::SystemTime {
+    let millis = u64::try_from(SystemClock.now().0).unwrap_or(0);
+    std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(millis)
 }
 
 /// The bytes are on the disk, and nobody writes them by mistake through a readable name.

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use tempfile::{NamedTempFile, TempPath};
 use url::Url;
 
-use crate::blobs::hex;
+use crate::blobs::{hex, wall_time};
 use crate::range::Validators;
 
 /// Nobody comes back to an older part.
@@ -138,7 +138,7 @@ impl Parts {
         let mut parts = self.list();
         self.any.store(!parts.is_empty(), Ordering::Relaxed);
         parts.sort_by_key(|(_, modified, _)| std::cmp::Reverse(*modified));
-        let now = SystemTime::now();
+        let now = wall_time();
         let mut bytes = 0_u64;
         for (path, modified, size) in parts {
             bytes = bytes.saturating_add(size);
