@@ -131,7 +131,7 @@ fn a_beginning_that_is_not_what_was_noted_is_thrown_away() {
 }
 
 #[test]
-fn downloads_pause_below_the_floor_of_free_space_and_go_on_above_it() {
+fn downloads_pause_below_the_floor_of_free_space_free_of_charge() {
     let mut world = World::new();
     world.set(URL, Reply::pdf(4096));
     let bench = Bench::new(world);
