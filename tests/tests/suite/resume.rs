@@ -92,6 +92,7 @@ fn what_has_no_strong_validator_is_fetched_again() {
 }
 
 /// A process that is killed within a download of 24 MiB, and the part that it leaves.
+#[expect(clippy::disallowed_methods, reason = "a file that another process writes sends no events")]
 fn killed() -> (Bench, PathBuf) {
     let big = || Reply::pdf(24 << 20).resumable("\"v1\"");
     let bench = bench(big().dribbled(64 << 10, Duration::from_millis(20)), big());
