@@ -8,7 +8,6 @@ use std::fs::{File, Permissions};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 use gleaner_model::clock::{Clock, SystemClock};
 use gleaner_model::fault;
@@ -44,6 +43,17 @@ pub enum BlobProblem {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+/// How a blob stood when its bytes came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It is there, with as many bytes.
+    Known,
+    /// It is there, with fewer bytes or more.
+    Damaged,
+    /// It is not there.
+    Missing,
 }
 
 /// The blobs of a library, and its temporary files.
@@ -84,28 +94,78 @@ impl Blobs {
     }
 
     /// Makes the temporary file, of `size` bytes, the blob at `path`, and tells whether that blob was known.
-    /// It is on the disk when this returns.
+    /// It is on the disk when this returns. Many files are kept faster in a [`crate::group`].
     pub(crate) fn keep(&self, file: NamedTempFile, path: &Path, size: u64) -> Result<bool, ContentError> {
+        let standing = self.sync_bytes(&file, path, size)?;
+        if standing == Standing::Missing && self.make_shard(path)? {
+            self.sync_shards()?;
+        }
+        let is_known = self.publish(standing, file, path)?;
+        self.sync_shard(path)?;
+        Ok(is_known)
+    }
+
+    /// First: the bytes are on the disk, unless the blob is there already.
+    pub(crate) fn sync_bytes(
+        &self,
+        file: &NamedTempFile,
+        path: &Path,
+        size: u64,
+    ) -> Result<Standing, ContentError> {
+        let standing = match std::fs::metadata(path).map(|found| found.len()) {
+            Ok(found) if found == size && touch(path) => return Ok(Standing::Known),
+            Ok(found) if found != size => Standing::Damaged,
+            _ => Standing::Missing,
+        };
+        sync_file(file)?;
+        Ok(standing)
+    }
+
+    /// Second: the directory of a missing blob is there. True when it was made, and [`Self::sync_shards`] is due.
+    pub(crate) fn make_shard(&self, path: &Path) -> Result<bool, ContentError> {
         let shard = path.parent().unwrap_or(&self.dir);
-        let is_known = match std::fs::metadata(path).map(|found| found.len()) {
-            Ok(found) if found == size && touch(path) => true,
-            Ok(found) if found != size => {
+        match std::fs::create_dir(shard) {
+            Ok(()) => {
+                fault::point("shard.made");
+                Ok(true)
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error).context("create", shard),
+        }
+    }
+
+    /// The names of the directories of blobs are on the disk.
+    pub(crate) fn sync_shards(&self) -> Result<(), ContentError> {
+        sync_dir(&self.dir)?;
+        fault::point("shard.synced");
+        Ok(())
+    }
+
+    /// Third: the file has its name; true when the blob was known, or another run was faster with the same bytes.
+    pub(crate) fn publish(
+        &self,
+        standing: Standing,
+        file: NamedTempFile,
+        path: &Path,
+    ) -> Result<bool, ContentError> {
+        let is_known = match standing {
+            Standing::Known => true,
+            Standing::Damaged => {
                 tracing::warn!(blob = %path.display(), "a damaged blob is replaced");
-                sync_file(&file)?;
                 file.persist(path).map_err(|error| error.error).context("replace", path)?;
                 false
             }
-            _ => {
-                sync_file(&file)?;
-                make_shard(shard, &self.dir)?;
-                publish(file, path)?
-            }
+            Standing::Missing => publish(file, path)?,
         };
         fault::point("blob.renamed");
-        // Also for a known blob: another process may have renamed it and not yet synced.
-        sync_dir(shard)?;
-        fault::point("blob.directory-synced");
         Ok(is_known)
+    }
+
+    /// Last: the name is on the disk. Also for a known blob: another process may have renamed it and not yet synced.
+    pub(crate) fn sync_shard(&self, path: &Path) -> Result<(), ContentError> {
+        sync_dir(path.parent().unwrap_or(&self.dir))?;
+        fault::point("blob.directory-synced");
+        Ok(())
     }
 
     /// Another library's blob, of `size` bytes: the same file under another name where the file system has hard
@@ -114,7 +174,9 @@ impl Blobs {
         if std::fs::metadata(path).is_ok_and(|found| found.len() == size) {
             return Ok(());
         }
-        make_shard(path.parent().unwrap_or(&self.dir), &self.dir)?;
+        if self.make_shard(path)? {
+            self.sync_shards()?;
+        }
         match std::fs::hard_link(from, path) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == ErrorKind::AlreadyExists || lacks_hard_links(&error) => {
@@ -176,10 +238,15 @@ fn sweep(tmp: &Path) -> Result<(), ContentError> {
 fn touch(path: &Path) -> bool {
     let Ok(file) = File::open(path) else { return false };
     // Another user's blob cannot be touched, nor removed by who cannot.
-    let now = Duration::from_millis(u64::try_from(SystemClock.now().0).unwrap_or_default());
-    let _ = file.set_modified(SystemTime::UNIX_EPOCH + now);
+    let _ = file.set_modified(wall_time());
     let inode = |metadata: &std::fs::Metadata| (metadata.dev(), metadata.ino());
     matches!((&file.metadata(), &std::fs::metadata(path)), (Ok(open), Ok(named)) if inode(open) == inode(named))
+}
+
+/// Now, as file systems count.
+pub(crate) fn wall_time() -> std::time::SystemTime {
+    let millis = u64::try_from(SystemClock.now().0).unwrap_or(0);
+    std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(millis)
 }
 
 /// The bytes are on the disk, and nobody writes them by mistake through a readable name.
@@ -191,19 +258,6 @@ fn sync_file(file: &NamedTempFile) -> Result<(), ContentError> {
     file_itself.sync_all().context("write", file.path())?;
     fault::point("blob.synced");
     Ok(())
-}
-
-fn make_shard(shard: &Path, parent: &Path) -> Result<(), ContentError> {
-    match std::fs::create_dir(shard) {
-        Ok(()) => {
-            fault::point("shard.made");
-            sync_dir(parent)?;
-            fault::point("shard.synced");
-            Ok(())
-        }
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error).context("create", shard),
-    }
 }
 
 /// Gives the file its name; true when another run was faster with the same bytes.

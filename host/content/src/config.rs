@@ -3,12 +3,14 @@
 //! Must never hold limits that contradict each other: both ways in, serde and `new`, check them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use gleaner_model::key::HostKey;
-use gleaner_model::units::ByteSize;
+use gleaner_model::units::{ByteSize, Span};
 use serde::{Deserialize, Serialize};
 
 use crate::ContentError;
+use crate::speed::Speed;
 
 /// A kind of file that can count as a full text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +60,10 @@ struct Section {
     max_size: ByteSize,
     min_size: ByteSize,
     accept: Vec<FileKind>,
+    lowest_speed: Speed,
+    speed_window: Span,
+    free_space: ByteSize,
+    unfinished: ByteSize,
     accept_by_host: BTreeMap<String, Vec<FileKind>>,
 }
 
@@ -67,18 +73,22 @@ impl Default for Section {
             max_size: ByteSize(512 << 20),
             min_size: ByteSize(1 << 10),
             accept: vec![FileKind::Pdf],
+            lowest_speed: Speed(1 << 10),
+            speed_window: Span(Duration::from_secs(120)),
+            free_space: ByteSize(1 << 30),
+            unfinished: ByteSize(4 << 30),
             accept_by_host: BTreeMap::new(),
         }
     }
 }
 
 impl ContentConfig {
-    /// Files of `min_size` to `max_size` bytes, both included, of one of the kinds `accept`.
+    /// Files of `min_size` to `max_size` bytes, both included, of one of the kinds `accept`; all else as by default.
     ///
     /// # Errors
     /// [`ContentError::Config`] when no file could fit.
     pub fn new(min_size: ByteSize, max_size: ByteSize, accept: Vec<FileKind>) -> Result<Self, ContentError> {
-        Section { max_size, min_size, accept, accept_by_host: BTreeMap::new() }.try_into()
+        Section { max_size, min_size, accept, ..Section::default() }.try_into()
     }
 
     /// Largest file, in bytes.
@@ -95,10 +105,30 @@ impl ContentConfig {
     pub fn accepted_from(&self, host: Option<&HostKey>) -> &[FileKind] {
         host.and_then(|host| self.0.accept_by_host.get(host.as_str())).unwrap_or(&self.0.accept)
     }
+
+    /// The speed below which a body is cut.
+    pub fn lowest_speed(&self) -> Speed {
+        self.0.lowest_speed
+    }
+
+    /// Over how long the speed is measured, waiting for bytes only.
+    pub fn speed_window(&self) -> Duration {
+        self.0.speed_window.0
+    }
+
+    /// Free bytes on the library's disk below which no download begins.
+    pub fn free_space(&self) -> u64 {
+        self.0.free_space.0
+    }
+
+    /// Bytes that unfinished downloads may take together.
+    pub fn unfinished(&self) -> u64 {
+        self.0.unfinished.0
+    }
 }
 
 impl Default for ContentConfig {
-    /// PDFs of 1 KiB to 512 MiB.
+    /// PDFs of 1 KiB to 512 MiB, at 1 KiB/s or faster.
     fn default() -> Self {
         Self(Section::default())
     }
@@ -111,6 +141,11 @@ impl TryFrom<Section> for ContentConfig {
         if section.accept.is_empty() {
             return Err(ContentError::Config(
                 "accept is empty, so no file would count: write [\"pdf\"]".into(),
+            ));
+        }
+        if section.speed_window.0.is_zero() {
+            return Err(ContentError::Config(
+                "speed-window is 0, in which nothing can come: write \"2m\"".into(),
             ));
         }
         let by_host = std::mem::take(&mut section.accept_by_host);
@@ -153,7 +188,8 @@ mod tests {
         let written = toml::to_string(&ContentConfig::default()).unwrap();
         assert_eq!(
             written,
-            "max-size = \"512MiB\"\nmin-size = \"1KiB\"\naccept = [\"pdf\"]\n\n[accept-by-host]\n"
+            "max-size = \"512MiB\"\nmin-size = \"1KiB\"\naccept = [\"pdf\"]\nlowest-speed = \"1KiB/s\"\n\
+             speed-window = \"2m\"\nfree-space = \"1GiB\"\nunfinished = \"4GiB\"\n\n[accept-by-host]\n"
         );
     }
 
@@ -193,6 +229,8 @@ mod tests {
             ("max-size = \"1KiB\"\nmin-size = \"2KiB\"", "min-size 2KiB is above max-size 1KiB"),
             ("accept-by-host = { \"a b\" = [\"pdf\"] }", "accept-by-host has \"a b\", which is no host"),
             ("accept-by-host = { \"*.a.example\" = [] }", "is no host"),
+            ("speed-window = \"0s\"", "speed-window is 0"),
+            ("lowest-speed = \"1KiB\"", "is not a speed"),
             ("max-size = 5", "expected a size in quotes"),
             ("maximum = \"5MiB\"", "unknown field `maximum`, expected one of `max-size`"),
         ] {

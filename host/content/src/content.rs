@@ -8,15 +8,18 @@ use std::sync::Arc;
 use gleaner_egress::{Egress, Request, Scope};
 use gleaner_model::artifact::Artifact;
 use gleaner_model::key::HostKey;
-use gleaner_model::reason::Failure;
-use http::header::{self, HeaderValue};
+use gleaner_model::reason::{Failure, FailureClass};
+use http::header::{self, HeaderMap, HeaderValue};
 use tokio::time::Instant;
 use url::Url;
 
 use crate::blobs::{BlobProblem, Blobs};
 use crate::config::{ContentConfig, FileKind};
 use crate::download::{self, ByteSource, Received};
+use crate::group::{self, Group, Ready};
 use crate::names::{self, Names};
+use crate::parts::Parts;
+use crate::sink::Sink;
 use crate::template::NameTemplate;
 use crate::validate::{self, Sample};
 use crate::{ContentError, ErrorContext, FetchFacts, Fetched, StoredBlob, blocking, parse, sniff};
@@ -27,10 +30,12 @@ pub struct Content(pub(crate) Arc<Library>);
 
 #[derive(Debug)]
 pub(crate) struct Library {
-    config: ContentConfig,
+    pub(crate) config: ContentConfig,
     template: NameTemplate,
     pub(crate) blobs: Blobs,
     pub(crate) names: Names,
+    pub(crate) parts: Arc<Parts>,
+    pub(crate) group: Group,
 }
 
 /// An answer whose body is still to come.
@@ -51,7 +56,8 @@ pub(crate) const ACCEPT: HeaderValue = HeaderValue::from_static("application/pdf
 
 impl Content {
     /// Opens the files of the library in `library_dir`: makes `blobs/`, `files/` and `tmp/` where they are
-    /// missing, and removes what runs that died left in `tmp/`. Blocks on the disk.
+    /// missing, and removes what runs that died left in `tmp/`, but for unfinished downloads that can be resumed. Blocks
+    /// on the disk.
     ///
     /// # Errors
     /// [`ContentError::Storage`] when the disk refuses.
@@ -64,19 +70,19 @@ impl Content {
         for dir in [&blobs, &files, &tmp] {
             std::fs::create_dir_all(dir).context("create", dir)?;
         }
-        let (blobs, names) = (Blobs::open(blobs, tmp)?, Names::open(files)?);
-        Ok(Self(Arc::new(Library { config, template, blobs, names })))
+        let (blobs, names) = (Blobs::open(blobs, tmp.clone())?, Names::open(files)?);
+        let parts = Arc::new(Parts::open(tmp, config.unfinished()));
+        let group = Group::default();
+        Ok(Self(Arc::new(Library { config, template, blobs, names, parts, group })))
     }
 
     /// Downloads `url`, checks the bytes, and files them under their hash and under a readable name.
-    /// Dropping the future stops the download and leaves no unfinished file. Its deadline is the scope's.
+    /// What an earlier try left unfinished is resumed where the server says that the file is the same. Dropping the
+    /// future stops the download; an unfinished file is left only if it can be resumed. Its deadline is the scope's.
     pub async fn fetch(&self, egress: &Egress, scope: &Scope, url: &Url, artifact: &Artifact) -> Fetched {
         let started = Instant::now();
         let mut facts = FetchFacts::default();
-        let outcome = match self.ask(egress, scope, url, &mut facts).await {
-            Ok(answer) => self.receive(answer, artifact, &mut facts).await,
-            Err(failure) => Err(failure),
-        };
+        let outcome = self.download(egress, scope, url, artifact, &mut facts).await;
         facts.total = started.elapsed();
         Fetched { facts, outcome }
     }
@@ -94,17 +100,18 @@ impl Content {
         self.0.blobs.verify(sha256)
     }
 
-    /// Sends the request, and writes down what the headers say.
-    async fn ask(
+    /// Sends the request with these headers, and writes down what the answer's say.
+    pub(crate) async fn ask(
         &self,
         egress: &Egress,
         scope: &Scope,
         url: &Url,
+        headers: HeaderMap,
         facts: &mut FetchFacts,
-    ) -> Result<Answer<gleaner_egress::Body>, Failure> {
+    ) -> Result<(Answer<gleaner_egress::Body>, HeaderMap), Failure> {
         facts.chain = vec![url.clone()];
         // The cap of size is kept here, not by egress, so that an answer over it is still described.
-        let mut request = Request::get(url.clone(), u64::MAX);
+        let mut request = Request { headers, ..Request::get(url.clone(), u64::MAX) };
         request.headers.insert(header::ACCEPT, ACCEPT);
         let response = egress.send(request, scope).await.map_err(|error| {
             let asked = scope.asked();
@@ -116,34 +123,60 @@ impl Content {
         let text = |name| response.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         facts.etag = text(header::ETAG);
         facts.last_modified = text(header::LAST_MODIFIED);
-        facts.waited = Some(response.waited);
+        facts.waited = Some(facts.waited.unwrap_or_default() + response.waited);
         facts.first_byte = Some(response.first_byte);
         let (status, media_type) = (response.status.as_u16(), text(header::CONTENT_TYPE));
         facts.chain = response.chain;
         let (length, body) = (response.body.declared(), response.body);
-        Ok(Answer { status, media_type, length, body })
+        Ok((Answer { status, media_type, length, body }, response.headers))
     }
 
-    /// What follows the headers; egress is out of the game but for the body's bytes.
+    /// What follows the headers of an answer with the whole file, or with none; egress is out of the game but for the
+    /// body's bytes.
     pub(crate) async fn receive<S: ByteSource>(
         &self,
+        answer: Answer<S>,
+        artifact: &Artifact,
+        facts: &mut FetchFacts,
+    ) -> Result<StoredBlob, Failure> {
+        self.receive_into(answer, self.sink(), artifact, facts).await
+    }
+
+    /// As [`Self::receive`]; the sink may have the beginning, to which the body of a 206 is the rest.
+    pub(crate) async fn receive_into<S: ByteSource>(
+        &self,
         mut answer: Answer<S>,
+        mut sink: Sink,
         artifact: &Artifact,
         facts: &mut FetchFacts,
     ) -> Result<StoredBlob, Failure> {
         facts.status = Some(answer.status);
         facts.media_type_declared.clone_from(&answer.media_type);
-        if answer.status != 200 {
+        let is_rest = answer.status == 206 && sink.length() > 0;
+        if answer.status != 200 && !is_rest {
             let head = download::peek(&mut answer.body).await;
-            return Err(validate::status_failure(answer.status, &head));
+            let failure = validate::status_failure(answer.status, &head);
+            if !matches!(failure.class, FailureClass::Transient { .. }) {
+                sink.give_up();
+            }
+            return Err(failure);
         }
-        let library = self.0.clone();
-        let file = blocking(move || library.blobs.temporary()).await?;
         let bytes = facts.bytes.insert(0);
         let received =
-            download::receive(&mut answer.body, answer.length, file, &self.0.config, bytes).await?;
+            download::receive(&mut answer.body, answer.length, sink, &self.0.config, bytes).await?;
         // The connection's permit comes back here, before the file is parsed and synced.
         drop(answer.body);
+        self.accept(received, answer.length.is_some(), artifact, facts).await
+    }
+
+    /// Checks a file that arrived whole, and stores it.
+    pub(crate) async fn accept(
+        &self,
+        received: Received,
+        length_declared: bool,
+        artifact: &Artifact,
+        facts: &mut FetchFacts,
+    ) -> Result<StoredBlob, Failure> {
         if received.size > 0 {
             facts.media_type_found = Some(sniff::sniff(&received.head).media_type().to_owned());
         }
@@ -151,13 +184,19 @@ impl Content {
             head: &received.head,
             tail: &received.tail,
             size: received.size,
-            media_type_declared: answer.media_type.as_deref(),
-            length_declared: answer.length.is_some(),
+            media_type_declared: facts.media_type_declared.as_deref(),
+            length_declared,
             accepted: self.0.config.accepted_from(facts.chain.last().and_then(HostKey::of).as_ref()),
         };
         let kind = validate::check(sample, &self.0.config)?;
         parse::check(kind, received.file.path().to_owned(), received.size, artifact).await?;
         self.store(received, kind, artifact).await
+    }
+
+    /// A sink for a file that is not there yet.
+    pub(crate) fn sink(&self) -> Sink {
+        let library = self.0.clone();
+        Sink::new(Box::new(move || library.blobs.temporary()))
     }
 
     /// Blob first, then its name: a name always leads to a whole file.
@@ -169,15 +208,18 @@ impl Content {
     ) -> Result<StoredBlob, Failure> {
         let library = self.0.clone();
         let Received { file, sha256, size, .. } = received;
-        let stem = names::stem(&library.template, artifact, &sha256);
-        blocking(move || {
-            let path = library.blobs.path_of(&sha256);
-            let known = library.blobs.keep(file, &path, size)?;
-            let name = library.names.assign(&path, &sha256, &stem, kind.extension())?;
-            let media_type = kind.media_type().to_owned();
-            Ok(StoredBlob { sha256, size, media_type, name: format!("{NAMES}/{name}"), known })
+        let (path, stem) =
+            (library.blobs.path_of(&sha256), names::stem(&library.template, artifact, &sha256));
+        let (extension, media_type) = (kind.extension(), kind.media_type().to_owned());
+        // Bytes are synced each by itself, side by side: the disk makes groups of its own.
+        let ready = blocking(move || {
+            let standing = library.blobs.sync_bytes(&file, &path, size)?;
+            Ok(Ready { file, standing, path, sha256, stem, extension })
         })
-        .await
+        .await?;
+        let sha256 = ready.sha256.clone();
+        let (name, known) = group::keep(&self.0, ready).await?;
+        Ok(StoredBlob { sha256, size, media_type, name: format!("{NAMES}/{name}"), known })
     }
 }
 

@@ -1,19 +1,16 @@
-//! Streams a body to a temporary file, hashed as it arrives.
+//! Streams a body into a sink, and judges its length and speed.
 //!
 //! Must never write more than the cap, and never say that a body is whole when its length is not the
 //! declared one.
 
-use std::io::Write;
-
 use bytes::Bytes;
 use gleaner_model::reason::{Failure, Reason};
-use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
-use crate::blobs::hex;
 use crate::config::ContentConfig;
+use crate::sink::Sink;
+use crate::speed::Meter;
 use crate::validate::too_large;
-use crate::{ErrorContext, blocking};
 
 /// Bytes kept of a body's beginning: enough for the title of most web pages.
 pub(crate) const HEAD: usize = 16 << 10;
@@ -22,7 +19,7 @@ pub(crate) const HEAD: usize = 16 << 10;
 pub(crate) const TAIL: usize = 1 << 10;
 
 /// Bytes gathered before they are hashed and written: few trips to the disk's thread, little memory.
-const WRITE: usize = 256 << 10;
+pub(crate) const WRITE: usize = 256 << 10;
 
 /// Where the bytes come from. The seam between this crate and egress.
 pub(crate) trait ByteSource: Send {
@@ -51,39 +48,54 @@ pub(crate) struct Received {
     pub(crate) tail: Vec<u8>,
 }
 
-/// Reads `source` to its end, into `file`. `bytes` tells how far it came, also after a failure.
+/// Reads `source` to its end, into `sink`, which may have the beginning already. `length_declared` is what is to
+/// come. `bytes` tells how far it came, also after a failure; then what came is kept if the sink can be resumed.
 ///
 /// # Errors
-/// `too_large` before a byte is read or at the cap, `length_mismatch`, `storage`, or what the source says.
+/// `too_large` before a byte is read or at the cap, `length_mismatch`, `timeout` below the lowest speed, `storage`, or
+/// what the source says.
 pub(crate) async fn receive(
     source: &mut impl ByteSource,
     length_declared: Option<u64>,
-    file: NamedTempFile,
+    mut sink: Sink,
     config: &ContentConfig,
     bytes: &mut u64,
 ) -> Result<Received, Failure> {
-    if length_declared.is_some_and(|length| length > config.max_size()) {
+    let begun = sink.length();
+    *bytes = begun;
+    let whole = length_declared.map(|length| begun.saturating_add(length));
+    if whole.is_some_and(|whole| whole > config.max_size()) {
+        sink.give_up();
         return Err(too_large(config));
     }
-    let mut sink = Sink { file, hasher: Sha256::new(), head: Vec::new(), tail: Vec::new() };
+    let mut meter = Meter::new(config.lowest_speed(), config.speed_window());
     let mut gathered = Vec::new();
-    while let Some(chunk) = source.chunk().await? {
-        *bytes += chunk.len() as u64;
-        if *bytes > config.max_size() {
-            return Err(too_large(config));
-        }
-        gathered.extend_from_slice(&chunk);
-        if gathered.len() >= WRITE {
-            (sink, gathered) = sink.write(gathered).await?;
+    loop {
+        match meter.chunk(source).await {
+            Ok(Some(chunk)) => {
+                *bytes += chunk.len() as u64;
+                if *bytes > config.max_size() {
+                    sink.give_up();
+                    return Err(too_large(config));
+                }
+                gathered.extend_from_slice(&chunk);
+                if gathered.len() >= WRITE {
+                    (sink, gathered) = sink.write(gathered).await?;
+                }
+            }
+            Ok(None) => break,
+            Err(failure) => {
+                sink.keep(gathered).await?;
+                return Err(failure);
+            }
         }
     }
-    let (sink, _) = sink.write(gathered).await?;
-    if let Some(declared) = length_declared.filter(|declared| declared != bytes) {
-        let detail = format!("received {bytes} bytes, declared {declared}");
+    if let Some(whole) = whole.filter(|whole| *whole != *bytes) {
+        sink.give_up();
+        let detail = format!("received {bytes} bytes, declared {whole}");
         return Err(Failure::transient(Reason::LengthMismatch, detail));
     }
-    let sha256 = hex(&sink.hasher.finalize());
-    Ok(Received { file: sink.file, sha256, size: *bytes, head: sink.head, tail: sink.tail })
+    sink.finish(gathered).await
 }
 
 /// The beginning of a body that is read for its meaning only, at most [`HEAD`] bytes. A source that fails
@@ -96,38 +108,6 @@ pub(crate) async fn peek(source: &mut impl ByteSource) -> Vec<u8> {
     }
     head.truncate(HEAD);
     head
-}
-
-/// Where the bytes go.
-struct Sink {
-    file: NamedTempFile,
-    hasher: Sha256,
-    head: Vec<u8>,
-    tail: Vec<u8>,
-}
-
-impl Sink {
-    /// Takes the bytes; gives the emptied buffer back.
-    async fn write(mut self, mut bytes: Vec<u8>) -> Result<(Self, Vec<u8>), Failure> {
-        blocking(move || {
-            self.file.write_all(&bytes).context("write", self.file.path())?;
-            self.hasher.update(&bytes);
-            let wanted = HEAD - self.head.len();
-            self.head.extend_from_slice(&bytes[..bytes.len().min(wanted)]);
-            self.keep_tail(&bytes);
-            bytes.clear();
-            Ok((self, bytes))
-        })
-        .await
-    }
-
-    /// White space and zeros behind a file are no part of its end; some servers pad to whole blocks.
-    fn keep_tail(&mut self, bytes: &[u8]) {
-        let is_padding = |byte: &u8| *byte == 0 || byte.is_ascii_whitespace();
-        let end = bytes.iter().rposition(|byte| !is_padding(byte)).map_or(0, |last| last + 1);
-        self.tail.extend_from_slice(&bytes[end.saturating_sub(TAIL)..end]);
-        self.tail.drain(..self.tail.len().saturating_sub(TAIL));
-    }
 }
 
 #[cfg(test)]

@@ -36,7 +36,8 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), Failure> {
     if let Ok(entry) = archive.by_name(ENCRYPTION)
         && entry.take(MAX_ENTRY).read_to_string(&mut text).is_ok()
     {
-        let mut algorithms = text.split("Algorithm=").skip(1).map(|rest| rest.trim_start_matches(['"', '\'']));
+        let mut algorithms =
+            text.split("Algorithm=").skip(1).map(|rest| rest.trim_start_matches(['"', '\'']));
         let is_font = |named: &str| FONT_ALGORITHMS.iter().any(|font| named.starts_with(font));
         if !algorithms.all(is_font) {
             return protected(ENCRYPTION);

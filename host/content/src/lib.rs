@@ -10,14 +10,21 @@ mod copy;
 mod download;
 mod epub;
 mod gc;
+mod group;
 mod markup;
 mod names;
 #[cfg(test)]
 mod outside;
 mod parse;
+mod parts;
 mod pdf;
+mod range;
+mod resume;
 mod revisit;
+mod sink;
 mod sniff;
+mod space;
+mod speed;
 mod template;
 #[cfg(test)]
 mod testing;
@@ -36,6 +43,8 @@ pub use content::Content;
 pub use copy::Given;
 pub use gc::{BlobFile, Gc, Kind, Leftover};
 pub use revisit::{Revisit, Revisited};
+pub use space::NoSpace;
+pub use speed::Speed;
 pub use template::NameTemplate;
 
 /// What came of one download.
@@ -58,7 +67,7 @@ pub struct FetchFacts {
     pub media_type_declared: Option<String>,
     /// What the bytes are.
     pub media_type_found: Option<String>,
-    /// Bytes received.
+    /// Bytes of the body that are there, those of earlier tries included.
     pub bytes: Option<u64>,
     /// `ETag`.
     pub etag: Option<String>,

@@ -45,7 +45,7 @@ impl Names {
     }
 
     /// Gives `blob` the name `stem.extension`, or one like it when that is another file's. A blob that has
-    /// the name already keeps it. The name is on the disk when this returns.
+    /// the name already keeps it. On the disk after [`Self::sync`].
     pub(crate) fn assign(
         &self,
         blob: &Path,
@@ -58,8 +58,6 @@ impl Names {
             let path = self.dir.join(&name);
             if self.claim(&path, &name, blob)? {
                 fault::point("name.linked");
-                sync_dir(&self.dir)?;
-                fault::point("name.directory-synced");
                 return Ok(name);
             }
         }
@@ -88,7 +86,9 @@ impl Names {
 
     /// All names are on the disk.
     pub(crate) fn sync(&self) -> Result<(), ContentError> {
-        sync_dir(&self.dir)
+        sync_dir(&self.dir)?;
+        fault::point("name.directory-synced");
+        Ok(())
     }
 
     /// Whether the blob has that name now: it had it, or the name was free.

@@ -246,6 +246,14 @@ async fn messages_are_as_they_were_read_and_approved() {
     messages.text("a thread that stopped", format_args!("{what}: it panicked"));
     pdf::tests::refusals().iter().for_each(|said| messages.text("a PDF that cannot be read", said));
     messages.text("a cut body", "received 7 bytes, declared 9");
+    messages.text("too slow", "7 bytes in 120 s, content.lowest-speed is 1KiB/s");
+    messages.text("log", crate::NoSpace { free: 7, floor: 1 << 30 });
+    for text in ["speed-window = \"0s\"", "lowest-speed = \"1KiB\""] {
+        messages.text(
+            "a speed that cannot be used",
+            toml::from_str::<ContentConfig>(text).unwrap_err().message(),
+        );
+    }
     messages.text("log", "a damaged blob is replaced");
     messages.text("log", "a lost blob is made from its readable name");
     messages.assert_approved(env!("CARGO_MANIFEST_DIR"));

@@ -46,6 +46,8 @@ pub struct Pieces {
     pub(crate) schedule: Mutex<Schedule>,
     /// When the next job falls due, as far as is known.
     pub(crate) next_due: Mutex<Option<UnixMillis>>,
+    /// When it was last said that the disk has too little space.
+    pub(crate) no_space_said: Mutex<Option<tokio::time::Instant>>,
     /// How long calls take.
     pub(crate) paces: Paces,
     /// Which keys are this process's to use.
@@ -88,6 +90,7 @@ impl Pieces {
             running: Running::default(),
             schedule: Mutex::default(),
             next_due: Mutex::default(),
+            no_space_said: Mutex::default(),
             paces: Paces::default(),
             awaited: Mutex::default(),
             winding_down: AtomicBool::new(false),

@@ -193,12 +193,19 @@ impl Try<'_> {
 
     async fn fetch(self, candidate: &Candidate, permit: Permit, egress: &Egress) -> Done {
         let Self { pieces, artifact, number, .. } = self;
+        if let Some(pause) = pieces.pause_for_space() {
+            return pause;
+        }
         let Fetched { facts, outcome } = self.download_in_time(candidate, permit, egress).await;
         match &outcome {
             Err(Failure { class: FailureClass::Throttled { retry_after }, .. }) => {
                 return Done::Blocked { retry_after: *retry_after };
             }
             Err(Failure { reason: Reason::Storage, detail, .. }) => {
+                // A disk that filled up meanwhile is no reason to end the run.
+                if let Some(pause) = pieces.pause_for_space() {
+                    return pause;
+                }
                 return Done::NoDisk { detail: detail.clone() };
             }
             _ => {}

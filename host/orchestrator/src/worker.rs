@@ -132,6 +132,7 @@ async fn settle(
             let size = file.as_ref().map_or(0, |file| file.size);
             if tell(pieces.queue.ack(lease, plan, records, result.clone(), file).await?) {
                 pieces.tell(&ended(lease, artifact, &result, Some(resolver), size));
+                pieces.content.forget_unfinished(artifact).await;
             }
             Ok(None)
         }
@@ -203,6 +204,7 @@ async fn end(
 ) -> Result<(), RunError> {
     if let Fenced::Held(()) = pieces.queue.ack(lease, plan, Vec::new(), result.clone(), None).await? {
         pieces.tell(&ended(lease, artifact, &result, None, 0));
+        pieces.content.forget_unfinished(artifact).await;
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, StreamBody};
 use hyper::Response;
 use hyper::body::Frame;
-use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER};
 
 use super::pdf;
 use super::record::InFlight;
@@ -32,10 +32,27 @@ pub(super) fn no_body() -> Body {
     Empty::new().map_err(|never| match never {}).boxed_unsync()
 }
 
-/// The response that `reply` describes, to a request for `url`.
-pub(super) fn respond(reply: &Reply, url: &str, in_flight: InFlight) -> Result<Response<Body>, Infallible> {
-    let bytes = render(reply, url);
-    let mut response = Response::builder().status(reply.status);
+/// The response that `reply` describes, to a request for `url`, or for its `rest` where the reply gives it.
+pub(super) fn respond(
+    reply: &Reply,
+    url: &str,
+    rest: Option<Rest<'_>>,
+    in_flight: InFlight,
+) -> Result<Response<Body>, Infallible> {
+    let mut bytes = render(reply, url);
+    let mut response = Response::builder();
+    match rest.filter(|rest| reply.ranges && rest.is_of(reply)).map(|rest| rest.from) {
+        None => response = response.status(reply.status),
+        Some(from) if from < bytes.len() => {
+            let range = format!("bytes {from}-{}/{}", bytes.len() - 1, bytes.len());
+            response = response.status(206).header(CONTENT_RANGE, range);
+            bytes = bytes.slice(from..);
+        }
+        Some(_) => {
+            response = response.status(416).header(CONTENT_RANGE, format!("bytes */{}", bytes.len()));
+            bytes = Bytes::new();
+        }
+    }
     if !reply.media_type.is_empty() {
         response = response.header(CONTENT_TYPE, &reply.media_type);
     }
@@ -65,6 +82,27 @@ pub(super) fn respond(reply: &Reply, url: &str, in_flight: InFlight) -> Result<R
     Ok(response
         .body(sending.into_body())
         .unwrap_or_else(|error| panic!("a reply for {url} is not valid HTTP: {error}")))
+}
+
+/// What `Range` and `If-Range` ask for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rest<'a> {
+    from: usize,
+    if_range: Option<&'a str>,
+}
+
+impl<'a> Rest<'a> {
+    /// Only what is asked for here: one range, to the end.
+    pub(super) fn asked(range: Option<&str>, if_range: Option<&'a str>) -> Option<Self> {
+        let from = range?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()?;
+        Some(Self { from, if_range })
+    }
+
+    /// Whether the one who asks has the beginning of this version.
+    fn is_of(self, reply: &Reply) -> bool {
+        let etag = reply.headers.iter().find(|(name, _)| name == "etag").map(|(_, value)| value.as_str());
+        self.if_range.is_none_or(|version| Some(version) == etag)
+    }
 }
 
 fn render(reply: &Reply, url: &str) -> Bytes {

@@ -44,6 +44,7 @@ pub struct Reply {
     pub(super) chunked: bool,
     pub(super) gzip: bool,
     pub(super) header_flood: usize,
+    pub(super) ranges: bool,
 }
 
 impl Reply {
@@ -145,6 +146,7 @@ impl Reply {
             chunked: false,
             gzip: false,
             header_flood: 0,
+            ranges: false,
         }
     }
 
@@ -234,5 +236,10 @@ impl Reply {
     pub fn header_flood(mut self, lines: usize) -> Self {
         self.header_flood = lines;
         self
+    }
+    /// Names the version of the file, `"v1"` with its quotes, and sends the rest of it to who has its beginning.
+    pub fn resumable(mut self, etag: &str) -> Self {
+        self.ranges = true;
+        self.header("etag", etag).header("accept-ranges", "bytes")
     }
 }

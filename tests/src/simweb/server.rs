@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, RwLock};
 
 use anyhow::Result;
-use hyper::header::{HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, USER_AGENT};
+use hyper::header::{HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE, USER_AGENT};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, body};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use url::Url;
 
-use super::body::{Body, no_body, respond};
+use super::body::{Body, Rest, no_body, respond};
 use super::record::{Recorder, Seen};
 use super::reply::Reply;
 use super::world::World;
@@ -85,12 +85,12 @@ async fn answer(
     let authority = authority.or_else(|| header(request, HOST)).unwrap_or_default();
     let Ok(url) = Url::parse(&format!("{}://{authority}{target}", origin.scheme)) else {
         let in_flight = shared.recorder.begin(authority, |at| seen(at, request, origin, target));
-        return respond(&Reply::error(400), "", in_flight);
+        return respond(&Reply::error(400), "", None, in_flight);
     };
     let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
     let in_flight = shared.recorder.begin(host, |at| seen(at, request, origin, target));
     if origin.server_name.as_deref().is_some_and(|name| Some(name) != url.host_str()) {
-        return respond(&Reply::error(421), url.as_str(), in_flight);
+        return respond(&Reply::error(421), url.as_str(), None, in_flight);
     }
     let (delay, reply) =
         shared.world.read().expect("no thread panicked while it changed the world").answer(&url);
@@ -99,7 +99,8 @@ async fn answer(
     if let Some(barrier) = &reply.barrier {
         barrier.passed().await;
     }
-    let response = respond(&reply, url.as_str(), in_flight)?;
+    let rest = Rest::asked(header(request, RANGE), header(request, IF_RANGE));
+    let response = respond(&reply, url.as_str(), rest, in_flight)?;
     // With HTTP/2 hyper would send it after HEAD too, which breaks the connection.
     let has_body = request.method() != Method::HEAD;
     Ok(if has_body { response } else { response.map(|_| no_body()) })

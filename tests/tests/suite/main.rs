@@ -40,6 +40,7 @@ mod reading_list;
 mod recorded;
 mod reload;
 mod resolvers;
+mod resume;
 mod same_work;
 mod secrets;
 mod simweb_apis;

@@ -7,6 +7,7 @@
 mod backlog;
 mod beside;
 mod content;
+mod downloads;
 mod drain;
 mod figure;
 mod gleaner;
@@ -65,7 +66,7 @@ fn jobs(text: &str) -> Result<usize, String> {
 type Measurement = (Group, &'static str, fn(&Place) -> Result<()>);
 
 /// In the order in which they run: what they share stands next to each other, and the peers right behind the drain.
-const MEASUREMENTS: [Measurement; 20] = [
+const MEASUREMENTS: [Measurement; 23] = [
     (Group::Queue, "queue.import", import::import),
     (Group::Queue, "queue.claim", backlog::claim),
     (Group::Queue, "queue.stats_1m", backlog::stats),
@@ -86,6 +87,9 @@ const MEASUREMENTS: [Measurement; 20] = [
     (Group::Plugins, "plugin.warm_start_20", loading::warm_start),
     (Group::Plugins, "plugin.reload_latency", loading::reload_latency),
     (Group::Content, "content.download_256k", content::downloads),
+    (Group::Content, "content.side_by_side", downloads::side_by_side),
+    (Group::Content, "content.small_files", downloads::small_files),
+    (Group::Content, "content.big_file_rss", downloads::big_file),
 ];
 
 /// Builds, measures, prints. A measurement that fails does not keep the others from being made.

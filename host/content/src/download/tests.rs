@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
+use sha2::{Digest, Sha256};
+
 use super::*;
+use crate::blobs::hex;
 use crate::config::FileKind;
 use crate::testing::{Script, body};
 
@@ -10,8 +13,13 @@ async fn download(mut source: Script, length: Option<u64>) -> (Result<Received, 
     let size = |text: &str| text.parse().unwrap();
     let config = ContentConfig::new(size("1KiB"), size("1MiB"), vec![FileKind::Pdf]).unwrap();
     let mut bytes = 0;
-    let received = receive(&mut source, length, NamedTempFile::new().unwrap(), &config, &mut bytes).await;
+    let received =
+        receive(&mut source, length, sink(NamedTempFile::new().unwrap()), &config, &mut bytes).await;
     (received, bytes)
+}
+
+fn sink(file: NamedTempFile) -> Sink {
+    Sink::new(Box::new(move || Ok(file)))
 }
 
 fn bytes(length: usize) -> Vec<u8> {
@@ -67,7 +75,7 @@ async fn a_broken_body_leaves_its_count_and_no_file() {
     let mut count = 0;
     let mut source = body(&bytes(500_000), 5000).then_breaks();
     let config = ContentConfig::default();
-    let failure = receive(&mut source, None, file, &config, &mut count).await.unwrap_err();
+    let failure = receive(&mut source, None, sink(file), &config, &mut count).await.unwrap_err();
     assert_eq!((failure.reason, count), (Reason::Connection, 500_000));
     assert!(!Path::new(&path).exists());
 }
