@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::connect::root_cause;
 use crate::error::{EgressError, Stage};
 use crate::scope::Scope;
-use crate::unpack::{Packing, Unpacker};
+use crate::unpack::{BROKEN_OFF, Packing, Unpacker};
 
 /// What a packed body may have before its ratio counts: a page of spaces is no bomb.
 const BEFORE_RATIO: u64 = 1 << 20;
@@ -64,12 +64,9 @@ impl Source {
         match self {
             Self::AsIs(response) => response.chunk().await.map_err(|_| Broken::Off),
             Self::Packed(unpacker) => unpacker.chunk().await.map_err(|error| match error.kind() {
-                // Only what a decompressor finds is invalid.
-                io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
-                    Broken::Garbage(root_cause(&error))
-                }
+                BROKEN_OFF | io::ErrorKind::UnexpectedEof => Broken::Off,
                 io::ErrorKind::FileTooLarge => Broken::TooMany,
-                _ => Broken::Off,
+                _ => Broken::Garbage(root_cause(&error)),
             }),
         }
     }

@@ -198,6 +198,7 @@ impl Egress {
         let mapped = connect::target(&self.0.config.connect_to, url).is_some();
         scope.check(url, from, mapped)?;
         guard::check_literal(url)?;
+        guard::check_name(url)?;
         proxy::check(&self.0.config, url)?;
         let host = HostKey::of(url);
         let host = host.ok_or_else(|| EgressError::Denied { rule: "a URL without a host".to_owned() })?;

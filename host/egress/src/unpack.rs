@@ -21,8 +21,14 @@ pub(crate) const ACCEPTED: HeaderValue = HeaderValue::from_static("gzip, deflate
 /// The most that is unpacked at a time.
 const PIECE: usize = 32 << 10;
 
+/// The kind of errors that are the connection's; all others are the decompressor's.
+pub(crate) const BROKEN_OFF: io::ErrorKind = io::ErrorKind::ConnectionAborted;
+
 /// What packing may add to bytes that cannot be packed.
 const OVERHEAD: u64 = 64 << 10;
+
+/// How much may have come in before something has come out.
+const AHEAD: u64 = 512 << 10;
 
 /// How a body is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,21 +60,38 @@ impl Packing {
 /// A body that comes packed.
 pub(crate) struct Unpacker {
     bytes: Box<dyn AsyncRead + Send + Sync + Unpin>,
-    packed: Arc<AtomicU64>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    packed: AtomicU64,
+    unpacked: AtomicU64,
+}
+
+impl Counts {
+    /// Counts packed bytes. No sound packing makes much more of bytes than they are: where far more goes in than comes
+    /// out, whoever sends it wants to keep us busy.
+    fn take_in(&self, more: u64, cap: u64) -> io::Result<()> {
+        let packed = self.packed.fetch_add(more, Ordering::Relaxed).saturating_add(more);
+        if packed > cap.saturating_add(OVERHEAD) {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        if packed / 2 > self.unpacked.load(Ordering::Relaxed).saturating_add(AHEAD) {
+            return Err(io::Error::other(format!("{packed} bytes unpack to less than half of that")));
+        }
+        Ok(())
+    }
 }
 
 impl Unpacker {
     /// `cap`: bytes that may come out of it; not many more may go in.
     pub(crate) fn new(response: reqwest::Response, packing: Packing, cap: u64) -> Self {
-        let packed = Arc::new(AtomicU64::new(0));
-        let count = Arc::clone(&packed);
-        let most = cap.saturating_add(OVERHEAD);
+        let counts = Arc::<Counts>::default();
+        let count = Arc::clone(&counts);
         let chunks = response.bytes_stream().map(move |chunk| {
-            let chunk = chunk.map_err(io::Error::other)?;
-            let more = chunk.len() as u64;
-            if count.fetch_add(more, Ordering::Relaxed).saturating_add(more) > most {
-                return Err(io::ErrorKind::FileTooLarge.into());
-            }
+            let chunk = chunk.map_err(|error| io::Error::new(BROKEN_OFF, error))?;
+            count.take_in(chunk.len() as u64, cap)?;
             Ok::<Bytes, io::Error>(chunk)
         });
         let chunks = StreamReader::new(chunks);
@@ -82,7 +105,7 @@ impl Unpacker {
             Packing::Deflate => Box::new(ZlibDecoder::new(chunks)),
             Packing::Brotli => Box::new(BrotliDecoder::new(chunks)),
         };
-        Self { bytes, packed }
+        Self { bytes, counts }
     }
 
     /// The next bytes; none after the last. An answer without a body has no bytes, packed or not.
@@ -90,7 +113,10 @@ impl Unpacker {
         let mut piece = BytesMut::with_capacity(PIECE);
         match self.bytes.read_buf(&mut piece).await {
             Ok(0) => Ok(None),
-            Ok(_) => Ok(Some(piece.freeze())),
+            Ok(more) => {
+                self.counts.unpacked.fetch_add(more as u64, Ordering::Relaxed);
+                Ok(Some(piece.freeze()))
+            }
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && self.packed() == 0 => Ok(None),
             Err(error) => Err(error),
         }
@@ -98,13 +124,13 @@ impl Unpacker {
 
     /// Packed bytes that came so far.
     pub(crate) fn packed(&self) -> u64 {
-        self.packed.load(Ordering::Relaxed)
+        self.counts.packed.load(Ordering::Relaxed)
     }
 }
 
 impl fmt::Debug for Unpacker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Unpacker").field("packed", &self.packed).finish_non_exhaustive()
+        f.debug_struct("Unpacker").field("counts", &self.counts).finish_non_exhaustive()
     }
 }
 

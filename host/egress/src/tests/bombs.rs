@@ -105,15 +105,20 @@ async fn a_small_page_may_be_packed_as_well_as_it_can_be() {
     assert_eq!((received, end.is_ok()), (1 << 20, true));
 }
 
-/// Nothing comes out of these, however much goes in.
+/// Nothing comes out of these, however much goes in: a header of gzip, and blocks without bytes.
 #[tokio::test]
 async fn packed_bytes_are_bounded_too() {
-    let empty = gzip(b"").repeat(100_000);
+    let blocks = b"\0\0\0\xff\xff".repeat(500_000);
+    let empty = [b"\x1f\x8b\x08\0\0\0\0\0\0\xff".as_slice(), &blocks].concat();
     let world = World::new(move |_| Reply::raw(200, "content-encoding: gzip", &empty[..])).await;
-    let request = Request::get("https://api.example.org/".parse().unwrap(), 1000);
-    let response = world.egress.send(request, &download()).await.unwrap();
-    let error = response.body.collect().await.unwrap_err();
+    let collect = async |cap| {
+        let request = Request::get("https://api.example.org/".parse().unwrap(), cap);
+        world.egress.send(request, &download()).await.unwrap().body.collect().await.unwrap_err()
+    };
+    let error = collect(1000).await;
     assert!(matches!(error, EgressError::TooLarge { cap: 1000, .. }), "{error}");
+    let error = collect(u64::MAX).await;
+    assert!(error.to_string().contains("unpack to less than half"), "{error}");
 }
 
 #[tokio::test]
