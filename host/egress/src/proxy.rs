@@ -77,7 +77,7 @@ pub(crate) fn check(config: &EgressConfig, url: &Url) -> Result<(), EgressError>
     let ends_in = |ending: &&str| {
         name.strip_suffix(ending).is_some_and(|before| before.is_empty() || before.ends_with('.'))
     };
-    if of_proxy == Some(&name) || !name.contains('.') || LOCAL.iter().any(|ending| ends_in(ending)) {
+    if of_proxy == Some(&name) || !name.contains('.') || LOCAL.iter().any(ends_in) {
         let rule = format!("{name}, a name of the local network, through the proxy");
         return Err(EgressError::Denied { rule });
     }

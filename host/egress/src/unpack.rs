@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio_util::io::StreamReader;
 
 /// What is asked for when the caller does not say.
-pub(crate) const ACCEPTED: HeaderValue = HeaderValue::from_static("gzip, deflate, br");
+pub(crate) const ACCEPTED: HeaderValue = HeaderValue::from_static("gzip,deflate,br");
 
 /// The most that is unpacked at a time.
 const PIECE: usize = 32 << 10;

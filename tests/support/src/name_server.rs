@@ -33,9 +33,10 @@ impl NameServer {
     ///
     /// # Panics
     /// When no port is free.
+    #[expect(clippy::panic, reason = "a test stops where its world cannot be set up")]
     pub fn start(answer: impl Fn(&str, usize) -> Answer + Send + 'static) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port on loopback");
-        let address = socket.local_addr().expect("a bound socket has an address");
+        let bound = UdpSocket::bind("127.0.0.1:0").and_then(|socket| Ok((socket.local_addr()?, socket)));
+        let (address, socket) = bound.unwrap_or_else(|error| panic!("no port on loopback: {error}"));
         let (asked, ended) = (Asked::default(), Arc::new(AtomicBool::new(false)));
         let (counts, stop) = (Arc::clone(&asked), Arc::clone(&ended));
         thread::spawn(move || {

@@ -207,6 +207,24 @@ async fn messages_are_as_they_were_read_and_approved() {
     for problem in ["proxy: builder error", "no DNS: no name server; see name-servers"] {
         messages.error(&EgressError::Config(problem.into()));
     }
+    // As logs have them; tests that run the program see them there.
+    for (when, text) in [
+        (
+            "a host in insecure-hosts, at the start",
+            "the certificate of old.example.org is not checked, since it is in egress.insecure-hosts",
+        ),
+        (
+            "a host in insecure-hosts, at each request",
+            "old.example.org is asked without checking its certificate (egress.insecure-hosts)",
+        ),
+        (
+            "a machine without name servers",
+            "/etc/resolv.conf names no name server (io error: no nameservers found in config); 127.0.0.1 is asked",
+        ),
+        ("a packed body of nothing", "1064960 bytes unpack to less than half of that"),
+    ] {
+        messages.text(when, text);
+    }
     sections(&mut messages);
     // Two that no caller can bring about, since a URL is checked before: kept from going unread all the same.
     for rule in [
