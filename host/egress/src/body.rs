@@ -2,6 +2,7 @@
 //!
 //! Holds the permit of its request until the last byte. Must never end like a whole body when it is not one.
 
+use std::io;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -11,6 +12,10 @@ use tokio::time::Instant;
 use crate::connect::root_cause;
 use crate::error::{EgressError, Stage};
 use crate::scope::Scope;
+use crate::unpack::{BROKEN_OFF, Packing, Unpacker};
+
+/// What a packed body may have before its ratio counts: a page of spaces is no bomb.
+const BEFORE_RATIO: u64 = 1 << 20;
 
 /// What a body must keep to.
 #[derive(Debug)]
@@ -18,6 +23,8 @@ pub(crate) struct Terms {
     pub(crate) host: String,
     pub(crate) scope: Scope,
     pub(crate) cap: u64,
+    /// Bytes that may come out of a packed one; see [`crate::EgressConfig::max_ratio`].
+    pub(crate) max_ratio: u32,
     pub(crate) idle: Duration,
     pub(crate) started: Instant,
     pub(crate) end: Instant,
@@ -34,16 +41,47 @@ pub struct Body {
 
 #[derive(Debug)]
 enum State {
-    Open { response: reqwest::Response, _permit: Permit },
+    Open { source: Source, _permit: Permit },
     Ended,
     Failed,
+}
+
+#[derive(Debug)]
+enum Source {
+    AsIs(reqwest::Response),
+    Packed(Unpacker),
+}
+
+/// Why no more bytes come.
+enum Broken {
+    Garbage(String),
+    TooMany,
+    Off,
+}
+
+impl Source {
+    async fn chunk(&mut self) -> Result<Option<Bytes>, Broken> {
+        match self {
+            Self::AsIs(response) => response.chunk().await.map_err(|_| Broken::Off),
+            Self::Packed(unpacker) => unpacker.chunk().await.map_err(|error| match error.kind() {
+                BROKEN_OFF | io::ErrorKind::UnexpectedEof => Broken::Off,
+                io::ErrorKind::FileTooLarge => Broken::TooMany,
+                _ => Broken::Garbage(root_cause(&error)),
+            }),
+        }
+    }
 }
 
 impl Body {
     /// `is_sent`: not after HEAD, whose answer declares a length and has no body.
     pub(crate) fn new(response: reqwest::Response, permit: Permit, terms: Terms, is_sent: bool) -> Self {
-        let declared = response.content_length().filter(|_| is_sent);
-        Self { state: State::Open { response, _permit: permit }, terms, declared, received: 0 }
+        let packing = response.extensions().get::<Packing>().copied().filter(|_| is_sent);
+        let declared = response.content_length().filter(|_| is_sent && packing.is_none());
+        let source = match packing {
+            Some(packing) => Source::Packed(Unpacker::new(response, packing, terms.cap)),
+            None => Source::AsIs(response),
+        };
+        Self { state: State::Open { source, _permit: permit }, terms, declared, received: 0 }
     }
 
     /// How many bytes were announced; none when nobody said, or when they come compressed.
@@ -78,22 +116,22 @@ impl Body {
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, EgressError> {
-        let response = match &mut self.state {
-            State::Open { response, .. } => response,
+        let source = match &mut self.state {
+            State::Open { source, .. } => source,
             State::Ended => return Ok(None),
             State::Failed => return Err(self.broken_off()),
         };
         let idle_until = Instant::now() + self.terms.idle;
         let until = idle_until.min(self.terms.end);
-        match tokio::time::timeout_at(until, response.chunk()).await {
+        match tokio::time::timeout_at(until, source.chunk()).await {
             Ok(Ok(Some(chunk))) => self.count(chunk).map(Some),
             Ok(Ok(None)) if self.declared.is_none_or(|declared| declared == self.received) => Ok(None),
-            Ok(Ok(None)) => Err(self.broken_off()),
-            Ok(Err(error)) if is_garbage(&error) => Err(EgressError::Connection {
+            Ok(Ok(None) | Err(Broken::Off)) => Err(self.broken_off()),
+            Ok(Err(Broken::TooMany)) => Err(self.too_large()),
+            Ok(Err(Broken::Garbage(found))) => Err(EgressError::Connection {
                 host: self.terms.host.clone(),
-                detail: format!("the body cannot be decompressed: {}", root_cause(&error)),
+                detail: format!("the body cannot be decompressed: {found}"),
             }),
-            Ok(Err(_)) => Err(self.broken_off()),
             Err(_) if until == idle_until => Err(self.too_slow(Stage::Idle, self.terms.idle)),
             Err(_) => Err(self.too_slow(Stage::Whole, self.terms.started.elapsed())),
         }
@@ -102,10 +140,21 @@ impl Body {
     fn count(&mut self, chunk: Bytes) -> Result<Bytes, EgressError> {
         self.received += chunk.len() as u64;
         if self.received > self.terms.cap {
-            return Err(EgressError::TooLarge { host: self.terms.host.clone(), cap: self.terms.cap });
+            return Err(self.too_large());
+        }
+        if let State::Open { source: Source::Packed(unpacker), .. } = &self.state {
+            let (packed, ratio) = (unpacker.packed(), self.terms.max_ratio);
+            if self.received > BEFORE_RATIO.max(packed.saturating_mul(ratio.into())) {
+                let (host, unpacked) = (self.terms.host.clone(), self.received);
+                return Err(EgressError::Bomb { host, packed, unpacked, ratio });
+            }
         }
         self.terms.scope.count_bytes(chunk.len())?;
         Ok(chunk)
+    }
+
+    fn too_large(&self) -> EgressError {
+        EgressError::TooLarge { host: self.terms.host.clone(), cap: self.terms.cap }
     }
 
     fn broken_off(&self) -> EgressError {
@@ -116,18 +165,4 @@ impl Body {
     fn too_slow(&self, stage: Stage, after: Duration) -> EgressError {
         EgressError::Timeout { host: self.terms.host.clone(), stage, after }
     }
-}
-
-/// Whether the bytes came but cannot be decompressed. reqwest says "decode" of every error of a body; only what
-/// a decompressor finds is invalid data.
-fn is_garbage(error: &reqwest::Error) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(this) = cause {
-        let kind = this.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-        if matches!(kind, Some(std::io::ErrorKind::InvalidData | std::io::ErrorKind::InvalidInput)) {
-            return true;
-        }
-        cause = this.source();
-    }
-    false
 }

@@ -19,12 +19,15 @@ use url::Url;
 use crate::announced;
 use crate::body::{Body, Terms};
 use crate::config::EgressConfig;
-use crate::connect::{self, Clients, Lookup, RouteError, SystemLookup, root_cause};
+use crate::connect::{self, Clients, RouteError, root_cause};
+use crate::dns::{Dns, Lookup};
 use crate::error::{EgressError, Stage};
 use crate::guard;
+use crate::proxy;
 use crate::redirect::{self, Hop};
 use crate::robots::{self, Robots, Says};
 use crate::scope::{Injection, Role, Scope};
+use crate::unpack::{ACCEPTED, Packing};
 
 /// Headers that are egress's to set.
 const NOT_FOR_CALLERS: [&str; 13] = [
@@ -112,7 +115,9 @@ impl Egress {
         limiter: KeyedLimiter,
         clock: SharedClock,
     ) -> Result<Self, EgressError> {
-        Self::with_lookup(config, contact, limiter, clock, &(Arc::new(SystemLookup) as Arc<dyn Lookup>))
+        let dns = Dns::new(config.name_servers.addresses());
+        let dns = dns.map_err(|error| EgressError::Config(format!("no DNS: {error}; see name-servers")))?;
+        Self::with_lookup(config, contact, limiter, clock, &(Arc::new(dns) as Arc<dyn Lookup>))
     }
 
     pub(crate) fn with_lookup(
@@ -173,10 +178,11 @@ impl Egress {
 
             let Some(mut next) = redirect::next(&hop, status, &headers) else {
                 let idle = self.0.config.idle_timeout.0;
-                let terms = Terms { host: host.to_string(), scope: scope.clone(), cap, idle, started, end };
+                let (host, scope, max_ratio) = (host.to_string(), scope.clone(), self.0.config.max_ratio);
+                let terms = Terms { host: host.clone(), scope, cap, max_ratio, idle, started, end };
                 let body = Body::new(answer, permit, terms, hop.method != Method::HEAD);
                 if body.declared().is_some_and(|declared| declared > cap) {
-                    return Err(EgressError::TooLarge { host: host.to_string(), cap });
+                    return Err(EgressError::TooLarge { host, cap });
                 }
                 let chain = asked.into_iter().map(|(_, url)| url).collect();
                 return Ok(Response { status, chain, headers, body, waited, first_byte });
@@ -278,6 +284,8 @@ impl Egress {
         let mapped = connect::target(&self.0.config.connect_to, url).is_some();
         scope.check(url, from, mapped)?;
         guard::check_literal(url)?;
+        guard::check_name(url)?;
+        proxy::check(&self.0.config, url)?;
         let host = HostKey::of(url);
         let host = host.ok_or_else(|| EgressError::Denied { rule: "a URL without a host".to_owned() })?;
         if !mapped && !self.0.has_contact {
@@ -319,11 +327,17 @@ impl Egress {
         for injection in scope.injections(&hop.url) {
             inject(injection, &mut request)?;
         }
-        let client = self.0.clients.client(&hop.url);
+        let client = self.0.clients.client(&hop.url, scope)?;
         self.0.clients.address_request(&mut request)?;
         let until = end.min(sent + self.0.config.timeout.0);
         match tokio::time::timeout_at(until, client.execute(request)).await {
-            Ok(answer) => answer.map_err(|error| self.explain(&error, host)),
+            Ok(answer) => {
+                let mut answer = answer.map_err(|error| self.explain(&error, host))?;
+                if let Some(packing) = Packing::take(answer.headers_mut()) {
+                    answer.extensions_mut().insert(packing);
+                }
+                Ok(answer)
+            }
             Err(_) => {
                 let (stage, after) = (Stage::Headers, sent.elapsed());
                 Err(EgressError::Timeout { host: host.to_string(), stage, after })
@@ -370,6 +384,9 @@ impl Egress {
     /// Finds the cause of a failed request.
     fn explain(&self, error: &reqwest::Error, host: &HostKey) -> EgressError {
         let host = host.to_string();
+        if error.is_builder() {
+            return EgressError::Denied { rule: format!("{host:?} cannot be asked: {}", root_cause(error)) };
+        }
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
         while let Some(this) = cause {
             match this.downcast_ref::<RouteError>() {
@@ -418,6 +435,8 @@ fn first_hop(request: Request, scope: &Scope) -> Result<Hop, EgressError> {
     if scope.is_download() {
         // The hash is to be the file's, and the announced length too.
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    } else if !headers.contains_key(header::RANGE) {
+        headers.entry(header::ACCEPT_ENCODING).or_insert(ACCEPTED);
     }
     url.set_fragment(None);
     Ok(Hop { method, url, headers, body })

@@ -7,9 +7,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gleaner_model::key::HostKey;
 use gleaner_model::units::{ByteSize, Span};
 use serde::Deserialize;
+
+use crate::hosts::{self, HostNames, HostPatterns, NameServers};
+use crate::proxy::ProxyUrl;
 
 /// The `[egress]` section. Defaults are those of `config/default.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -32,6 +34,20 @@ pub struct EgressConfig {
     pub robots: bool,
     /// Hosts whose robots.txt is not read.
     pub robots_exceptions: Vec<String>,
+    /// How many times its packed size a body may have once more than a mebibyte has come.
+    pub max_ratio: u32,
+    /// Connections to one host that are kept for the next request.
+    pub idle_connections: usize,
+    /// How long each of them is kept.
+    pub idle_connection_timeout: Span,
+    /// Who is asked for the addresses of names; empty: whom the system asks.
+    pub name_servers: NameServers,
+    /// The proxy that requests go through; none: they go straight to their hosts.
+    pub proxy: Option<ProxyUrl>,
+    /// Hosts that are reached without the proxy, as `files.example.org` or `*.example.org`.
+    pub no_proxy: HostPatterns,
+    /// Hosts whose certificates are not checked, for downloads and landing pages only.
+    pub insecure_hosts: HostNames,
     /// Real names that are reached at another address.
     pub connect_to: ConnectTo,
     /// PEM files with certificate authorities beyond those of the system.
@@ -50,6 +66,14 @@ impl Default for EgressConfig {
             max_body: ByteSize(16 << 20),
             robots: true,
             robots_exceptions: Vec::new(),
+            max_ratio: 100,
+            idle_connections: 4,
+            // Servers close idle connections after a minute or so; a request must not meet that moment.
+            idle_connection_timeout: seconds(30),
+            name_servers: NameServers::default(),
+            proxy: None,
+            no_proxy: HostPatterns::default(),
+            insecure_hosts: HostNames::default(),
             connect_to: ConnectTo::default(),
             extra_ca_certs: Vec::new(),
         }
@@ -73,11 +97,6 @@ impl ConnectTo {
         let mut patterns = std::iter::once(name.clone()).chain(parents).chain(["*".to_owned()]);
         patterns.find_map(|pattern| self.0.get(&(pattern, port))).copied()
     }
-
-    /// The ports that are mapped for some name.
-    pub(crate) fn ports(&self) -> impl Iterator<Item = u16> {
-        self.0.keys().map(|(_, port)| *port)
-    }
 }
 
 impl TryFrom<BTreeMap<String, String>> for ConnectTo {
@@ -97,13 +116,7 @@ fn entry(from: &str, to: &str) -> Result<((String, u16), SocketAddr), String> {
     let name = if pattern == "*" {
         pattern.to_owned()
     } else {
-        let url = url::Url::parse(&format!("https://{stem}/")).ok();
-        let url = url.filter(|url| matches!(url.host(), Some(url::Host::Domain(_))));
-        let host = url
-            .as_ref()
-            .and_then(HostKey::of)
-            .filter(|_| !stem.contains(['/', '@', ':', '?', '#', '*', '%']));
-        let host = host.ok_or_else(|| {
+        let host = hosts::name(stem).ok_or_else(|| {
             format!(
                 "connect-to.{from:?} is no host name; addresses are never mapped, write a name or a pattern"
             )

@@ -1,44 +1,36 @@
-//! How names become addresses: `connect-to` first, else DNS, with every address checked.
+//! How names become addresses: `connect-to` first, else DNS, with every address checked; and who shares connections.
 //!
 //! The addresses that are returned here are those that are connected to, so that no second lookup can say
-//! something else. Must never return an address that is not public for a name that is not mapped.
+//! something else; what DNS keeps is checked anew each time. Where there are several, hyper tries them as RFC 8305
+//! says. Must never return an address that is not public for a name that is not mapped.
+//!
+//! Connections are pooled by policy: each plugin has its own, and so have all downloads together, so that nothing that
+//! sticks to a connection or a TLS session goes from one to another; connections without a checked certificate are
+//! apart once more.
 //!
 //! reqwest's resolver is told a name without its port, and a port in the URL overrides the port that the
 //! resolver answers. Hence there is one client for every port that `connect-to` names, whose [`Route`] knows
 //! that port, and one client for everything that is not mapped, whose `Route` maps nothing. Where a mapped URL
 //! has an explicit port, [`address_request`] writes the target's port into the URL and the real one
-//! into the `Host` header.
+//! into the `Host` header. A client that uses a proxy looks up no name but the proxy's.
 
+use std::collections::HashMap;
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use gleaner_model::key::ResolverName;
 use http::HeaderValue;
 use http::header::HOST;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
 use crate::config::{ConnectTo, EgressConfig};
+use crate::dns::Lookup;
 use crate::error::EgressError;
-use crate::guard;
-
-/// Looks names up. Tests bring their own.
-#[async_trait::async_trait]
-pub(crate) trait Lookup: Send + Sync {
-    /// The addresses of a name.
-    async fn lookup(&self, name: &str) -> io::Result<Vec<IpAddr>>;
-}
-
-/// The system's resolver.
-pub(crate) struct SystemLookup;
-
-#[async_trait::async_trait]
-impl Lookup for SystemLookup {
-    async fn lookup(&self, name: &str) -> io::Result<Vec<IpAddr>> {
-        Ok(tokio::net::lookup_host((name, 0)).await?.map(|address| address.ip()).collect())
-    }
-}
+use crate::proxy::{self, ProxyUrl};
+use crate::scope::{Role, Scope};
 
 /// Why a name leads nowhere. Found again in the causes of reqwest's error.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -57,12 +49,33 @@ pub(crate) fn target(connect_to: &ConnectTo, url: &Url) -> Option<SocketAddr> {
     }
 }
 
-/// The clients, one per way to resolve; see the head of this file.
-#[derive(Debug)]
+/// Whose connections these are, and how they are made.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Pool {
+    /// A plugin; none: all downloads.
+    owner: Option<ResolverName>,
+    way: Way,
+    /// Whether certificates are checked.
+    verified: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Way {
+    /// To where DNS says.
+    Direct,
+    /// To where `connect-to` says for a port.
+    Mapped(u16),
+    Proxied,
+}
+
+/// The clients, one per pool, made when they are first needed; see the head of this file.
 pub(crate) struct Clients {
-    direct: reqwest::Client,
-    mapped: Vec<(u16, reqwest::Client)>,
+    config: EgressConfig,
+    user_agent: HeaderValue,
+    roots: Vec<reqwest::Certificate>,
     connect_to: Arc<ConnectTo>,
+    lookup: Arc<dyn Lookup>,
+    made: Mutex<HashMap<Pool, reqwest::Client>>,
 }
 
 impl Clients {
@@ -73,43 +86,94 @@ impl Clients {
     ) -> Result<Self, EgressError> {
         // Another provider may be installed already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let connect_to = Arc::new(config.connect_to.clone());
-        let roots = extra_roots(config)?;
-        let client = |port: Option<u16>| {
-            let route = Route { port, connect_to: Arc::clone(&connect_to), lookup: Arc::clone(lookup) };
-            let builder = reqwest::Client::builder()
-                .user_agent(user_agent.clone())
-                .redirect(reqwest::redirect::Policy::none())
-                .retry(reqwest::retry::never())
-                .referer(false)
-                .no_proxy()
-                // Servers close idle connections after a minute or so; a request must not meet that moment.
-                .pool_idle_timeout(Duration::from_secs(30))
-                .connect_timeout(config.connect_timeout.0)
-                .tls_certs_merge(roots.clone())
-                .dns_resolver(Arc::new(route));
-            // HTTP/2 has no Host header to carry the real port in.
-            let builder = if port.is_none_or(|port| port == 443) { builder } else { builder.http1_only() };
-            builder.build().map_err(|error| {
-                EgressError::Config(format!(
-                    "no HTTP client: {}; install the system's CA certificates or set extra-ca-certs",
-                    root_cause(&error)
-                ))
-            })
+        for host in config.insecure_hosts.iter() {
+            tracing::warn!("the certificate of {host} is not checked, since it is in egress.insecure-hosts");
+        }
+        let clients = Self {
+            config: config.clone(),
+            user_agent: user_agent.clone(),
+            roots: extra_roots(config)?,
+            connect_to: Arc::new(config.connect_to.clone()),
+            lookup: Arc::clone(lookup),
+            made: Mutex::default(),
         };
-        let mut ports: Vec<u16> = connect_to.ports().collect();
-        ports.sort_unstable();
-        ports.dedup();
-        let mapped = ports.into_iter().map(|port| Ok((port, client(Some(port))?)));
-        let mapped = mapped.collect::<Result<_, EgressError>>()?;
-        Ok(Self { direct: client(None)?, mapped, connect_to })
+        // What cannot work is better said now than with the first request.
+        clients.of(Pool { owner: None, way: Way::Direct, verified: true })?;
+        Ok(clients)
     }
 
-    /// The client for a URL.
-    pub(crate) fn client(&self, url: &Url) -> &reqwest::Client {
-        let port = url.port_or_known_default().filter(|_| target(&self.connect_to, url).is_some());
-        let mapped = port.and_then(|port| self.mapped.iter().find(|(of, _)| *of == port));
-        mapped.map_or(&self.direct, |(_, client)| client)
+    /// The client for a URL, on whose behalf it is asked.
+    pub(crate) fn client(&self, url: &Url, scope: &Scope) -> Result<reqwest::Client, EgressError> {
+        let mapped = target(&self.connect_to, url).and(url.port_or_known_default());
+        let way = match mapped {
+            Some(port) => Way::Mapped(port),
+            None if proxy::covers(&self.config, url) => Way::Proxied,
+            None => Way::Direct,
+        };
+        let verified = !self.is_insecure(url, scope);
+        if !verified {
+            let host = url.host_str().unwrap_or_default();
+            tracing::warn!("{host} is asked without checking its certificate (egress.insecure-hosts)");
+        }
+        self.of(Pool { owner: scope.owner().cloned(), way, verified })
+    }
+
+    /// Whether the host need not prove who it is: only where the operator says so, and where nothing but a public
+    /// file or page can be had from it.
+    fn is_insecure(&self, url: &Url, scope: &Scope) -> bool {
+        url.scheme() == "https"
+            && url.domain().is_some_and(|name| self.config.insecure_hosts.has(name))
+            && scope.role(url) != Role::Metadata
+            && scope.injections(url).next().is_none()
+    }
+
+    /// Making one reads the system's certificates, which takes some milliseconds, once for each pool.
+    fn of(&self, pool: Pool) -> Result<reqwest::Client, EgressError> {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = made.get(&pool) {
+            return Ok(client.clone());
+        }
+        let client = self.make(&pool)?;
+        made.insert(pool, client.clone());
+        Ok(client)
+    }
+
+    fn make(&self, pool: &Pool) -> Result<reqwest::Client, EgressError> {
+        let proxy = self.config.proxy.as_ref();
+        let route = Route {
+            way: pool.way,
+            connect_to: Arc::clone(&self.connect_to),
+            lookup: Arc::clone(&self.lookup),
+            proxy: proxy.and_then(ProxyUrl::name).map(str::to_owned),
+        };
+        let builder = reqwest::Client::builder()
+            .user_agent(self.user_agent.clone())
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            // Also none of the environment's.
+            .no_proxy()
+            .pool_idle_timeout(self.config.idle_connection_timeout.0)
+            .pool_max_idle_per_host(self.config.idle_connections)
+            .connect_timeout(self.config.connect_timeout.0)
+            .tls_certs_merge(self.roots.clone())
+            .tls_danger_accept_invalid_certs(!pool.verified)
+            .dns_resolver(Arc::new(route));
+        let builder = match (pool.way, proxy) {
+            // HTTP/2 has no Host header to carry the real port in.
+            (Way::Mapped(port), _) if port != 443 => builder.http1_only(),
+            (Way::Proxied, Some(proxy)) => {
+                let proxy = reqwest::Proxy::all(proxy.url().clone());
+                builder.proxy(proxy.map_err(|error| EgressError::Config(format!("proxy: {error}")))?)
+            }
+            _ => builder,
+        };
+        builder.build().map_err(|error| {
+            EgressError::Config(format!(
+                "no HTTP client: {}; install the system's CA certificates or set extra-ca-certs",
+                root_cause(&error)
+            ))
+        })
     }
 
     /// Points a request for a mapped URL with an explicit port to the target's port.
@@ -125,6 +189,12 @@ impl Clients {
         // Fails only for URLs without a host, and this one has a name.
         let _ = request.url_mut().set_port(Some(target.port()));
         Ok(())
+    }
+}
+
+impl fmt::Debug for Clients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clients").field("made", &self.made).finish_non_exhaustive()
     }
 }
 
@@ -154,19 +224,34 @@ pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
 
 /// Resolves for one client.
 struct Route {
-    /// The port of all mapped URLs that its client is given; none: its client is given no mapped URL.
-    port: Option<u16>,
+    /// A client is given only URLs that go this way.
+    way: Way,
     connect_to: Arc<ConnectTo>,
     lookup: Arc<dyn Lookup>,
+    /// The proxy's name.
+    proxy: Option<String>,
 }
 
 impl Resolve for Route {
     fn resolve(&self, name: Name) -> Resolving {
-        let target = self.port.and_then(|port| self.connect_to.target(name.as_str(), port));
+        let target = match self.way {
+            Way::Mapped(port) => self.connect_to.target(name.as_str(), port),
+            Way::Direct | Way::Proxied => None,
+        };
+        let proxied = self.way == Way::Proxied;
+        let is_proxy = proxied && self.proxy.as_deref() == Some(name.as_str());
         let lookup = Arc::clone(&self.lookup);
         Box::pin(async move {
             let addresses = match target {
                 Some(target) => vec![target],
+                // The operator's choice, wherever it is.
+                None if is_proxy => {
+                    looked_up(&*lookup, name.as_str()).await?.into_iter().map(at_url).collect()
+                }
+                None if proxied => {
+                    let detail = "only the proxy's name is looked up for requests that go through it";
+                    return Err(RouteError::NoAddress(detail.to_owned()).into());
+                }
                 None => checked(&*lookup, name.as_str()).await?,
             };
             Ok(Box::new(addresses.into_iter()) as Addrs)
@@ -174,14 +259,19 @@ impl Resolve for Route {
     }
 }
 
-/// The public addresses of a name, with port 0 for the one of the URL.
+/// With port 0 for the one of the URL.
+fn at_url(address: IpAddr) -> SocketAddr {
+    (address, 0).into()
+}
+
+async fn looked_up(lookup: &dyn Lookup, name: &str) -> Result<Vec<IpAddr>, RouteError> {
+    lookup.lookup(name).await.map_err(|error| RouteError::NoAddress(error.to_string()))
+}
+
+/// The public addresses of a name.
 async fn checked(lookup: &dyn Lookup, name: &str) -> Result<Vec<SocketAddr>, RouteError> {
-    let all = lookup.lookup(name).await.map_err(|error| RouteError::NoAddress(error.to_string()))?;
-    let public: Vec<_> = all
-        .iter()
-        .filter(|address| guard::is_public(**address))
-        .map(|address| (*address, 0).into())
-        .collect();
+    let all = looked_up(lookup, name).await?;
+    let public: Vec<_> = all.iter().copied().filter(|address| lookup.permits(*address)).map(at_url).collect();
     match all.first() {
         _ if !public.is_empty() => Ok(public),
         Some(private) => Err(RouteError::Private(*private)),

@@ -108,6 +108,21 @@ pub enum EgressError {
         /// The cap in bytes, counted after decompression.
         cap: u64,
     },
+    /// A packed body that unpacks to far more than it is.
+    #[error(
+        "{host} sent {packed} bytes that unpack to {unpacked} and more, beyond {ratio} times their size \
+         (egress.max-ratio)"
+    )]
+    Bomb {
+        /// The host.
+        host: String,
+        /// Bytes that came.
+        packed: u64,
+        /// Bytes that had come out of them.
+        unpacked: u64,
+        /// How many times its size it might have had.
+        ratio: u32,
+    },
     /// The body ended early.
     #[error("{host} sent {received} bytes{}", match declared {
         Some(declared) => format!(" of {declared}"),
@@ -202,7 +217,7 @@ impl EgressError {
             Self::Connection { .. } => (Reason::Connection, TRANSIENT),
             Self::Tls { .. } => (Reason::Tls, FailureClass::Permanent),
             Self::Timeout { .. } => (Reason::Timeout, TRANSIENT),
-            Self::TooLarge { .. } => (Reason::TooLarge, FailureClass::Permanent),
+            Self::TooLarge { .. } | Self::Bomb { .. } => (Reason::TooLarge, FailureClass::Permanent),
             Self::Truncated { declared: Some(_), .. } => (Reason::LengthMismatch, TRANSIENT),
             Self::Truncated { declared: None, .. } => (Reason::Truncated, TRANSIENT),
             Self::RedirectLoop { .. } => (Reason::RedirectLoop, FailureClass::Permanent),

@@ -9,7 +9,7 @@ use url::{Host, Url};
 use crate::error::EgressError;
 
 /// IPv4 networks that are not the public internet (RFC 6890 and its registry), as network and prefix length.
-const REFUSED_V4: [([u8; 4], u32); 18] = [
+const REFUSED_V4: [([u8; 4], u32); 19] = [
     ([0, 0, 0, 0], 8),        // this network, unspecified
     ([10, 0, 0, 0], 8),       // private
     ([100, 64, 0, 0], 10),    // carrier-grade NAT, and a cloud's metadata service
@@ -23,6 +23,7 @@ const REFUSED_V4: [([u8; 4], u32); 18] = [
     ([192, 52, 193, 0], 24),  // AMT
     ([192, 88, 99, 0], 24),   // 6to4 relays
     ([192, 168, 0, 0], 16),   // private
+    ([192, 175, 48, 0], 24),  // AS112
     ([198, 18, 0, 0], 15),    // benchmarks
     ([198, 51, 100, 0], 24),  // documentation
     ([203, 0, 113, 0], 24),   // documentation
@@ -35,10 +36,11 @@ const REFUSED_V4: [([u8; 4], u32); 18] = [
 const GLOBAL_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
 /// What of global unicast is not the public internet.
-const REFUSED_V6: [(Ipv6Addr, u32); 4] = [
+const REFUSED_V6: [(Ipv6Addr, u32); 5] = [
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23), // protocol assignments: Teredo, benchmarks, ORCHID
     (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32), // documentation
     (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16), // 6to4, which can mean any IPv4 address
+    (Ipv6Addr::new(0x2620, 0x4f, 0x8000, 0, 0, 0, 0, 0), 48), // AS112
     (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20), // documentation
 ];
 
@@ -74,6 +76,15 @@ pub(crate) fn check_literal(url: &Url) -> Result<(), EgressError> {
     Err(EgressError::PrivateAddress { host: address.to_string(), address })
 }
 
+/// Refuses a name that no certificate can be for: it could be looked up, but never be proved.
+pub(crate) fn check_name(url: &Url) -> Result<(), EgressError> {
+    let Some(name) = url.domain().filter(|_| url.scheme() == "https") else { return Ok(()) };
+    match rustls::pki_types::DnsName::try_from(name) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(EgressError::Denied { rule: format!("{name:?} is no host name") }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,6 +115,7 @@ mod tests {
             "192.88.99.1",
             "192.168.0.1",
             "192.168.255.255",
+            "192.175.48.6",
             "198.18.0.1",
             "198.19.255.255",
             "198.51.100.7",
@@ -133,6 +145,7 @@ mod tests {
             "2001:db8::1",
             "2002:7f00:1::1",
             "2002:808:808::1",
+            "2620:4f:8000::1",
             "3fff::1",
             "5f00::1",
             "fc00::1",
@@ -179,6 +192,24 @@ mod tests {
             "3ffe::1",
         ] {
             assert!(is_public(text.parse().unwrap()), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_that_cannot_be_proved_are_refused_over_https() {
+        for (url, refused) in [
+            ("https://api.example.org/", false),
+            ("https://api.example.org./", false),
+            ("https://a_b.example.org/", false),
+            ("https://xn--bcher-kva.example/", false),
+            ("https://8.8.8.8/", false),
+            ("https://$(reboot).example.org/", true),
+            ("https://a{b.example.org/", true),
+            ("https://-.example.org/", true),
+            ("https://a..example.org/", true),
+            ("http://a..example.org/", false),
+        ] {
+            assert_eq!(check_name(&Url::parse(url).unwrap()).is_err(), refused, "{url}");
         }
     }
 

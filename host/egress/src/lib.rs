@@ -10,16 +10,22 @@ mod body;
 mod client;
 mod config;
 mod connect;
+mod dns;
 mod error;
 mod guard;
+mod hosts;
+mod proxy;
 mod redirect;
 mod robots;
 mod scope;
 #[cfg(test)]
 mod tests;
+mod unpack;
 
 pub use body::Body;
 pub use client::{Egress, Request, Response};
 pub use config::{ConnectTo, EgressConfig};
 pub use error::{EgressError, Stage};
+pub use hosts::{HostNames, HostPatterns, NameServers};
+pub use proxy::ProxyUrl;
 pub use scope::{Injection, PluginPolicy, Role, Scope};

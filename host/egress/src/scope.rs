@@ -156,6 +156,11 @@ impl Scope {
         self.0.plugin.is_none()
     }
 
+    /// Whose pool of connections its requests use: a plugin's own, or that of all downloads.
+    pub(crate) fn owner(&self) -> Option<&ResolverName> {
+        self.0.plugin.as_ref().map(|policy| &policy.name)
+    }
+
     /// What a request to that URL is for.
     pub fn role(&self, url: &Url) -> Role {
         let Some(policy) = &self.0.plugin else { return Role::Content };

@@ -81,7 +81,9 @@ fn refusal(error: &EgressError) -> GuestHttpError {
         (_, Reason::Timeout) => GuestHttpError::Timeout,
         (FailureClass::Denied, _) | (_, Reason::PrivateAddress) => GuestHttpError::Denied(error.to_string()),
         _ => match error {
-            EgressError::TooLarge { cap, .. } => GuestHttpError::TooLarge(*cap),
+            EgressError::TooLarge { cap: most, .. } | EgressError::Bomb { unpacked: most, .. } => {
+                GuestHttpError::TooLarge(*most)
+            }
             _ => GuestHttpError::Transport(error.to_string()),
         },
     }

@@ -69,6 +69,7 @@ mod tests {
             at: Duration::from_millis(ms),
             method: "GET".into(),
             scheme: "https",
+            version: "HTTP/1.1".into(),
             target: "/".into(),
             user_agent: None,
             headers: vec![],

@@ -13,10 +13,12 @@ mod crossref;
 mod europe_pmc;
 mod limit;
 pub mod pdf;
+mod raw;
 pub mod reading_list;
 mod record;
 mod reply;
 mod server;
+mod trap;
 mod world;
 
 use std::net::SocketAddr;
@@ -34,8 +36,10 @@ pub use behaviour::Behaviour;
 pub use crossref::Deposit;
 pub use europe_pmc::{Access, Article};
 pub use limit::HostLimit;
+pub use raw::{Act, RawWeb};
 pub use record::{HostReport, Report, Seen, Summary};
 pub use reply::{Reply, RetryAfter};
+pub use trap::Trap;
 pub use world::World;
 
 use authority::Authority;

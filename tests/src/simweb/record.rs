@@ -19,6 +19,8 @@ pub struct Seen {
     pub method: String,
     /// `http` or `https`.
     pub scheme: &'static str,
+    /// `HTTP/1.1` or `HTTP/2.0`.
+    pub version: String,
     /// Path and query as they were sent.
     pub target: String,
     /// The `user-agent` header.

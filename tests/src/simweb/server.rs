@@ -111,6 +111,7 @@ fn seen(at: std::time::Duration, request: &Request<body::Incoming>, origin: &Ori
         at,
         method: request.method().to_string(),
         scheme: origin.scheme,
+        version: format!("{:?}", request.version()),
         target: target.to_owned(),
         user_agent: header(request, USER_AGENT).map(str::to_owned),
         headers: request

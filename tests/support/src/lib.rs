@@ -3,8 +3,10 @@
 
 mod approved;
 mod mutations;
+mod name_server;
 mod table;
 
 pub use approved::Messages;
 pub use mutations::{CASES, each_mutation, each_mutation_of_bytes, mutated, mutated_bytes};
+pub use name_server::{Answer, NameServer};
 pub use table::{Row, quoted, rows_below};

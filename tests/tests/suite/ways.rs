@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::holdings::{job, manifest, text};
 use crate::papers::json_lines;
 
-const WAYS: [&str; 3] = ["send", "send-all", "wasi"];
+pub(crate) const WAYS: [&str; 3] = ["send", "send-all", "wasi"];
 const FILES: &str = "https://files.example.org";
 const SECRET: &str = "a-secret-that-no-guest-sees";
 
@@ -30,7 +30,7 @@ inject = [{ host = "secret.example.org", header = "x-api-key", secret = "ways" }
 "#;
 
 /// One rule: what is ordered, and what must come of it whichever way it is sent.
-struct Row {
+pub(crate) struct Row {
     name: &'static str,
     order: Value,
     outcome: &'static str,
@@ -45,7 +45,7 @@ fn row(name: &'static str, order: Value, outcome: &'static str, part: &'static s
     Row { name, order, outcome, part, over_wasi: None }
 }
 
-fn get(name: &'static str, url: &str, outcome: &'static str, part: &'static str) -> Row {
+pub(crate) fn get(name: &'static str, url: &str, outcome: &'static str, part: &'static str) -> Row {
     row(name, json!({ "url": url }), outcome, part)
 }
 
@@ -56,7 +56,7 @@ fn header(name: &'static str) -> Row {
 }
 
 /// A bench where `ways` is the only resolver.
-fn bench(world: World, grants: &[&str]) -> Bench {
+pub(crate) fn bench(world: World, grants: &[&str]) -> Bench {
     let mut bench = Bench::new(world);
     bench.configure(CONFIG).configure(&format!("resolvers.ways.grants.hosts = {grants:?}"));
     for dir in [bench.bundled(), bench.guests()] {
@@ -95,7 +95,7 @@ fn send(bench: &Bench, rows: &[Row], flags: &[&str]) -> String {
 }
 
 /// Sends every row over every way and compares what came of it.
-fn expect(bench: &Bench, rows: &[Row]) {
+pub(crate) fn expect(bench: &Bench, rows: &[Row]) {
     let said = send(bench, rows, &[]);
     let records = manifest(bench);
     let mut wrong = Vec::new();

@@ -1,11 +1,15 @@
 //! What egress promises, over real sockets and real TLS, under real host names through `connect-to`.
 
 mod bodies;
+mod bombs;
+mod connections;
 mod injection;
 mod limits;
+mod names;
 mod outside;
 mod policy;
 mod polite;
+mod proxied;
 mod web;
 
 use std::collections::BTreeMap;
@@ -23,7 +27,7 @@ use tokio::time::Instant;
 use url::Url;
 use web::{Asked, Reply, Web};
 
-use crate::connect::Lookup;
+use crate::dns::Lookup;
 use crate::{Egress, EgressConfig, EgressError, PluginPolicy, Request, Response, Scope};
 
 /// Sun, 06 Nov 1994 08:49:37 GMT.

@@ -17,6 +17,11 @@ connect-timeout = "10s"
 max-redirects = 10
 max-body = "16MiB"
 extra-ca-certs = ["ca.pem"]
+max-ratio = 100
+name-servers = ["9.9.9.9", "[::1]:53"]
+proxy = "http://proxy.example.org:3128"
+no-proxy = ["files.example.org", "*.example.net"]
+insecure-hosts = ["old.example.org"]
 connect-to = { "API.crossref.org:443" = "127.0.0.1:1", "*:443" = "[::1]:2", "*.example.org:8443" = "127.0.0.1:3" }
 "#;
 
@@ -27,7 +32,9 @@ fn a_mutated_section_is_refused_or_maps_names() {
         for name in ["api.crossref.org", "www.example.org.", "EXAMPLE.org", "10.0.0.1", ""] {
             let _ = config.connect_to.target(name, 443).map(|target: SocketAddr| target.port());
         }
-        assert!(config.connect_to.ports().all(|port| port > 0));
+        assert_eq!(config.connect_to.target("api.crossref.org", 0), None);
+        assert!(config.proxy.is_none_or(|proxy| proxy.url().username().is_empty()));
+        assert!(!config.insecure_hosts.iter().any(|name| name.contains(['*', '/', ':'])));
     });
 }
 
@@ -124,6 +131,13 @@ fn sections(messages: &mut Messages) {
         ("a mapping without a port", r#"connect-to = { "doi.org" = "127.0.0.1:1" }"#),
         ("a mapping of an address", r#"connect-to = { "10.0.0.1:443" = "127.0.0.1:1" }"#),
         ("a mapping to a name", r#"connect-to = { "doi.org:443" = "localhost:1" }"#),
+        ("a host that is no name", r#"insecure-hosts = ["*"]"#),
+        ("a pattern that is none", r#"no-proxy = ["10.0.0.0/8"]"#),
+        ("a name server that is no address", r#"name-servers = ["dns.example.org"]"#),
+        ("a proxy that is no URL", r#"proxy = "proxy""#),
+        ("a proxy of another kind", r#"proxy = "socks5://proxy.example.org""#),
+        ("a proxy with a password", r#"proxy = "http://u:p@proxy.example.org""#),
+        ("a proxy with a path", r#"proxy = "http://proxy.example.org/x""#),
     ] {
         messages.text(when, toml::from_str::<EgressConfig>(text).unwrap_err().message());
     }
@@ -163,6 +177,7 @@ async fn messages_are_as_they_were_read_and_approved() {
         EgressError::Timeout { host: host(), stage: Stage::Idle, after: seconds(30) },
         EgressError::Timeout { host: host(), stage: Stage::Whole, after: seconds(600) },
         EgressError::TooLarge { host: host(), cap: 16 << 20 },
+        EgressError::Bomb { host: host(), packed: 12_000, unpacked: 1_212_416, ratio: 100 },
         EgressError::Truncated { host: host(), received: 7, declared: Some(9) },
         EgressError::Truncated { host: host(), received: 7, declared: None },
         EgressError::RedirectLoop { host: host() },
@@ -186,10 +201,42 @@ async fn messages_are_as_they_were_read_and_approved() {
         messages.error(&error);
     }
     messages.error(&RouteError::Private([10, 0, 0, 7].into()));
-    messages.error(&RouteError::NoAddress("the name exists, without addresses".into()));
+    for detail in [
+        "the name exists, without addresses",
+        "there is no such name, or it has no address",
+        "only the proxy's name is looked up for requests that go through it",
+    ] {
+        messages.error(&RouteError::NoAddress(detail.into()));
+    }
+    for problem in ["proxy: builder error", "no DNS: no name server; see name-servers"] {
+        messages.error(&EgressError::Config(problem.into()));
+    }
+    // As logs have them; tests that run the program see them there.
+    for (when, text) in [
+        (
+            "a host in insecure-hosts, at the start",
+            "the certificate of old.example.org is not checked, since it is in egress.insecure-hosts",
+        ),
+        (
+            "a host in insecure-hosts, at each request",
+            "old.example.org is asked without checking its certificate (egress.insecure-hosts)",
+        ),
+        (
+            "a machine without name servers",
+            "/etc/resolv.conf names no name server (io error: no nameservers found in config); 127.0.0.1 is asked",
+        ),
+        ("a packed body of nothing", "1064960 bytes unpack to less than half of that"),
+    ] {
+        messages.text(when, text);
+    }
     sections(&mut messages);
     // Two that no caller can bring about, since a URL is checked before: kept from going unread all the same.
-    for rule in ["a URL without a host", "\"a b\" is no host name"] {
+    for rule in [
+        "a URL without a host",
+        "\"a b\" is no host name",
+        "wiki, a name of the local network, through the proxy",
+        "\"a{b}.example\" cannot be asked: invalid uri character",
+    ] {
         messages.error(&EgressError::Denied { rule: rule.into() });
     }
     messages.assert_approved(env!("CARGO_MANIFEST_DIR"));
