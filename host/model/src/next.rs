@@ -181,6 +181,11 @@ impl Planner {
         }
     }
 
+    /// Whether any tier asks several resolvers at once.
+    pub fn is_wide(&self) -> bool {
+        self.tiers.iter().any(|tier| tier.width.get() > 1)
+    }
+
     /// Whom else to ask at once with `resolver`: the next ones of its tier that may be asked now, up to the tier's
     /// width. Never more than the budget of tries has room for.
     pub fn beside(
