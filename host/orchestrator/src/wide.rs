@@ -1,17 +1,18 @@
 //! A wide tier: several resolvers asked at once for one job, under its one lease.
 //!
 //! One task holds the lease and everything that runs for it, so that losing the lease, or the task's end, ends all of
-//! it. Each answer is recorded when it comes, under the token, before anything is built on it. Must never wait for a
-//! permit: who may not be asked now is asked later, if it is still needed.
+//! it. Each answer is recorded when it comes, under the token, before anything is built on it. Must never hold one
+//! answer up for another's permit: who may not be asked now is asked later, if it is still needed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use gleaner_model::artifact::Artifact;
 use gleaner_model::clock::UnixMillis;
-use gleaner_model::key::Key;
+use gleaner_model::key::{Key, ResolverName};
 use gleaner_model::next::Next;
 use gleaner_model::plan::{Plan, Step};
 use gleaner_store::{AfterRecord, Fenced, Lease};
@@ -24,8 +25,8 @@ use crate::reserve::Reservation;
 use crate::step::{Done, Facts};
 use crate::worker::settle;
 
-/// The step that was next, and those that may be carried out with it.
-pub(crate) type Team = (Step, Reservation, Vec<(Step, Reservation)>);
+/// How often it is looked whether one more may be asked. Only where a tier is wide, and somebody is left to ask.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// What runs under the lease.
 struct Together<'a> {
@@ -36,25 +37,12 @@ struct Together<'a> {
     key: Key,
     deadline: Instant,
     running: FuturesUnordered<BoxFuture<'a, (Step, Done)>>,
+    /// Who is being asked.
+    asking: Vec<ResolverName>,
     is_fetching: bool,
 }
 
 impl Pieces {
-    /// The resolvers to ask at once with that step, with what they need: only where it is free, and nobody waits for
-    /// it.
-    pub(crate) fn others(
-        &self,
-        generation: &Generation,
-        plan: &Plan,
-        artifact: &Artifact,
-        step: &Step,
-    ) -> Vec<(Step, Reservation)> {
-        let Step::Resolve(name) = step else { return Vec::new() };
-        let beside = self.sources.beside(generation, name, plan, artifact);
-        let steps = beside.into_iter().map(Step::Resolve);
-        steps.filter_map(|step| self.reserve_unwaited(plan, &step).map(|place| (step, place))).collect()
-    }
-
     /// Reserves a step if it may start now and no other job waits for its key.
     fn reserve_unwaited(&self, plan: &Plan, step: &Step) -> Option<Reservation> {
         let key = self.key_of(plan, step);
@@ -71,7 +59,7 @@ impl Pieces {
         lease: Lease,
         artifact: &Artifact,
         mut plan: Plan,
-        (first, place, others): Team,
+        (first, place): (ResolverName, Reservation),
     ) -> Result<Option<(Plan, Reservation)>, RunError> {
         let mut all = Together {
             pieces: self,
@@ -80,19 +68,26 @@ impl Pieces {
             key: place.key.clone(),
             deadline: Instant::now(),
             running: FuturesUnordered::new(),
+            asking: Vec::new(),
             is_fetching: false,
         };
-        all.start(&generation, &plan, first, place);
-        for (step, place) in others {
-            all.start(&generation, &plan, step, place);
-        }
+        all.start(&generation, &plan, Step::Resolve(first.clone()), place);
         drop(generation);
         let mut blocked: Option<(Key, Option<UnixMillis>)> = None;
         let mut recorded = false;
-        while let Some((step, done)) = all.running.next().await {
+        loop {
+            let wants_more = blocked.is_none() && all.ask_more(&first, &plan);
+            let ended = tokio::select! {
+                ended = all.running.next() => ended,
+                () = tokio::time::sleep(LOOK_AGAIN), if wants_more => continue,
+            };
+            let Some((step, done)) = ended else { break };
             self.save_cooldowns().await?;
             self.save_suspensions().await?;
-            all.is_fetching &= !matches!(step, Step::Fetch(_));
+            match &step {
+                Step::Fetch(_) => all.is_fetching = false,
+                Step::Resolve(name) => all.asking.retain(|asked| asked != name),
+            }
             match done {
                 Done::Facts(mut facts) => {
                     self.note(&mut facts, &mut plan, artifact);
@@ -141,11 +136,41 @@ impl<'a> Together<'a> {
         self.pieces.running.begin(self.lease, self.key.clone(), self.deadline);
         let (pieces, lease, artifact) = (self.pieces, self.lease, self.artifact);
         let (generation, plan) = (Arc::clone(generation), plan.clone());
-        self.is_fetching |= matches!(step, Step::Fetch(_));
+        match &step {
+            Step::Fetch(_) => self.is_fetching = true,
+            Step::Resolve(name) => self.asking.push(name.clone()),
+        }
         self.running.push(Box::pin(async move {
             let done = pieces.carry_out(generation, lease, artifact, &plan, &step, place).await;
             (step, done)
         }));
+    }
+
+    /// Asks further resolvers of the tier of `first`, those that may be asked now; whether there is one left that may
+    /// not. Nobody is asked while there is a file to try.
+    fn ask_more(&mut self, first: &ResolverName, plan: &Plan) -> bool {
+        let generation = self.pieces.sources.now();
+        let next = self.pieces.sources.next(&generation, plan, self.artifact);
+        if self.is_fetching || !matches!(next, Next::Step(Step::Resolve(_))) {
+            return false;
+        }
+        let beside = self.pieces.sources.beside(&generation, first, plan, self.artifact);
+        let width = beside.len() + 1;
+        let mut is_left = false;
+        for name in beside {
+            if self.asking.len() >= width {
+                return false;
+            }
+            if self.asking.contains(&name) {
+                continue;
+            }
+            let step = Step::Resolve(name);
+            match self.pieces.reserve_unwaited(plan, &step) {
+                Some(place) => self.start(&generation, plan, step, place),
+                None => is_left = true,
+            }
+        }
+        is_left
     }
 
     /// Fetches what the plan says is next, if that is a file and may start now. One at a time.

@@ -66,10 +66,11 @@ async fn steps(pieces: &Pieces, leased: Leased, place: Place) -> Result<(), RunE
         };
         let done = match place {
             Place::Own(reservation) => {
-                let others = pieces.others(&generation, &plan, &artifact, &step);
-                if !others.is_empty() {
-                    let team = (step, reservation, others);
-                    match pieces.ask_together(generation, lease, &artifact, plan, team).await? {
+                if let Step::Resolve(name) = &step
+                    && !pieces.sources.beside(&generation, name, &plan, &artifact).is_empty()
+                {
+                    let first = (name.clone(), reservation);
+                    match pieces.ask_together(generation, lease, &artifact, plan, first).await? {
                         Some((next_plan, next)) => {
                             held_for = next.key.clone();
                             (plan, held) = (next_plan, Some(Place::Own(next)));
