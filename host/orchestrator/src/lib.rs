@@ -34,7 +34,7 @@ mod suspend;
 mod wide;
 mod worker;
 
-pub use ask::{Answer, AskReport, ask};
+pub use ask::{Answer, AskReport, News, Ranked, ask};
 pub use asked::{Lacking, Wish, asked_hosts};
 pub use blocking::Blocking;
 pub use breaker::Breakers;
