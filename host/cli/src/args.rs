@@ -114,6 +114,28 @@ pub(crate) struct Get {
     /// The longest pause to sit out; what must wait longer stays queued
     #[arg(long, value_name = "DUR", default_value = "10m")]
     pub(crate) max_wait: Span,
+    /// Which licences files may have [default: open]
+    #[arg(long, value_enum)]
+    pub(crate) license: Option<License>,
+}
+
+/// Which licences files may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum License {
+    /// All but those that say that a copy is not open
+    Open,
+    /// Any
+    Any,
+}
+
+impl License {
+    /// As the configuration spells it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Any => "any",
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -124,6 +146,9 @@ pub(crate) struct Resolve {
     /// Ask only this resolver; may be given several times
     #[arg(long, value_name = "NAME", value_parser = resolver_name)]
     pub(crate) resolver: Vec<ResolverName>,
+    /// Which licences files may have [default: open]
+    #[arg(long, value_enum)]
+    pub(crate) license: Option<License>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -13,7 +13,7 @@ use gleaner_model::key::ResolverName;
 use gleaner_model::manifest::RunIdentity;
 use gleaner_model::next::Planner;
 use gleaner_model::suspension::Suspension;
-use gleaner_orchestrator::{Breakers, Live, Pieces, Resolvers, Sources};
+use gleaner_orchestrator::{Blocking, Breakers, Live, Pieces, Resolvers, Sources};
 use gleaner_runtime::{Catalogue, Runtime, RuntimeConfig};
 use gleaner_store::Library;
 use gleaner_telemetry::Observer;
@@ -200,7 +200,7 @@ impl Context {
         let live = Arc::new(Live::new(generations::generation(config, resolvers, egress)));
         let suspend = &config.plugins.suspend;
         let breakers = Breakers::new(suspend.after, suspend.pause.0, self.clock());
-        Ok(Sources { live, breakers, limiter, clock: self.clock() })
+        Ok(Sources { live, breakers, blocking: Blocking::default(), limiter, clock: self.clock() })
     }
 
     /// The parts of a run on this library.

@@ -65,8 +65,7 @@ pub(crate) fn generation(config: &Config, resolvers: Resolvers, egress: Egress) 
 }
 
 pub(crate) fn planner(config: &Config, resolvers: &Resolvers) -> Planner {
-    let (tiers, budgets) = config.tiers.lower();
-    Planner::new(tiers, budgets, resolvers.takes())
+    config.tiers.planner(resolvers.takes())
 }
 
 /// The way out.

@@ -1,8 +1,6 @@
-//! Candidates: locations that resolvers propose, and which of two is tried first.
+//! Candidates: locations that resolvers propose. Which of two is tried first stands in [`crate::rank`].
 //!
 //! A [`Candidate`] always has a URL that could be fetched: http(s), with a host, without user and password.
-
-use std::cmp::{Ordering, Reverse};
 
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -70,19 +68,10 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// The order in which candidates are tried: the better is [`Ordering::Less`], so that sorting puts it
-    /// first. Published before accepted before unknown before submitted; then by confidence; equal ones
-    /// keep the order in which they became known.
-    pub fn compare(&self, other: &Self) -> Ordering {
-        let rank = |candidate: &Self| match candidate.version {
-            Some(Version::Published) => 0,
-            Some(Version::Accepted) => 1,
-            None => 2,
-            Some(Version::Submitted) => 3,
-        };
-        rank(self)
-            .cmp(&rank(other))
-            .then_with(|| Reverse(self.confidence.to_bits()).cmp(&Reverse(other.confidence.to_bits())))
+    /// The order of [`crate::rank`] where nothing is configured and nothing learnt: the better is
+    /// [`std::cmp::Ordering::Less`].
+    pub fn compare(&self, other: &Self) -> std::cmp::Ordering {
+        crate::rank::Ranking::default().compare(&std::collections::BTreeSet::new(), self, other)
     }
 }
 
@@ -172,35 +161,6 @@ pub enum UrlError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn candidate(version: Option<Version>, confidence: f32) -> Candidate {
-        Candidate {
-            resolver: ResolverName::new("r").unwrap(),
-            url: CandidateUrl::parse("https://a.example/x").unwrap(),
-            kind: CandidateKind::File,
-            media_type: None,
-            version,
-            license: None,
-            host_type: None,
-            confidence,
-            extra: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn better_candidates_come_first() {
-        let ranked = [
-            candidate(Some(Version::Published), 0.1),
-            candidate(Some(Version::Accepted), 0.9),
-            candidate(Some(Version::Accepted), 0.5),
-            candidate(None, 1.0),
-            candidate(None, 0.0),
-            candidate(Some(Version::Submitted), 1.0),
-        ];
-        for pair in ranked.windows(2) {
-            assert_eq!(pair[0].compare(&pair[1]), Ordering::Less, "{pair:?}");
-        }
-    }
 
     #[test]
     fn urls_that_cannot_be_fetched_are_refused() {

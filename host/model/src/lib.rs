@@ -6,6 +6,7 @@
 pub mod artifact;
 pub mod backoff;
 pub mod candidate;
+pub mod canonical;
 pub mod clock;
 pub mod fault;
 pub mod identifier;
@@ -18,6 +19,7 @@ mod messages;
 mod mutations;
 pub mod next;
 pub mod plan;
+pub mod rank;
 pub mod reason;
 pub mod retry_after;
 pub mod setting;

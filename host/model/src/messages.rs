@@ -87,7 +87,7 @@ fn messages_are_as_they_were_read_and_approved() {
 
 /// What is said of a job that ends without a file.
 fn ends(messages: &mut Messages) {
-    let tier = Tier { name: "all".into(), resolvers: Vec::new() };
+    let tier = Tier { name: "all".into(), resolvers: Vec::new(), width: std::num::NonZeroU16::MIN };
     let one = std::num::NonZeroU32::MIN;
     let budgets = Budgets { attempts: one, time: std::time::Duration::from_secs(3600) };
     let planner = Planner::new(vec![tier], budgets, std::collections::BTreeMap::new());

@@ -140,7 +140,11 @@ fn planner() -> Planner {
     let name = |text: &str| ResolverName::new(text).unwrap();
     let takes = |text: &str| vec![Takes::parse(text).unwrap()];
     let resolvers = ["unpaywall", "arxiv"].map(|one| (name(one), takes("doi")));
-    let tier = Tier { name: "t".into(), resolvers: resolvers.iter().map(|(name, _)| name.clone()).collect() };
+    let tier = Tier {
+        name: "t".into(),
+        resolvers: resolvers.iter().map(|(name, _)| name.clone()).collect(),
+        width: std::num::NonZeroU16::MIN,
+    };
     let budgets =
         Budgets { attempts: 1000.try_into().unwrap(), time: Duration::from_secs(u64::from(u32::MAX)) };
     Planner::new(vec![tier], budgets, resolvers.into())

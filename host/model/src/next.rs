@@ -4,8 +4,8 @@
 //! A step that failed waits behind everything else that can run; only when nothing can run does the job
 //! wait. Must never look at anything but its arguments.
 
-use std::collections::BTreeMap;
-use std::num::NonZeroU32;
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
 use crate::artifact::Artifact;
@@ -13,8 +13,9 @@ use crate::candidate::CandidateKind;
 use crate::clock::UnixMillis;
 use crate::identifier::{Identifier, Scheme};
 use crate::job::JobResult;
-use crate::key::ResolverName;
-use crate::plan::{Fate, Plan, Step};
+use crate::key::{HostKey, ResolverName};
+use crate::plan::{Fate, Plan, Proposed, Step};
+use crate::rank::Ranking;
 use crate::reason::Reason;
 
 /// What a query must have for a resolver to be asked.
@@ -45,13 +46,35 @@ impl Takes {
     }
 }
 
-/// One tier: resolvers that are asked in order.
+/// One tier: resolvers that are asked in order, `width` at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tier {
     /// For messages.
     pub name: String,
     /// In order. Names of resolvers that are not loaded are passed over.
     pub resolvers: Vec<ResolverName>,
+    /// How many are asked at once, where limits allow it.
+    pub width: NonZeroU16,
+}
+
+/// When files are fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Prefer {
+    /// As soon as one is known.
+    #[default]
+    First,
+    /// Once every resolver of the tier has answered, so that the published version wins over one known earlier.
+    Published,
+}
+
+/// What the moment adds to a job's facts.
+#[derive(Debug, Clone, Copy)]
+pub struct Situation<'a> {
+    /// Resolvers that are not to be asked before those times.
+    pub suspended: &'a BTreeMap<ResolverName, UnixMillis>,
+    /// Hosts that refused to give files to this run.
+    pub blocking: &'a BTreeSet<HostKey>,
 }
 
 /// What a job may cost in all.
@@ -69,6 +92,8 @@ pub struct Planner {
     tiers: Vec<Tier>,
     budgets: Budgets,
     resolvers: BTreeMap<ResolverName, Vec<Takes>>,
+    prefer: Prefer,
+    ranking: Ranking,
 }
 
 /// What comes next.
@@ -95,8 +120,19 @@ impl Planner {
             .filter(|name| !tiers.iter().any(|tier| tier.resolvers.contains(name)))
             .cloned()
             .collect();
-        tiers.push(Tier { name: "others".into(), resolvers: unnamed });
-        Self { tiers, budgets, resolvers }
+        tiers.push(Tier { name: "others".into(), resolvers: unnamed, width: NonZeroU16::MIN });
+        Self { tiers, budgets, resolvers, prefer: Prefer::First, ranking: Ranking::default() }
+    }
+
+    /// The same with another order of fetching.
+    #[must_use]
+    pub fn choosing(self, prefer: Prefer, ranking: Ranking) -> Self {
+        Self { prefer, ranking, ..self }
+    }
+
+    /// The rules by which candidates are ranked.
+    pub fn ranking(&self) -> &Ranking {
+        &self.ranking
     }
 
     /// The next step of a job with these facts.
@@ -112,6 +148,17 @@ impl Planner {
         now: UnixMillis,
         suspended: &BTreeMap<ResolverName, UnixMillis>,
     ) -> Next {
+        self.next_in(plan, artifact, now, &Situation { suspended, blocking: &BTreeSet::new() })
+    }
+
+    /// The same as things stand.
+    pub fn next_in(
+        &self,
+        plan: &Plan,
+        artifact: &Artifact,
+        now: UnixMillis,
+        situation: &Situation<'_>,
+    ) -> Next {
         if let Some(end) = accepted(plan) {
             return Next::End(end);
         }
@@ -119,12 +166,8 @@ impl Planner {
             return Next::End(end);
         }
         let mut earliest: Option<(UnixMillis, Step)> = None;
-        for step in self.open_steps(plan, artifact) {
-            let retry_at = match plan.fate(&step) {
-                Fate::Open { retry_at, .. } => *retry_at,
-                _ => None,
-            };
-            match retry_at.max(suspension(&step, suspended)).filter(|at| *at > now) {
+        for step in self.steps(plan, artifact, situation.blocking) {
+            match not_before(plan, &step, situation).filter(|at| *at > now) {
                 None => return Next::Step(step),
                 Some(at) if earliest.as_ref().is_none_or(|(first, _)| at < *first) => {
                     earliest = Some((at, step))
@@ -138,44 +181,106 @@ impl Planner {
         }
     }
 
+    /// Whether any tier asks several resolvers at once.
+    pub fn is_wide(&self) -> bool {
+        self.tiers.iter().any(|tier| tier.width.get() > 1)
+    }
+
+    /// Whom else to ask at once with `resolver`: the next ones of its tier that may be asked now, up to the tier's
+    /// width. Never more than the budget of tries has room for.
+    pub fn beside(
+        &self,
+        resolver: &ResolverName,
+        plan: &Plan,
+        artifact: &Artifact,
+        now: UnixMillis,
+        situation: &Situation<'_>,
+    ) -> Vec<ResolverName> {
+        let Some(tier) = self.tiers.iter().find(|tier| tier.resolvers.contains(resolver)) else {
+            return Vec::new();
+        };
+        let left = self.budgets.attempts.get().saturating_sub(plan.tries).saturating_sub(1);
+        let most = usize::from(tier.width.get() - 1).min(usize::try_from(left).unwrap_or(usize::MAX));
+        if most == 0 {
+            return Vec::new();
+        }
+        let may_be_asked = |name: &&ResolverName| {
+            let step = Step::Resolve((*name).clone());
+            let is_open = matches!(plan.fate(&step), Fate::Open { .. });
+            *name != resolver && is_open && not_before(plan, &step, situation).is_none_or(|at| at <= now)
+        };
+        self.in_order(tier, plan, artifact).filter(may_be_asked).take(most).cloned().collect()
+    }
+
     /// Every resolver that can be asked and was not, in order.
     pub fn calls(&self, plan: &Plan, artifact: &Artifact) -> Vec<ResolverName> {
         let call = |step| match step {
             Step::Resolve(name) => Some(name),
             Step::Fetch(_) => None,
         };
-        self.open_steps(plan, artifact).into_iter().filter_map(call).collect()
+        self.steps(plan, artifact, &BTreeSet::new()).filter_map(call).collect()
     }
 
     /// Every step that is open, in order; those that failed and wait are among them.
     pub fn open_steps(&self, plan: &Plan, artifact: &Artifact) -> Vec<Step> {
+        self.steps(plan, artifact, &BTreeSet::new()).collect()
+    }
+
+    /// The same, found as they are asked for: most of the time the first is enough.
+    fn steps<'a>(
+        &'a self,
+        plan: &'a Plan,
+        artifact: &'a Artifact,
+        blocking: &BTreeSet<HostKey>,
+    ) -> impl Iterator<Item = Step> + 'a {
+        let is_open = |step: &Step| matches!(plan.fate(step), Fate::Open { .. });
+        let fetches = self.fetches(plan, blocking).into_iter().map(Step::Fetch);
+        // Those of a tier that has begun come first where its answers are waited for.
+        let waits_for = |tier: &Tier| {
+            self.prefer == Prefer::Published
+                && plan.asked.iter().any(|asked| tier.resolvers.contains(&asked.resolver))
+        };
+        let calls = move |begun: bool| {
+            let tiers = self.tiers.iter().filter(move |tier| waits_for(tier) == begun);
+            tiers.flat_map(move |tier| self.in_order(tier, plan, artifact)).cloned().map(Step::Resolve)
+        };
+        calls(true).chain(fetches).chain(calls(false)).filter(is_open)
+    }
+
+    /// The files that may be fetched and were not, best first.
+    fn fetches(&self, plan: &Plan, blocking: &BTreeSet<HostKey>) -> Vec<usize> {
+        let candidate = |index: usize| &plan.candidates[index].candidate;
         let mut fetches: Vec<usize> = (0..plan.candidates.len())
-            .filter(|&i| plan.candidates[i].candidate.kind == CandidateKind::File)
+            .filter(|&i| matches!(plan.candidates[i].fate, Fate::Open { .. }))
+            .filter(|&i| candidate(i).kind == CandidateKind::File && self.ranking.admits(candidate(i)))
             .collect();
-        fetches.sort_by(|&a, &b| plan.candidates[a].candidate.compare(&plan.candidates[b].candidate));
-        let fetches = fetches.into_iter().map(Step::Fetch);
-        let calls = self.tiers.iter().flat_map(|tier| self.in_order(tier, plan, artifact)).map(Step::Resolve);
-        fetches.chain(calls).filter(|step| matches!(plan.fate(step), Fate::Open { .. })).collect()
+        fetches.sort_by(|&a, &b| self.ranking.compare(blocking, candidate(a), candidate(b)));
+        fetches
     }
 
     /// The tier's resolvers that can be asked. One for whose first-named kind of identifier there is one at
     /// hand goes first, unless that is a DOI, which every service takes.
-    fn in_order(&self, tier: &Tier, plan: &Plan, artifact: &Artifact) -> Vec<ResolverName> {
-        let mut able: Vec<(bool, &ResolverName)> = Vec::new();
-        for name in &tier.resolvers {
-            let Some(takes) = self.resolvers.get(name) else { continue };
+    fn in_order<'a>(
+        &'a self,
+        tier: &'a Tier,
+        plan: &'a Plan,
+        artifact: &'a Artifact,
+    ) -> impl Iterator<Item = &'a ResolverName> + 'a {
+        let takes = move |name: &ResolverName| {
             let hinted_elsewhere =
                 artifact.resolver_hint.as_deref().is_some_and(|hint| hint != name.as_str());
-            if hinted_elsewhere || !takes.iter().any(|takes| has(takes, plan, artifact)) {
-                continue;
-            }
-            let at_home = takes.first().is_some_and(|first| {
+            let takes = self.resolvers.get(name).filter(|_| !hinted_elsewhere)?;
+            takes.iter().any(|takes| has(takes, plan, artifact)).then_some(takes)
+        };
+        let is_at_home = move |takes: &Vec<Takes>| {
+            takes.first().is_some_and(|first| {
                 !matches!(first, Takes::Identifier(Scheme::Doi, _)) && has(first, plan, artifact)
-            });
-            able.push((!at_home, name));
-        }
-        able.sort_by_key(|(elsewhere, _)| *elsewhere);
-        able.into_iter().map(|(_, name)| name.clone()).collect()
+            })
+        };
+        let those = move |at_home: bool| {
+            tier.resolvers.iter().filter(move |name| takes(name).is_some_and(|t| is_at_home(t) == at_home))
+        };
+        those(true).chain(those(false))
     }
 
     fn over_budget(&self, plan: &Plan, now: UnixMillis) -> Option<JobResult> {
@@ -213,6 +318,16 @@ impl Planner {
             let detail = format!("no resolver {hint:?} is loaded; see `gleaner plugin list`");
             return JobResult::Error { reason: Reason::PluginUnavailable, detail };
         }
+        let dropped =
+            |p: &&Proposed| p.candidate.kind == CandidateKind::File && !self.ranking.admits(&p.candidate);
+        if let Some(first) = plan.candidates.iter().find(dropped) {
+            let license = crate::identifier::abridged(first.candidate.license.as_deref().unwrap_or_default());
+            let detail = match plan.candidates.iter().filter(dropped).count() {
+                1 => format!("1 copy known, under {license}"),
+                count => format!("{count} copies known, the first under {license}"),
+            };
+            return JobResult::Skipped { reason: Reason::NotOpen, detail };
+        }
         let detail = match (plan.asked.len(), plan.landing_pages().count()) {
             (0, _) => "no resolver takes these identifiers".to_owned(),
             (asked, 0) => format!("{asked} resolvers asked"),
@@ -222,11 +337,17 @@ impl Planner {
     }
 }
 
-fn suspension(step: &Step, suspended: &BTreeMap<ResolverName, UnixMillis>) -> Option<UnixMillis> {
-    match step {
-        Step::Resolve(name) => suspended.get(name).copied(),
+/// Before when a step that is open is not to be tried: it failed, or its resolver is suspended.
+fn not_before(plan: &Plan, step: &Step, situation: &Situation<'_>) -> Option<UnixMillis> {
+    let retry_at = match plan.fate(step) {
+        Fate::Open { retry_at, .. } => *retry_at,
+        _ => None,
+    };
+    let suspended = match step {
+        Step::Resolve(name) => situation.suspended.get(name).copied(),
         Step::Fetch(_) => None,
-    }
+    };
+    retry_at.max(suspended)
 }
 
 fn accepted(plan: &Plan) -> Option<JobResult> {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::candidate::{Candidate, CandidateKind};
+use crate::canonical::canonical;
 use crate::clock::UnixMillis;
 use crate::identifier::Identifier;
 use crate::key::{Key, ResolverName};
@@ -120,6 +121,9 @@ pub struct Plan {
     /// Identifiers that resolvers discovered.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub discovered: Vec<Identifier>,
+    /// URLs behind redirects of candidates that gave no file: whoever proposes one of them is not fetched again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub passed: Vec<Url>,
 }
 
 impl Plan {
@@ -127,6 +131,8 @@ impl Plan {
     pub const MAX_CANDIDATES: usize = 256;
     /// Most discovered identifiers kept for one job.
     pub const MAX_DISCOVERED: usize = 64;
+    /// Most URLs behind redirects kept for one job.
+    pub const MAX_PASSED: usize = 64;
 
     /// Reads what [`Plan::to_json`] wrote; an empty text is the empty plan.
     ///
@@ -201,20 +207,52 @@ impl Plan {
         self.note(step, fate, now);
     }
 
-    /// Takes in what a resolver answered. Candidates whose URL is known and identifiers that are known are
-    /// dropped; returns how many candidates were new.
+    /// Closes with `step`, a fetch that was just closed without a file, every candidate that its redirects led to,
+    /// and keeps those URLs. Does nothing while the step is open.
+    pub fn close_with(&mut self, step: &Step, chain: &[Url]) {
+        let (Step::Fetch(index), Fate::Closed { reason, .. }) = (step, self.fate(step)) else { return };
+        let (index, reason) = (*index, *reason);
+        let Some((_, behind)) = chain.split_first() else { return };
+        let room = Self::MAX_PASSED.saturating_sub(self.passed.len());
+        self.passed.extend(behind.iter().take(room).cloned());
+        let behind: Vec<String> = behind.iter().map(canonical).collect();
+        for (at, proposed) in self.candidates.iter_mut().enumerate() {
+            let is_open =
+                proposed.candidate.kind == CandidateKind::File && matches!(proposed.fate, Fate::Open { .. });
+            if at != index && is_open && behind.contains(&canonical(proposed.candidate.url.as_url())) {
+                proposed.fate = Fate::Closed { reason, detail: "another candidate redirects to it".into() };
+            }
+        }
+    }
+
+    /// Takes in what a resolver answered. Dropped are candidates that are known, by their canonical URL, files behind
+    /// redirects that gave none, and identifiers that are known. Identifiers that a discovered one spells out count as
+    /// discovered too. Returns how many candidates were new.
     pub fn take_in(&mut self, resolution: Resolution, given: &[Identifier]) -> usize {
         let before = self.candidates.len();
-        for candidate in resolution.candidates {
-            let known = self.candidates.iter().any(|p| p.candidate.url == candidate.url);
-            if !known && self.candidates.len() < Self::MAX_CANDIDATES {
-                self.candidates.push(Proposed { candidate, fate: Fate::UNTRIED });
+        if !resolution.candidates.is_empty() {
+            let mut known: Vec<(CandidateKind, String)> =
+                Vec::with_capacity(before + resolution.candidates.len());
+            known.extend(
+                self.candidates.iter().map(|p| (p.candidate.kind, canonical(p.candidate.url.as_url()))),
+            );
+            // A page that some redirect passed through is still a page to look at.
+            known.extend(self.passed.iter().map(|url| (CandidateKind::File, canonical(url))));
+            for candidate in resolution.candidates {
+                let form = (candidate.kind, canonical(candidate.url.as_url()));
+                if !known.contains(&form) && self.candidates.len() < Self::MAX_CANDIDATES {
+                    known.push(form);
+                    self.candidates.push(Proposed { candidate, fate: Fate::UNTRIED });
+                }
             }
         }
         for identifier in resolution.discovered {
-            let known = given.contains(&identifier) || self.discovered.contains(&identifier);
-            if !known && self.discovered.len() < Self::MAX_DISCOVERED {
-                self.discovered.push(identifier);
+            let implied = identifier.implied();
+            for identifier in std::iter::once(identifier).chain(implied) {
+                let known = given.contains(&identifier) || self.discovered.contains(&identifier);
+                if !known && self.discovered.len() < Self::MAX_DISCOVERED {
+                    self.discovered.push(identifier);
+                }
             }
         }
         self.candidates.len() - before

@@ -23,7 +23,9 @@ use gleaner_model::clock::{SharedClock, SystemClock};
 use gleaner_model::manifest::RunIdentity;
 use gleaner_model::next::Planner;
 use gleaner_orchestrator::config::{OrchestratorConfig, SuspendConfig, TiersConfig};
-use gleaner_orchestrator::{ALIVE_FOR, Breakers, Drain, Generation, Live, Pieces, Resolvers, Sources, Stop};
+use gleaner_orchestrator::{
+    ALIVE_FOR, Blocking, Breakers, Drain, Generation, Live, Pieces, Resolvers, Sources, Stop,
+};
 use gleaner_runtime::{Catalogue, Plugin, Runtime, RuntimeConfig, Sandbox};
 use gleaner_store::{Library, StoreOptions};
 use gleaner_telemetry::Silent;
@@ -91,7 +93,8 @@ async fn drain(form: &str, dir: &Path, guest: &Path) -> f64 {
     let breakers = Breakers::new(after, pause.0, Arc::clone(&clock));
     let max_body = config.egress.max_body.0;
     let live = Arc::new(Live::new(Generation { resolvers, planner, egress, max_body }));
-    let sources = Sources { live, breakers, limiter, clock: Arc::clone(&clock) };
+    let sources =
+        Sources { live, breakers, blocking: Blocking::default(), limiter, clock: Arc::clone(&clock) };
     let library = Library::open(dir, &config.queue, clock).unwrap();
     let content = Content::open(dir, config.content, config.library.name_template).unwrap();
     let identity = RunIdentity { run_id: "bench".into(), config_hash: "bench".into() };

@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use gleaner_model::artifact::Artifact;
-use gleaner_model::candidate::Candidate;
+use gleaner_model::candidate::{Candidate, CandidateKind};
+use gleaner_model::identifier::Identifier;
 use gleaner_model::key::{Key, ResolverName};
 use gleaner_model::plan::{Fate, Plan, Step};
 use gleaner_model::reason::Failure;
@@ -18,10 +19,30 @@ use crate::sources::Sources;
 pub struct Answer {
     /// Who.
     pub resolver: ResolverName,
-    /// Candidates it proposed, or why there is no answer.
-    pub outcome: Result<usize, Failure>,
+    /// What it said that nobody had said before, or why there is no answer.
+    pub outcome: Result<News, Failure>,
     /// How long it took.
     pub took: Duration,
+}
+
+/// What is new of one resolver's answer.
+#[derive(Debug, Default)]
+pub struct News {
+    /// Files proposed.
+    pub files: usize,
+    /// Landing pages proposed.
+    pub pages: usize,
+    /// Further names of the work.
+    pub discovered: Vec<Identifier>,
+}
+
+/// A candidate as a run would look at it.
+#[derive(Debug)]
+pub struct Ranked {
+    /// What was proposed.
+    pub candidate: Candidate,
+    /// Whether the licence filter lets it be fetched.
+    pub is_admitted: bool,
 }
 
 /// What all of them said.
@@ -29,8 +50,18 @@ pub struct Answer {
 pub struct AskReport {
     /// In the order of asking.
     pub answers: Vec<Answer>,
-    /// Without duplicates, best first.
-    pub candidates: Vec<Candidate>,
+    /// Without duplicates, best first; those that would not be fetched are last.
+    pub candidates: Vec<Ranked>,
+    /// Names of the work that were not given.
+    pub discovered: Vec<Identifier>,
+}
+
+impl AskReport {
+    /// What a run would fetch first.
+    pub fn first(&self) -> Option<&Candidate> {
+        let is_file = |one: &&Ranked| one.is_admitted && one.candidate.kind == CandidateKind::File;
+        self.candidates.iter().find(is_file).map(|one| &one.candidate)
+    }
 }
 
 /// Asks every resolver that takes the work's identifiers, tier by tier; with `only`, none but those. What one
@@ -45,7 +76,14 @@ pub async fn ask(sources: &Sources, artifact: &Artifact, only: &[ResolverName]) 
         let started = tokio::time::Instant::now();
         let mut fate = Fate::Answered;
         let outcome = match ask_one(sources, &generation, artifact, &plan, &resolver).await {
-            Ok(resolution) => Ok(plan.take_in(resolution, &artifact.identifiers)),
+            Ok(resolution) => {
+                let (candidates, discovered) = (plan.candidates.len(), plan.discovered.len());
+                plan.take_in(resolution, &artifact.identifiers);
+                let new = &plan.candidates[candidates..];
+                let files = new.iter().filter(|one| one.candidate.kind == CandidateKind::File).count();
+                let discovered = plan.discovered[discovered..].to_vec();
+                Ok(News { files, pages: new.len() - files, discovered })
+            }
             Err(failure) => {
                 fate = Fate::Closed { reason: failure.reason, detail: failure.detail.clone() };
                 Err(failure)
@@ -54,9 +92,15 @@ pub async fn ask(sources: &Sources, artifact: &Artifact, only: &[ResolverName]) 
         plan.note(&step, fate, sources.clock.now());
         answers.push(Answer { resolver, outcome, took: started.elapsed() });
     }
-    let mut candidates: Vec<_> = plan.candidates.into_iter().map(|proposed| proposed.candidate).collect();
-    candidates.sort_by(Candidate::compare);
-    AskReport { answers, candidates }
+    let ranking = generation.planner.ranking();
+    let ranked = |candidate: Candidate| Ranked { is_admitted: ranking.admits(&candidate), candidate };
+    let mut candidates: Vec<_> = plan.candidates.into_iter().map(|one| ranked(one.candidate)).collect();
+    let learnt = sources.blocking.hosts();
+    candidates.sort_by(|one, other| {
+        let dropped = (!one.is_admitted).cmp(&!other.is_admitted);
+        dropped.then_with(|| ranking.compare(&learnt, &one.candidate, &other.candidate))
+    });
+    AskReport { answers, candidates, discovered: plan.discovered }
 }
 
 async fn ask_one(

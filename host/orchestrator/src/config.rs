@@ -9,7 +9,8 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
 use gleaner_model::key::{HostKey, ResolverName};
-use gleaner_model::next::{Budgets, Tier};
+use gleaner_model::next::{Budgets, Planner, Prefer, Takes, Tier};
+use gleaner_model::rank::{LicenseFilter, Ranking};
 use gleaner_model::units::Span;
 use gleaner_runtime::SandboxPart;
 use serde::Deserialize;
@@ -126,8 +127,30 @@ impl TryFrom<RawSuspend> for SuspendConfig {
 pub struct TiersConfig {
     /// In order.
     pub list: Vec<TierConfig>,
+    /// When files are fetched: `first` or `published`.
+    pub prefer: Prefer,
+    /// Which licences files may have: `open` or `any`.
+    pub license: LicenseFilter,
+    /// Hosts that are known not to give files to programs: those of others are tried first.
+    pub blocking_hosts: Vec<FileHost>,
     /// Per job.
     pub budgets: BudgetsConfig,
+}
+
+/// A host that files are fetched from: `www.example.org`, never a pattern.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "GrantedHost")]
+pub struct FileHost(HostKey);
+
+impl TryFrom<GrantedHost> for FileHost {
+    type Error = String;
+
+    fn try_from(host: GrantedHost) -> Result<Self, String> {
+        if host.0.contains('*') {
+            return Err(format!("blocking-hosts takes hosts, not the pattern {host}"));
+        }
+        Ok(Self(HostKey::from_normalised(&host.0)))
+    }
 }
 
 /// One tier.
@@ -138,30 +161,32 @@ pub struct TierConfig {
     pub name: String,
     /// In order; resolvers that are not installed are passed over.
     pub resolvers: Vec<ResolverName>,
-    /// How many of them are asked at once. Only 1 is built yet.
+    /// How many of them are asked at once where limits allow it, 1 to 16; 1 if nothing is said.
     #[serde(default = "one")]
     pub width: Width,
 }
 
 fn one() -> Width {
-    Width
+    Width(NonZeroU16::MIN)
 }
 
-/// The width of a tier: 1, until wider tiers are built.
-#[derive(Debug, Clone, Copy, Deserialize)]
+/// The width of a tier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "u32")]
-pub struct Width;
+pub struct Width(NonZeroU16);
+
+impl Width {
+    /// More services than this would be asked only for what another knows already.
+    pub const MOST: u16 = 16;
+}
 
 impl TryFrom<u32> for Width {
     type Error = String;
 
     fn try_from(width: u32) -> Result<Self, String> {
-        match width {
-            1 => Ok(Self),
-            other => Err(format!(
-                "tiers.list.width must be 1, not {other}: this version asks one resolver at a time"
-            )),
-        }
+        let fits =
+            u16::try_from(width).ok().and_then(NonZeroU16::new).filter(|width| width.get() <= Self::MOST);
+        fits.map(Self).ok_or_else(|| format!("tiers.list.width must be 1 to {}, not {width}", Self::MOST))
     }
 }
 
@@ -178,9 +203,21 @@ pub struct BudgetsConfig {
 impl TiersConfig {
     /// What the planner takes.
     pub fn lower(&self) -> (Vec<Tier>, Budgets) {
-        let tier = |tier: &TierConfig| Tier { name: tier.name.clone(), resolvers: tier.resolvers.clone() };
+        let tier = |tier: &TierConfig| Tier {
+            name: tier.name.clone(),
+            resolvers: tier.resolvers.clone(),
+            width: tier.width.0,
+        };
         let budgets = Budgets { attempts: self.budgets.attempts, time: self.budgets.time.0 };
         (self.list.iter().map(tier).collect(), budgets)
+    }
+
+    /// The planner's rules with these resolvers.
+    pub fn planner(&self, resolvers: BTreeMap<ResolverName, Vec<Takes>>) -> Planner {
+        let (tiers, budgets) = self.lower();
+        let blocking = self.blocking_hosts.iter().map(|host| host.0.clone()).collect();
+        Planner::new(tiers, budgets, resolvers)
+            .choosing(self.prefer, Ranking { license: self.license, blocking })
     }
 }
 

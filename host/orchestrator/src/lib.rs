@@ -5,6 +5,7 @@
 
 mod ask;
 mod asked;
+mod blocking;
 mod breaker;
 pub mod config;
 mod dispatcher;
@@ -31,10 +32,12 @@ mod small_file;
 mod sources;
 mod step;
 mod suspend;
+mod wide;
 mod worker;
 
-pub use ask::{Answer, AskReport, ask};
+pub use ask::{Answer, AskReport, News, Ranked, ask};
 pub use asked::{Lacking, Wish, asked_hosts};
+pub use blocking::Blocking;
 pub use breaker::Breakers;
 pub use dispatcher::{Drain, Finish, RunReport, Stop};
 pub use generation::{Generation, Live};

@@ -38,6 +38,9 @@ recheck-after = "30d"
 after = 10
 pause = "10m"
 [tiers]
+prefer = "published"
+license = "open"
+blocking-hosts = ["www.Publisher.example"]
 budgets = { attempts = 30, time = "7d" }
 list = [{ name = "open", resolvers = ["unpaywall", "arxiv"], width = 1 }, { name = "rest", resolvers = [] }]
 [resolvers.unpaywall]
@@ -117,7 +120,8 @@ fn messages_are_as_they_were_read_and_approved() {
         ("workers = 8", "workers = 500"),
         ("heartbeat = \"1m\"", "heartbeat = \"1s\""),
         ("lease-ttl = \"10m\"", "lease-ttl = \"1m\""),
-        ("width = 1", "width = 2"),
+        ("width = 1", "width = 17"),
+        ("\"www.Publisher.example\"", "\"*.publisher.example\""),
         ("pause = \"10m\"", "pause = \"0s\""),
         ("\"api.example.org\", ", "\"https://api.example.org/\", "),
         ("{ host = \"api.example.org\"", "{ host = \"*\""),

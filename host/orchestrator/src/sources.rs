@@ -7,9 +7,11 @@ use std::sync::Arc;
 use gleaner_limits::KeyedLimiter;
 use gleaner_model::artifact::Artifact;
 use gleaner_model::clock::SharedClock;
-use gleaner_model::next::Next;
+use gleaner_model::key::ResolverName;
+use gleaner_model::next::{Next, Situation};
 use gleaner_model::plan::Plan;
 
+use crate::blocking::Blocking;
 use crate::breaker::Breakers;
 use crate::generation::{Generation, Live};
 
@@ -19,6 +21,8 @@ pub struct Sources {
     pub live: Arc<Live>,
     /// Who is not to be asked for a while.
     pub breakers: Breakers,
+    /// Whose files are tried last.
+    pub blocking: Blocking,
     /// How often.
     pub limiter: KeyedLimiter,
     /// The time of day.
@@ -33,6 +37,24 @@ impl Sources {
 
     /// What a job does next by that generation; resolvers that are suspended come last.
     pub(crate) fn next(&self, generation: &Generation, plan: &Plan, artifact: &Artifact) -> Next {
-        generation.planner.next_without(plan, artifact, self.clock.now(), &self.breakers.suspended())
+        let (suspended, blocking) = (self.breakers.suspended(), self.blocking.hosts());
+        let situation = Situation { suspended: &suspended, blocking: &blocking };
+        generation.planner.next_in(plan, artifact, self.clock.now(), &situation)
+    }
+
+    /// Whom to ask at once with a resolver.
+    pub(crate) fn beside(
+        &self,
+        generation: &Generation,
+        resolver: &ResolverName,
+        plan: &Plan,
+        artifact: &Artifact,
+    ) -> Vec<ResolverName> {
+        if !generation.planner.is_wide() {
+            return Vec::new();
+        }
+        let (suspended, blocking) = (self.breakers.suspended(), self.blocking.hosts());
+        let situation = Situation { suspended: &suspended, blocking: &blocking };
+        generation.planner.beside(resolver, plan, artifact, self.clock.now(), &situation)
     }
 }

@@ -10,6 +10,7 @@ use gleaner_egress::Egress;
 use gleaner_limits::{Outcome, Permit};
 use gleaner_model::artifact::Artifact;
 use gleaner_model::candidate::Candidate;
+use gleaner_model::clock::UnixMillis;
 use gleaner_model::key::{Key, ResolverName};
 use gleaner_model::manifest::ManifestRecord;
 use gleaner_model::plan::{Fate, Plan, Resolution, Step};
@@ -17,6 +18,7 @@ use gleaner_model::reason::{Failure, FailureClass, Reason};
 use gleaner_store::{Lease, StoredFile};
 use gleaner_telemetry::{StepEnded, StepKind};
 use tokio::time::Instant;
+use url::Url;
 
 use crate::breaker::Trial;
 use crate::generation::Generation;
@@ -47,13 +49,43 @@ pub(crate) enum Done {
 
 /// What there is to record of a step.
 pub(crate) struct Facts {
-    /// The job's plan with what is known now.
-    pub(crate) plan: Plan,
+    /// Which.
+    pub(crate) step: Step,
+    finding: Finding,
     pub(crate) record: ManifestRecord,
     /// The file that was accepted.
     pub(crate) file: Option<StoredFile>,
     /// What to tell once it is recorded.
     pub(crate) event: StepEnded,
+}
+
+/// What a step adds to its job's plan. Apart from the plan, because others may have added to it meanwhile.
+enum Finding {
+    /// The resolver answered.
+    Answer(Resolution),
+    /// The step is closed so: with a file, or for good without one after these URLs.
+    Fate(Fate, Vec<Url>),
+    /// It failed, and may be tried again from then on unless that was its last try.
+    Fails { reason: Reason, detail: String, retry_at: UnixMillis },
+}
+
+impl Facts {
+    /// Adds what was found to the job's plan as it is now.
+    pub(crate) fn note(&mut self, plan: &mut Plan, artifact: &Artifact, max_attempts: u32, now: UnixMillis) {
+        match std::mem::replace(&mut self.finding, Finding::Answer(Resolution::default())) {
+            Finding::Answer(resolution) => {
+                plan.note(&self.step, Fate::Answered, now);
+                plan.take_in(resolution, &artifact.identifiers);
+            }
+            Finding::Fate(fate, chain) => {
+                plan.note(&self.step, fate, now);
+                plan.close_with(&self.step, &chain);
+            }
+            Finding::Fails { reason, detail, retry_at } => {
+                plan.note_failure(&self.step, (reason, detail), retry_at, max_attempts, now);
+            }
+        }
+    }
 }
 
 /// One try of a step.
@@ -170,13 +202,9 @@ impl Try<'_> {
             pieces.sources.limiter.note(&self.key, outcome);
         }
         let record = pieces.record_of_call(artifact, info, &report, number);
-        let mut plan = plan.clone();
-        let outcome = report.outcome.map(|resolution| {
-            plan.note(self.step, Fate::Answered, pieces.sources.clock.now());
-            plan.take_in(resolution, &artifact.identifiers);
-        });
+        let outcome = report.outcome.map(Finding::Answer);
         let resolver = info.name.to_string();
-        self.facts(StepKind::Resolve, resolver, plan, outcome, record, None)
+        self.facts(StepKind::Resolve, resolver, outcome, record, (None, Vec::new()))
     }
 
     /// A resolver that was removed after the plan was made: closed, so that the plan goes on without it.
@@ -187,8 +215,7 @@ impl Try<'_> {
         let mut record = ManifestRecord::new(&pieces.identity, artifact, name.as_str(), now);
         record.reason = failure.reason;
         record.detail.clone_from(&failure.detail);
-        let plan = self.plan.clone();
-        self.facts(StepKind::Resolve, name.to_string(), plan, Err(failure), record, None)
+        self.facts(StepKind::Resolve, name.to_string(), Err(failure), record, (None, Vec::new()))
     }
 
     async fn fetch(self, candidate: &Candidate, permit: Permit, egress: &Egress) -> Done {
@@ -211,15 +238,17 @@ impl Try<'_> {
             _ => {}
         }
         let record = pieces.record_of_fetch(artifact, candidate, &facts, &outcome, number);
-        let mut plan = self.plan.clone();
+        if let Err(failure) = &outcome {
+            pieces.sources.blocking.note(candidate, failure, &facts.chain);
+        }
         let mut file = None;
         let outcome = outcome.map(|blob| {
             let fate = Fate::Accepted { sha256: blob.sha256.clone(), known: blob.known };
-            plan.note(self.step, fate, pieces.sources.clock.now());
             let (size, media_type, name) = (blob.size, blob.media_type, blob.name);
             file = Some(StoredFile { sha256: blob.sha256, size, media_type, name });
+            Finding::Fate(fate, Vec::new())
         });
-        self.facts(StepKind::Fetch, candidate.resolver.to_string(), plan, outcome, record, file)
+        self.facts(StepKind::Fetch, candidate.resolver.to_string(), outcome, record, (file, facts.chain))
     }
 
     /// A download that ends at its deadline whatever happens below it.
@@ -236,14 +265,11 @@ impl Try<'_> {
         self,
         kind: StepKind,
         resolver: String,
-        mut plan: Plan,
-        outcome: Result<(), Failure>,
+        outcome: Result<Finding, Failure>,
         record: ManifestRecord,
-        file: Option<StoredFile>,
+        (file, chain): (Option<StoredFile>, Vec<Url>),
     ) -> Done {
-        if let Err(failure) = outcome {
-            self.note_failure(&mut plan, failure);
-        }
+        let finding = outcome.unwrap_or_else(|failure| self.failed(failure, chain));
         let event = StepEnded {
             job: self.lease.job,
             artifact: self.artifact.id.to_string(),
@@ -255,19 +281,17 @@ impl Try<'_> {
             bytes: record.bytes.unwrap_or(0),
             took: self.started.elapsed(),
         };
-        Done::Facts(Box::new(Facts { plan, record, file, event }))
+        Done::Facts(Box::new(Facts { step: self.step.clone(), finding, record, file, event }))
     }
 
     /// A failure that may pass leaves the step open until its back-off has passed; any other closes it.
-    fn note_failure(&self, plan: &mut Plan, failure: Failure) {
-        let now = self.pieces.sources.clock.now();
-        let FailureClass::Transient { retry_after } = failure.class else {
-            plan.note(self.step, Fate::Closed { reason: failure.reason, detail: failure.detail }, now);
-            return;
+    fn failed(&self, failure: Failure, chain: Vec<Url>) -> Finding {
+        let Failure { reason, detail, class } = failure;
+        let FailureClass::Transient { retry_after } = class else {
+            return Finding::Fate(Fate::Closed { reason, detail }, chain);
         };
         let delay = self.pieces.backoff.delay(self.number, retry_after, &mut fastrand::Rng::new());
-        let max = self.pieces.config.max_attempts.get();
-        plan.note_failure(self.step, (failure.reason, failure.detail), now.after(delay), max, now);
+        Finding::Fails { reason, detail, retry_at: self.pieces.sources.clock.now().after(delay) }
     }
 }
 

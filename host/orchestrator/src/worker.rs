@@ -66,6 +66,19 @@ async fn steps(pieces: &Pieces, leased: Leased, place: Place) -> Result<(), RunE
         };
         let done = match place {
             Place::Own(reservation) => {
+                if let Step::Resolve(name) = &step
+                    && !pieces.sources.beside(&generation, name, &plan, &artifact).is_empty()
+                {
+                    let first = (name.clone(), reservation);
+                    match pieces.ask_together(generation, lease, &artifact, plan, first).await? {
+                        Some((next_plan, next)) => {
+                            held_for = next.key.clone();
+                            (plan, held) = (next_plan, Some(Place::Own(next)));
+                            continue;
+                        }
+                        None => return Ok(()),
+                    }
+                }
                 let deadline = Instant::now() + pieces.deadline_of(&generation, &step);
                 pieces.running.begin(lease, key.clone(), deadline);
                 pieces.carry_out(generation, lease, &artifact, &plan, &step, reservation).await
@@ -94,26 +107,30 @@ async fn steps(pieces: &Pieces, leased: Leased, place: Place) -> Result<(), RunE
                 pieces.put_back(lease, key, None).await?;
                 return Err(RunError::Files { detail });
             }
-            Done::Facts(facts) => match settle(pieces, lease, &artifact, *facts).await? {
-                Some((next_plan, next)) => {
-                    held_for = next.key.clone();
-                    (plan, held) = (next_plan, Some(Place::Own(next)));
+            Done::Facts(mut facts) => {
+                pieces.note(&mut facts, &mut plan, &artifact);
+                match settle(pieces, lease, &artifact, plan, *facts).await? {
+                    Some((next_plan, next)) => {
+                        held_for = next.key.clone();
+                        (plan, held) = (next_plan, Some(Place::Own(next)));
+                    }
+                    None => return Ok(()),
                 }
-                None => return Ok(()),
-            },
+            }
         }
     }
 }
 
-/// Records what a step found out. Returns the plan and the next step's reservation when the job goes on
+/// Records what a step found out, which the plan has by now. Returns the plan and the next step's reservation when the job goes on
 /// under the same lease.
-async fn settle(
+pub(crate) async fn settle(
     pieces: &Pieces,
     lease: Lease,
     artifact: &Artifact,
+    plan: Plan,
     facts: Facts,
 ) -> Result<Option<(Plan, Reservation)>, RunError> {
-    let Facts { plan, record, file, event } = facts;
+    let Facts { record, file, event, .. } = facts;
     let records = vec![record];
     let tell = |fenced: Fenced| match fenced {
         Fenced::Held(()) => {
@@ -162,8 +179,18 @@ async fn settle(
 }
 
 impl Pieces {
+    /// Adds what a step found out to its job's plan.
+    pub(crate) fn note(&self, facts: &mut Facts, plan: &mut Plan, artifact: &Artifact) {
+        facts.note(plan, artifact, self.config.max_attempts.get(), self.sources.clock.now());
+    }
+
     /// Gives a lease back free of charge: the job waits under the key, until then if given.
-    async fn put_back(&self, lease: Lease, key: Key, until: Option<UnixMillis>) -> Result<(), RunError> {
+    pub(crate) async fn put_back(
+        &self,
+        lease: Lease,
+        key: Key,
+        until: Option<UnixMillis>,
+    ) -> Result<(), RunError> {
         if let Fenced::Held(()) = self.queue.snooze(lease, key.clone(), until).await? {
             self.note_waiting(&key, until);
         }

@@ -16,8 +16,8 @@ const STATS: [&str; 6] = ["done", "error", "in_progress", "queued", "skipped", "
 /// Every command with the options that the contract gives it.
 const COMMANDS: [(&str, &[&str]); 32] = [
     ("", &["--library", "--config", "--plugins", "--format", "--quiet", "--verbose"]),
-    ("get", &["--input", "--max-wait", "--priority", "--not-before"]),
-    ("resolve", &["--resolver"]),
+    ("get", &["--input", "--max-wait", "--license", "--priority", "--not-before"]),
+    ("resolve", &["--resolver", "--license"]),
     (
         "queue",
         &[
@@ -39,7 +39,10 @@ const COMMANDS: [(&str, &[&str]); 32] = [
     ),
     ("queue enqueue", &["--input", "--resolver", "--priority", "--not-before"]),
     ("queue import", &["FILE.jsonl", "--priority", "--not-before"]),
-    ("queue run", &["--drain", "--workers", "--max-per-resolver", "--max-per-host", "--max-wait"]),
+    (
+        "queue run",
+        &["--drain", "--workers", "--max-per-resolver", "--max-per-host", "--license", "--max-wait"],
+    ),
     ("queue stats", &[]),
     ("queue retry-failed", &["--reason", "--dry-run"]),
     ("queue list", &["--state"]),
@@ -120,10 +123,11 @@ fn resolve_prints_candidates_and_failures_and_enqueues_nothing() {
         world.work(Work::new(&papers::doi(1), [Location::publisher(&papers::url(1)), landing]));
     });
     let answer = json(&bench, &["resolve", "https://doi.org/10.5555/PAPER.1", "--resolver", "unpaywall"]);
-    assert_eq!(keys(&answer), ["artifact", "candidates", "failures"]);
+    assert_eq!(keys(&answer), ["answers", "artifact", "candidates", "discovered", "failures", "first"]);
     assert_eq!(answer["artifact"]["artifact_id"], "doi:10.5555/paper.1");
     assert_eq!(answer["artifact"]["identifiers"], json!(["doi:10.5555/paper.1"]));
-    let fields = ["confidence", "host_type", "kind", "license", "media_type", "resolver", "url", "version"];
+    let fields =
+        ["confidence", "host_type", "kind", "license", "media_type", "reason", "resolver", "url", "version"];
     for candidate in answer["candidates"].as_array().unwrap() {
         assert_eq!(keys(candidate), fields);
     }
@@ -131,6 +135,13 @@ fn resolve_prints_candidates_and_failures_and_enqueues_nothing() {
     assert_eq!((&first["url"], &first["kind"]), (&papers::url(1).into(), &"file".into()), "{first}");
     assert_eq!((&first["resolver"], &first["license"]), (&"unpaywall".into(), &"cc-by".into()), "{first}");
     assert_eq!(answer["failures"], json!([]));
+    assert_eq!((&answer["first"], &answer["discovered"]), (&papers::url(1).into(), &json!([])));
+    let said = &answer["answers"][0];
+    assert_eq!(
+        (&said["resolver"], &said["files"], &said["landing_pages"]),
+        (&"unpaywall".into(), &1.into(), &1.into())
+    );
+    assert!(said["took_ms"].is_u64(), "{said}");
     assert!(!bench.library().exists());
     assert_eq!(bench.sim().seen(PRESS).hits("/1.pdf"), 0, "the file was fetched");
 }

@@ -54,5 +54,6 @@ mod simweb_replies;
 mod simweb_tls;
 mod stop;
 mod ways;
+mod wide;
 mod wit;
 mod write_a_resolver;

@@ -33,7 +33,7 @@ const CONFIGURATIONS: &[(&str, &str)] = &[
         "limit-groups",
         "[limits.hosts]\n\"a.org\" = { shared = [\"c.org\"] }\n\"b.org\" = { shared = [\"c.org\"] }\n",
     ),
-    ("width", "[tiers]\nlist = [{ name = \"a\", resolvers = [], width = 2 }]\n"),
+    ("width", "[tiers]\nlist = [{ name = \"a\", resolvers = [], width = 17 }]\n"),
     ("resolver-name", "[resolvers.\"No Such\"]\nenabled = true\n"),
     ("resolver-key", "[resolvers.unpaywall]\nenable = true\n"),
     ("resolver-typo", "contact = \"me@example.org\"\n[resolvers.unpaywal]\nenabled = true\n"),

@@ -11,10 +11,10 @@ use gleaner_model::key::{HostKey, Key, ResolverName};
 use gleaner_model::reason::Reason;
 use gleaner_model::units::{Rate, Span};
 
-use super::Works;
 use super::values::{
     When, ended_state, forgotten_state, host, key, read_priority, reason, resolver_cap, resolver_name, state,
 };
+use super::{License, Works};
 
 /// Whose turn it is. Works that have a job keep what that has.
 #[derive(Debug, Clone, Copy, Default, Args)]
@@ -193,4 +193,7 @@ pub(crate) struct Run {
     /// Requests at once per host
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) max_per_host: Option<u16>,
+    /// Which licences files may have [default: open]
+    #[arg(long, value_enum)]
+    pub(crate) license: Option<License>,
 }

@@ -36,8 +36,16 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failed> {
         return Err(Failed::usage("only `gleaner library manifest` prints CSV; use --format json here"));
     }
     match cli.command {
-        Command::Get(args) => get::get(&context()?, &args).await,
-        Command::Resolve(args) => resolve::resolve(&context()?, &args).await,
+        Command::Get(args) => {
+            let license = args.license;
+            let context = Context::new(&cli.global, move |layers| run::lay_license(license, layers))?;
+            get::get(&context, &args).await
+        }
+        Command::Resolve(args) => {
+            let license = args.license;
+            let context = Context::new(&cli.global, move |layers| run::lay_license(license, layers))?;
+            resolve::resolve(&context, &args).await
+        }
         Command::Queue(command) => queue::queue(&cli.global, command).await,
         Command::Plugin(command) => plugin::plugin(&cli.global, command).await,
         Command::Library(command) => library::library(&context()?, command).await,

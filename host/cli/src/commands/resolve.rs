@@ -1,9 +1,14 @@
 //! `gleaner resolve`: what each resolver says about one work.
+//!
+//! Must never download or write anything.
+
+mod table;
 
 use gleaner_model::artifact::Artifact;
 use gleaner_model::candidate::{Candidate, CandidateKind};
 use gleaner_model::identifier::Identifier;
-use gleaner_orchestrator::{AskReport, ask};
+use gleaner_model::reason::Reason;
+use gleaner_orchestrator::{AskReport, Ranked, ask};
 use serde_json::{Value, json};
 
 use crate::args::Resolve;
@@ -37,49 +42,14 @@ fn print(context: &Context, artifact: &Artifact, report: &AskReport) -> Result<(
     if context.output.is_json() {
         return Ok(context.output.json(&as_json(artifact, report))?);
     }
-    let rows: Vec<Vec<String>> = report
-        .answers
-        .iter()
-        .map(|answer| {
-            let said = match &answer.outcome {
-                Ok(0) => "nothing new".to_owned(),
-                Ok(count) => format!("{count} candidates"),
-                Err(failure) => format!("{}: {}", failure.reason, failure.detail),
-            };
-            vec![answer.resolver.to_string(), format!("{} ms", answer.took.as_millis()), said]
-        })
-        .collect();
-    context.output.line(&artifact.id.to_string())?;
-    context.output.line("")?;
-    context.output.table(&["RESOLVER", "TOOK", "SAID"], &rows)?;
-    if report.candidates.is_empty() {
-        return Ok(());
-    }
-    context.output.line("")?;
-    let rows: Vec<Vec<String>> = report.candidates.iter().map(row).collect();
-    Ok(context
-        .output
-        .table(&["RESOLVER", "KIND", "VERSION", "LICENSE", "HOST", "CONFIDENCE", "URL"], &rows)?)
-}
-
-fn row(candidate: &Candidate) -> Vec<String> {
-    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
-    vec![
-        candidate.resolver.to_string(),
-        kind(candidate).to_owned(),
-        or_dash(candidate.version.map(word)),
-        or_dash(candidate.license.clone()),
-        or_dash(candidate.host_type.map(word)),
-        format!("{:.2}", candidate.confidence),
-        candidate.url.as_url().to_string(),
-    ]
+    Ok(context.output.line(table::table(artifact, report, &table::Paper::of_stdout()).trim_end())?)
 }
 
 fn as_json(artifact: &Artifact, report: &AskReport) -> Value {
     let candidates: Vec<Value> = report
         .candidates
         .iter()
-        .map(|candidate| {
+        .map(|Ranked { candidate, is_admitted }| {
             json!({
                 "resolver": candidate.resolver,
                 "url": candidate.url.as_url(),
@@ -89,6 +59,23 @@ fn as_json(artifact: &Artifact, report: &AskReport) -> Value {
                 "license": candidate.license,
                 "host_type": candidate.host_type,
                 "confidence": candidate.confidence,
+                "reason": (!is_admitted).then_some(Reason::NotOpen),
+            })
+        })
+        .collect();
+    let answers: Vec<Value> = report
+        .answers
+        .iter()
+        .map(|answer| {
+            let (news, failure) = (answer.outcome.as_ref().ok(), answer.outcome.as_ref().err());
+            json!({
+                "resolver": answer.resolver,
+                "took_ms": u64::try_from(answer.took.as_millis()).unwrap_or(u64::MAX),
+                "files": news.map(|news| news.files),
+                "landing_pages": news.map(|news| news.pages),
+                "discovered": news.map(|news| &news.discovered),
+                "reason": failure.map(|failure| failure.reason),
+                "detail": failure.map(|failure| &failure.detail),
             })
         })
         .collect();
@@ -99,7 +86,14 @@ fn as_json(artifact: &Artifact, report: &AskReport) -> Value {
         .map(|(resolver, failure)| json!({ "resolver": resolver, "reason": failure.reason, "detail": failure.detail }))
         .collect();
     let artifact = json!({ "artifact_id": artifact.id, "identifiers": artifact.identifiers });
-    json!({ "artifact": artifact, "candidates": candidates, "failures": failures })
+    json!({
+        "artifact": artifact,
+        "answers": answers,
+        "candidates": candidates,
+        "discovered": report.discovered,
+        "failures": failures,
+        "first": report.first().map(|first| first.url.as_url()),
+    })
 }
 
 fn kind(candidate: &Candidate) -> &'static str {
@@ -107,9 +101,4 @@ fn kind(candidate: &Candidate) -> &'static str {
         CandidateKind::File => "file",
         CandidateKind::LandingPage => "landing-page",
     }
-}
-
-/// A closed vocabulary's word, as JSON spells it.
-fn word(value: impl serde::Serialize) -> String {
-    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }

@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use toml::Value;
 
-use crate::args::Run;
+use crate::args::{License, Run};
 use crate::commands::reload::Reload;
 use crate::config::Layers;
 use crate::context::Context;
@@ -37,6 +37,7 @@ struct Totals {
 
 /// Lays the flags of `queue run` over the configuration.
 pub(crate) fn lay_flags(args: &Run, layers: &mut Layers) {
+    lay_license(args.license, layers);
     if let Some(workers) = args.workers {
         layers.set(&["orchestrator", "workers"], Value::Integer(workers.into()), "--workers");
     }
@@ -46,6 +47,13 @@ pub(crate) fn lay_flags(args: &Run, layers: &mut Layers) {
     for (resolver, cap) in &args.max_per_resolver {
         let path = ["limits", "resolvers", resolver.as_str(), "concurrency"];
         layers.set(&path, Value::Integer(cap.get().into()), "--max-per-resolver");
+    }
+}
+
+/// Lays `--license` over the configuration.
+pub(crate) fn lay_license(license: Option<License>, layers: &mut Layers) {
+    if let Some(license) = license {
+        layers.set(&["tiers", "license"], Value::String(license.as_str().to_owned()), "--license");
     }
 }
 

@@ -218,8 +218,8 @@ mod tests {
             ("[egress]\ntimeout = 30\n", &["egress.timeout", "my.toml:2"]),
             ("[egress]\ntimeout = \"soon\"\n", &["egress.timeout", "30s"]),
             (
-                "[tiers]\nlist = [{ name = \"a\", resolvers = [], width = 2 }]\n",
-                &["tiers.list", "width must be 1"],
+                "[tiers]\nlist = [{ name = \"a\", resolvers = [], width = 0 }]\n",
+                &["tiers.list", "width must be 1 to 16"],
             ),
             (
                 "[resolvers.unpaywall]\nenable = true\n",

@@ -18,6 +18,8 @@ pub(super) fn normalise(text: &str) -> Result<String, &'static str> {
     }
     // `10.1016/x<http://dx.doi.org/10.1016/x>` is how some reference managers export a linked DOI.
     let doi = doi.find("<http").map_or(doi, |end| &doi[..end]);
+    // What a sharing widget adds to a page's address, copied with the DOI. A `#` alone may belong to a DOI.
+    let doi = doi.find("#sthash.").map_or(doi, |end| &doi[..end]);
     let doi = trim_punctuation(doi);
     if doi.ends_with('/') {
         return Err("nothing follows the slash");
@@ -37,6 +39,8 @@ fn decode(text: &str) -> String {
     loop {
         let decoded = percent_decode_str(&text).decode_utf8_lossy();
         let decoded = decoded.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+        // Web pages put them where a line may break; nobody sees them, and no DOI has one.
+        let decoded = decoded.replace(['\u{200b}', '\u{feff}'], "");
         if decoded == text {
             return text;
         }

@@ -14,7 +14,11 @@ fn name(text: &str) -> ResolverName {
 
 fn planner() -> Planner {
     let takes = |list: &[&str]| list.iter().map(|t| Takes::parse(t).unwrap()).collect::<Vec<_>>();
-    let tier = |list: &[&str]| Tier { name: "t".into(), resolvers: list.iter().map(|n| name(n)).collect() };
+    let tier = |list: &[&str]| Tier {
+        name: "t".into(),
+        resolvers: list.iter().map(|n| name(n)).collect(),
+        width: NonZeroU16::MIN,
+    };
     Planner::new(
         vec![tier(&["direct", "alpha", "pmc", "absent"]), tier(&["beta"])],
         Budgets { attempts: NonZeroU32::new(30).unwrap(), time: Duration::from_secs(3600) },
@@ -273,4 +277,141 @@ proptest! {
         }
         prop_assert!(ended, "40 steps are over the budget of 30");
     }
+}
+
+fn wide(width: u16, prefer: Prefer) -> Planner {
+    let takes = |text: &str| vec![Takes::parse(text).unwrap()];
+    let tier = |list: &[&str], width| Tier {
+        name: "t".into(),
+        resolvers: list.iter().map(|n| name(n)).collect(),
+        width: NonZeroU16::new(width).unwrap(),
+    };
+    let resolvers =
+        ["a", "b", "c", "d", "e"].map(|one| (name(one), takes(if one == "b" { "pmid" } else { "doi" })));
+    let budgets = Budgets { attempts: NonZeroU32::new(4).unwrap(), time: Duration::from_secs(3600) };
+    Planner::new(vec![tier(&["a", "b", "c", "d"], width), tier(&["e"], 1)], budgets, resolvers.into())
+        .choosing(prefer, Ranking::default())
+}
+
+#[test]
+fn a_wide_tier_asks_those_that_can_be_asked_up_to_its_width_and_the_budget() {
+    let (work, mut plan) = (artifact(&["10.1000/x"]), Plan::default());
+    let suspended = BTreeMap::from([(name("c"), NOW.after(Duration::from_secs(60)))]);
+    let none = BTreeMap::new();
+    let beside = |width, plan: &Plan, suspended: &BTreeMap<ResolverName, UnixMillis>| {
+        let situation = Situation { suspended, blocking: &BTreeSet::new() };
+        let others = wide(width, Prefer::First).beside(&name("a"), plan, &work, NOW, &situation);
+        others.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert!(beside(1, &plan, &none).is_empty());
+    assert_eq!(beside(2, &plan, &none), ["c"]);
+    // Not b, which takes no DOI, and not e, which is another tier's.
+    assert_eq!(beside(9, &plan, &none), ["c", "d"]);
+    assert_eq!(beside(9, &plan, &suspended), ["d"]);
+    plan.note(&Step::Resolve(name("c")), Fate::Answered, NOW);
+    assert_eq!(beside(9, &plan, &none), ["d"]);
+    plan.tries = 3;
+    assert!(beside(9, &plan, &none).is_empty());
+}
+
+#[test]
+fn a_published_version_is_waited_for_within_the_tier_only() {
+    let work = artifact(&["10.1000/x"]);
+    let mut plan = Plan::default();
+    plan.note(&Step::Resolve(name("a")), Fate::Answered, NOW);
+    let file = candidate("https://a.example/1", Some(Version::Submitted), CandidateKind::File);
+    plan.take_in(Resolution { candidates: vec![file], ..Resolution::default() }, &work.identifiers);
+    let next = |prefer, plan: &Plan| wide(1, prefer).next(plan, &work, NOW);
+    assert_eq!(next(Prefer::First, &plan), Next::Step(Step::Fetch(0)));
+    assert_eq!(next(Prefer::Published, &plan), resolve("c"));
+    plan.note(&Step::Resolve(name("c")), Fate::Answered, NOW);
+    let better = candidate("https://a.example/2", Some(Version::Published), CandidateKind::File);
+    plan.take_in(Resolution { candidates: vec![better], ..Resolution::default() }, &work.identifiers);
+    assert_eq!(next(Prefer::Published, &plan), resolve("d"));
+    // One that failed is not waited for while it may not be asked.
+    plan.note_failure(
+        &Step::Resolve(name("d")),
+        (Reason::Timeout, String::new()),
+        NOW.after(Duration::from_secs(9)),
+        3,
+        NOW,
+    );
+    assert_eq!(next(Prefer::Published, &plan), Next::Step(Step::Fetch(1)));
+}
+
+#[test]
+fn copies_that_are_not_open_are_not_fetched_and_give_the_reason() {
+    let (planner, work) = (wide(1, Prefer::First), artifact(&["10.1000/x"]));
+    let mut plan = Plan::default();
+    let mut closed_copy = candidate("https://a.example/1", None, CandidateKind::File);
+    closed_copy.license = Some("https://www.elsevier.com/tdm/userlicense/1.0/".into());
+    plan.take_in(Resolution { candidates: vec![closed_copy], ..Resolution::default() }, &work.identifiers);
+    for asked in ["a", "c", "d"] {
+        assert_eq!(planner.next(&plan, &work, NOW), resolve(asked));
+        plan.note(&Step::Resolve(name(asked)), Fate::Answered, NOW);
+    }
+    plan.note(&Step::Resolve(name("e")), Fate::Answered, NOW);
+    plan.tries = 1;
+    let Next::End(JobResult::Skipped { reason, detail }) = planner.next(&plan, &work, NOW) else { panic!() };
+    assert_eq!(reason, Reason::NotOpen);
+    assert!(detail.contains("elsevier.com/tdm"), "{detail}");
+    let any = Ranking { license: crate::rank::LicenseFilter::Any, ..Ranking::default() };
+    let any = wide(1, Prefer::First).choosing(Prefer::First, any);
+    assert_eq!(any.next(&plan, &work, NOW), Next::Step(Step::Fetch(0)));
+}
+
+#[test]
+fn one_file_is_tried_once_however_its_url_is_spelt_and_redirected() {
+    let mut plan = Plan::default();
+    let file = |url: &str| candidate(url, None, CandidateKind::File);
+    let take = |plan: &mut Plan, urls: &[&str]| {
+        let candidates = urls.iter().map(|url| file(url)).collect();
+        plan.take_in(Resolution { candidates, ..Resolution::default() }, &[])
+    };
+    let known = [
+        "http://a.example/1?utm_source=x",
+        "https://A.example:443/%31",
+        "https://b.example/2",
+        "https://c.example/3",
+    ];
+    assert_eq!(take(&mut plan, &known), 3);
+    assert_eq!(
+        plan.candidates[0].candidate.url.as_url().as_str(),
+        known[0],
+        "what is requested is not changed"
+    );
+    let chain: Vec<url::Url> = [known[0], "https://b.example/2#x", "https://d.example/4"]
+        .iter()
+        .map(|url| url.parse().unwrap())
+        .collect();
+    // Open still: nothing is known of the others.
+    plan.note_failure(&Step::Fetch(0), (Reason::Timeout, String::new()), NOW, 3, NOW);
+    plan.close_with(&Step::Fetch(0), &chain);
+    assert!(plan.passed.is_empty() && matches!(plan.candidates[1].fate, Fate::Open { .. }));
+    plan.note(&Step::Fetch(0), closed(Reason::HtmlInsteadOfPdf), NOW);
+    plan.close_with(&Step::Fetch(0), &chain);
+    assert!(matches!(plan.candidates[1].fate, Fate::Closed { reason: Reason::HtmlInsteadOfPdf, .. }));
+    assert!(matches!(plan.candidates[2].fate, Fate::Open { .. }));
+    let mut plan = Plan::from_json(&plan.to_json()).unwrap();
+    assert_eq!(take(&mut plan, &["http://d.example/4?fbclid=1"]), 0);
+    let page = candidate("https://d.example/4", None, CandidateKind::LandingPage);
+    assert_eq!(plan.take_in(Resolution { candidates: vec![page], ..Resolution::default() }, &[]), 1);
+}
+
+#[test]
+fn what_is_discovered_makes_others_applicable_through_a_durable_plan() {
+    let takes = |text: &str| vec![Takes::parse(text).unwrap()];
+    let resolvers =
+        [("idconv", "doi"), ("pmc", "pmcid"), ("arxiv", "arxiv")].map(|(one, t)| (name(one), takes(t)));
+    let budgets = Budgets { attempts: NonZeroU32::new(30).unwrap(), time: Duration::from_secs(3600) };
+    let planner = Planner::new(Vec::new(), budgets, resolvers.into());
+    let (work, mut plan) = (artifact(&["10.1000/x"]), Plan::default());
+    assert_eq!(planner.calls(&plan, &work), [name("idconv")]);
+    plan.note(&Step::Resolve(name("idconv")), Fate::Answered, NOW);
+    let discovered = ["PMC12", "10.48550/arXiv.1706.03762", "10.1000/x"];
+    let discovered = discovered.iter().map(|id| Identifier::parse(id).unwrap()).collect();
+    plan.take_in(Resolution { discovered, ..Resolution::default() }, &work.identifiers);
+    let plan = Plan::from_json(&plan.to_json()).unwrap();
+    assert_eq!(plan.discovered.len(), 3, "the DOI given is known, and arXiv's spells out its id");
+    assert_eq!(planner.calls(&plan, &work), [name("arxiv"), name("pmc")]);
 }
