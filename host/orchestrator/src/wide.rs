@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use gleaner_limits::Why;
 use gleaner_model::artifact::Artifact;
 use gleaner_model::clock::UnixMillis;
 use gleaner_model::key::{Key, ResolverName};
@@ -21,12 +22,15 @@ use tokio::time::Instant;
 
 use crate::generation::Generation;
 use crate::pieces::{Pieces, RunError, lock};
-use crate::reserve::Reservation;
+use crate::reserve::{Refusal, Reservation};
 use crate::step::{Done, Facts};
 use crate::worker::settle;
 
 /// How often it is looked whether one more may be asked. Only where a tier is wide, and somebody is left to ask.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// The key of a step and those of the hosts that its plugin asks are claimed one after the other; so many, and once more.
+const MOST_CLAIMS: usize = 8;
 
 /// What runs under the lease.
 struct Together<'a> {
@@ -43,11 +47,24 @@ struct Together<'a> {
 }
 
 impl Pieces {
-    /// Reserves a step if it may start now and no other job waits for its key.
-    fn reserve_unwaited(&self, plan: &Plan, step: &Step) -> Option<Reservation> {
+    /// Reserves a step if it may start now and no other job waits for its key. No job is queued under the keys of a wide
+    /// tier, so those that nobody owns are claimed here.
+    async fn reserve_unwaited(&self, plan: &Plan, step: &Step) -> Result<Option<Reservation>, RunError> {
         let key = self.key_of(plan, step);
-        let is_free = !lock(&self.schedule).has(&key);
-        is_free.then(|| self.reserve(&key).ok()).flatten()
+        for _ in 0..MOST_CLAIMS {
+            if lock(&self.schedule).has(&key) {
+                return Ok(None);
+            }
+            let unowned = match self.reserve(&key) {
+                Ok(reservation) => return Ok(Some(reservation)),
+                Err(Refusal::Limit(limit, Why::NotOwned, _)) => limit,
+                Err(_) => return Ok(None),
+            };
+            if !self.sharing.claim_all(&self.sources.limiter, vec![unowned], true).await?.is_empty() {
+                return Ok(None);
+            }
+        }
+        Ok(None)
     }
 
     /// Asks several resolvers at once. What the first answers make worth fetching is fetched while the others are
@@ -76,7 +93,7 @@ impl Pieces {
         let mut blocked: Option<(Key, Option<UnixMillis>)> = None;
         let mut recorded = false;
         loop {
-            let wants_more = blocked.is_none() && all.ask_more(&first, &plan);
+            let wants_more = blocked.is_none() && all.ask_more(&first, &plan).await?;
             let ended = tokio::select! {
                 ended = all.running.next() => ended,
                 () = tokio::time::sleep(LOOK_AGAIN), if wants_more => continue,
@@ -102,7 +119,7 @@ impl Pieces {
                         return Ok(None);
                     }
                     recorded = true;
-                    all.fetch_beside(&plan);
+                    all.fetch_beside(&plan).await?;
                 }
                 Done::NoDisk { detail } => {
                     self.put_back(lease, all.key, None).await?;
@@ -148,42 +165,43 @@ impl<'a> Together<'a> {
 
     /// Asks further resolvers of the tier of `first`, those that may be asked now; whether there is one left that may
     /// not. Nobody is asked while there is a file to try.
-    fn ask_more(&mut self, first: &ResolverName, plan: &Plan) -> bool {
+    async fn ask_more(&mut self, first: &ResolverName, plan: &Plan) -> Result<bool, RunError> {
         let generation = self.pieces.sources.now();
         let next = self.pieces.sources.next(&generation, plan, self.artifact);
         if self.is_fetching || !matches!(next, Next::Step(Step::Resolve(_))) {
-            return false;
+            return Ok(false);
         }
         let beside = self.pieces.sources.beside(&generation, first, plan, self.artifact);
         let width = beside.len() + 1;
         let mut is_left = false;
         for name in beside {
             if self.asking.len() >= width {
-                return false;
+                return Ok(false);
             }
             if self.asking.contains(&name) {
                 continue;
             }
             let step = Step::Resolve(name);
-            match self.pieces.reserve_unwaited(plan, &step) {
+            match self.pieces.reserve_unwaited(plan, &step).await? {
                 Some(place) => self.start(&generation, plan, step, place),
                 None => is_left = true,
             }
         }
-        is_left
+        Ok(is_left)
     }
 
     /// Fetches what the plan says is next, if that is a file and may start now. One at a time.
-    fn fetch_beside(&mut self, plan: &Plan) {
+    async fn fetch_beside(&mut self, plan: &Plan) -> Result<(), RunError> {
         if self.is_fetching {
-            return;
+            return Ok(());
         }
         let generation = self.pieces.sources.now();
         if let Next::Step(step @ Step::Fetch(_)) = self.pieces.sources.next(&generation, plan, self.artifact)
-            && let Some(place) = self.pieces.reserve_unwaited(plan, &step)
+            && let Some(place) = self.pieces.reserve_unwaited(plan, &step).await?
         {
             self.start(&generation, plan, step, place);
         }
+        Ok(())
     }
 
     /// Writes one answer down and keeps the lease for the rest; whether it was still held.

@@ -168,11 +168,11 @@ fn resolve_prints_candidates_and_neither_downloads_nor_enqueues() {
     let bench = holdings::bench(world);
     let answer = json(&bench, &["resolve", "https://doi.org/10.48550/ARXIV.2401.00001"]);
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    assert_eq!(keys(&answer), ["artifact", "candidates", "failures"]);
+    assert_eq!(keys(&answer), ["artifact", "answers", "candidates", "discovered", "failures", "first"]);
     assert_eq!(answer["artifact"]["artifact_id"], "doi:10.48550/arxiv.2401.00001");
     let candidates = answer["candidates"].as_array().unwrap();
     let mut fields =
-        ["resolver", "url", "kind", "media_type", "version", "license", "host_type", "confidence"];
+        ["resolver", "url", "kind", "media_type", "version", "license", "host_type", "confidence", "reason"];
     fields.sort_unstable();
     for (candidate, url) in candidates.iter().zip(locations_of(&answer)) {
         let mut keys = keys(candidate);

@@ -234,6 +234,7 @@ fn no_way_out_of_a_plugin_leads_to_what_is_hostile() {
         .chain(rows.iter().filter(|row| row.kind != "port").filter_map(ported))
         .collect();
     let mut bench = ways::bench(world, &grants.iter().map(String::as_str).collect::<Vec<_>>());
+    bench.configure("egress.robots = false");
     lead(&mut bench, &["files.example.org"], &server);
     ways::expect(&bench, &orders);
     assert_eq!(trap.connections(), 0);

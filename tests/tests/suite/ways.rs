@@ -180,6 +180,7 @@ fn no_way_leads_to_a_private_address() {
         rows.push(get(name, &url, "denied", "private, local or reserved"));
     }
     let mut bench = bench(world, &["*"]);
+    bench.configure("egress.robots = false");
     // Only this name is sent elsewhere; tables of a configuration merge, so the file is written anew.
     let (secure, plain) = (bench.sim().addr(), bench.sim().plain_addr());
     bench.configure(&format!("egress.connect-to.\"files.example.org:443\" = \"{secure}\""));

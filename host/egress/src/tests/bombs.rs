@@ -47,7 +47,9 @@ async fn world() -> World {
         ("br", brotli(&noise(3 << 20)).await),
     ];
     World::new(move |asked| {
-        let (kind, packing) = asked.path[1..].split_once('/').unwrap();
+        let Some((kind, packing)) = asked.path[1..].split_once('/') else {
+            return Reply::status(404, "", "");
+        };
         let list = if kind == "bomb" { &bombs } else { &sound };
         let (_, bytes) = list.iter().find(|(of, _)| *of == packing).unwrap();
         Reply::raw(200, &format!("content-encoding: {packing}\ncontent-length: {}", bytes.len()), &bytes[..])

@@ -126,6 +126,7 @@ async fn deaf(address: &str) -> Option<(tokio::net::TcpListener, Vec<TcpStream>)
 async fn a_certificate_goes_unchecked_only_where_nothing_but_a_page_is_to_be_had() {
     // The certificate is not for that name.
     let insecure = |config: &mut EgressConfig| {
+        config.robots = false;
         config.insecure_hosts = vec!["www.example.com".to_owned()].try_into().unwrap();
     };
     let world = World::with("default-host = { rate = \"1000/s\", burst = 1000 }", insecure, |asked| {
