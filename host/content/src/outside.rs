@@ -200,6 +200,25 @@ fn refusals(messages: &mut Messages) {
     say("a flood", validate::too_large(&config));
     say("a gate with a status", validate::status_failure(403, &pages()[0]));
     say("a status", validate::status_failure(500, b""));
+    let stub = format!("<article><body>{}</body></article>", "word ".repeat(9));
+    for (when, text) in [
+        ("an article that is cut off", "<article><front>"),
+        ("an article that is cut amid a tag", "<article><fro"),
+        ("an article without a text", &stub),
+    ] {
+        say(when, markup::check_jats(text.as_bytes()).unwrap_err());
+    }
+    let cut = format!("<html>{}", "word ".repeat(2000));
+    say("an abstract's page", markup::check_html(b"<html>an abstract</html>").unwrap_err());
+    say("a page that is cut off", markup::check_html(cut.as_bytes()).unwrap_err());
+    let book = crate::epub::tests::book;
+    for (when, bytes) in [
+        ("half an archive", b"PK".to_vec()),
+        ("an archive of something else", book(&[])),
+        ("a book that is not free", book(&[("META-INF/container.xml", ""), ("META-INF/license.lcpl", "")])),
+    ] {
+        say(when, epub::check(&bytes).unwrap_err());
+    }
 }
 
 #[tokio::test]
@@ -215,7 +234,9 @@ async fn messages_are_as_they_were_read_and_approved() {
         let error = Err::<(), _>(refused()).context(action, Path::new(path)).unwrap_err();
         messages.error(&error);
     }
-    for (text, min, max) in [("accept = []", "", ""), ("", "2KiB", "1KiB")] {
+    for (text, min, max) in
+        [("accept = []", "", ""), ("accept-by-host = { \"a b\" = [] }", "", ""), ("", "2KiB", "1KiB")]
+    {
         let text = format!(
             "{text}\n{}",
             if min.is_empty() { String::new() } else { format!("min-size = {min:?}\nmax-size = {max:?}") }

@@ -11,7 +11,7 @@ use crate::identifier::{Identifier, Scheme};
 use crate::job::JobState;
 use crate::key::{Key, ResolverName};
 use crate::next::{Budgets, Next, Planner, Tier};
-use crate::plan::Plan;
+use crate::plan::{Fate, Plan, Step};
 use crate::reason::Reason;
 use crate::units::{ByteSize, Rate, Span};
 
@@ -110,4 +110,29 @@ fn ends(messages: &mut Messages) {
     said("a job that nobody could help", &format!("{{{asked}}}"), None, early);
     said("a job with pages only", &format!("{{{asked},\"candidates\":[{page}]}}"), None, early);
     said("a job whose resolver failed", down, None, early);
+    let closed = page
+        .replace("landing-page", "file")
+        .replace("\"confidence\"", "\"license\":\"closed\",\"confidence\"");
+    let other = closed.replace("a.example", "b.example");
+    said(
+        "a job with a copy that is not open",
+        &format!("{{{asked},\"candidates\":[{closed}]}}"),
+        None,
+        early,
+    );
+    said(
+        "a job with copies that are not open",
+        &format!("{{{asked},\"candidates\":[{closed},{other}]}}"),
+        None,
+        early,
+    );
+    let at = |url: &str| url::Url::parse(url).unwrap();
+    let failed = closed
+        .replace("{\"is\":\"open\"}", "{\"is\":\"closed\",\"reason\":\"not_found\",\"detail\":\"404\"}");
+    let mut plan = Plan::from_json(&format!("{{\"candidates\":[{failed},{other}]}}")).unwrap();
+    plan.close_with(&Step::Fetch(0), &[at("https://a.example/"), at("https://b.example/")]);
+    match plan.fate(&Step::Fetch(1)) {
+        Fate::Closed { detail, .. } => messages.text("a candidate that is one already tried", detail),
+        open => panic!("{open:?}"),
+    }
 }

@@ -10,7 +10,7 @@ use gleaner_limits::Permit;
 use gleaner_model::artifact::Artifact;
 use gleaner_model::identifier::Scheme;
 use gleaner_model::plan::Plan;
-use gleaner_model::reason::Reason;
+use gleaner_model::reason::{Failure, Reason};
 use gleaner_runtime::{CallReport, Query};
 
 use crate::generation::Generation;
@@ -45,12 +45,17 @@ impl Sources {
         let query = query(job, artifact, plan, attempt, wall);
         let scope = host.scope.clone();
         let mut report = installed.plugin.resolve(&query, Arc::new(host), &installed.sandbox).await;
-        // The guest was only told that it may not, or that there was no answer.
-        if let Err(failure) = &mut report.outcome
-            && matches!(failure.reason, Reason::Denied | Reason::Connection)
-            && scope.was_refused_by_robots()
-        {
-            failure.reason = Reason::RobotsDisallowed;
+        if scope.was_refused_by_robots() {
+            // The guest was only told that it may not, or that there was no answer.
+            match &mut report.outcome {
+                Err(failure) if matches!(failure.reason, Reason::Denied | Reason::Connection) => {
+                    failure.reason = Reason::RobotsDisallowed;
+                }
+                Ok(found) if found.candidates.is_empty() => {
+                    report.outcome = Err(Failure::permanent(Reason::RobotsDisallowed, "by robots.txt"));
+                }
+                _ => {}
+            }
         }
         report
     }

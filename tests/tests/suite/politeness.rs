@@ -20,7 +20,9 @@ fn a_page_that_robots_txt_disallows_is_not_asked_for() {
             Reply::bytes("text/plain", "User-agent: *\nDisallow: /article"),
         );
     let bench = Bench::new(world);
-    get(&bench, &["10.5555/a"], 0);
+    get(&bench, &["10.5555/a"], 1);
+    let refused = manifest(&bench).into_iter().find(|record| record["resolver"] == "landing_page").unwrap();
+    assert_eq!(refused["reason"], "robots_disallowed", "{refused}");
     let seen = bench.sim().seen(PRESS);
     assert_eq!((seen.hits("/robots.txt"), seen.hits("/article/1")), (1, 0));
 }
@@ -38,6 +40,11 @@ fn a_host_that_fails_is_left_alone_without_a_try_and_then_asked_by_one_request()
     let keys = json_lines(&bench, &["queue", "keys"]);
     let key = keys.iter().find(|key| key["key"] == "host:press.example.org").unwrap();
     assert_eq!((&key["breaker"], key["cooldown_until"].is_string()), (&true.into(), true), "{key}");
+    let table = bench.run(&["queue", "keys"]).expect_code(0).stdout;
+    assert!(table.contains("fails; tried again at 2"), "{table}");
+    let waits = (1..=8).map(|number| bench.run(&["queue", "explain", &papers::doi(number)]).stdout);
+    let says = "failed too often in a row, and is left alone until 2";
+    assert!(waits.into_iter().any(|text| text.contains(says)), "nobody is told why it waits");
     let failed = manifest(&bench).iter().filter(|record| record["reason"] == "http_status").count();
     assert_eq!(failed, 3, "what waits was not charged");
 }
@@ -63,6 +70,13 @@ fn a_budget_of_a_day_holds_over_a_restart() {
     let keys = json_lines(&bench, &["queue", "keys"]);
     let key = keys.iter().find(|key| key["key"] == "host:press.example.org").unwrap();
     assert!(key["spent_until"].as_str().is_some_and(|until| until.contains("T00:00:00")), "{key}");
+    let table = bench.run(&["queue", "keys"]).expect_code(0).stdout;
+    assert!(table.contains("the day's budget is used up; not before 2"), "{table}");
+    let waits = (1..=5).map(|number| bench.run(&["queue", "explain", &papers::doi(number)]).stdout);
+    assert!(
+        waits.into_iter().any(|text| text.contains("has used up its budget of the day, until 2")),
+        "nobody is told why it waits"
+    );
     let attempts = job(&bench, &papers::doi(1))["attempts"].as_array().map_or(0, Vec::len);
     assert!(attempts <= 2, "waiting costs nothing");
 }

@@ -253,7 +253,7 @@ Discovered: pmcid:PMC12
         for line in text.lines().filter(|line| !line.contains("https://")) {
             assert!(line.chars().count() <= 44, "{line:?}");
         }
-        assert!(text.contains("\n                    "), "an answer is wrapped below its beginning: {text}");
+        assert!(text.contains("\n                    "), "not wrapped: {text}");
         assert!(text.contains("\n   https://p.example/b.pdf\n"));
     }
 
