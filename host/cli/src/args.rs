@@ -214,6 +214,15 @@ pub(crate) enum Library {
     },
     /// Hash every file and compare
     Verify,
+    /// Show what the kept answers of services take
+    ///
+    /// They stand in the library's folder cache; [egress.cache] of the configuration says how many are kept, and for
+    /// how long.
+    Cache {
+        /// Remove them all, so that every service is asked anew
+        #[arg(long)]
+        clear: bool,
+    },
     /// Copy the library into a directory while others work on it
     ///
     /// The copy is a library of that moment, with every file that was in it. On the same file system the files are

@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use gleaner_limits::Permit;
 use tokio::time::Instant;
 
+use crate::cache::Recording;
 use crate::connect::root_cause;
 use crate::error::{EgressError, Stage};
 use crate::scope::Scope;
@@ -30,11 +31,13 @@ pub struct Body {
     terms: Terms,
     declared: Option<u64>,
     received: u64,
+    recording: Option<Recording>,
 }
 
 #[derive(Debug)]
 enum State {
     Open { response: reqwest::Response, _permit: Permit },
+    Kept(Bytes),
     Ended,
     Failed,
 }
@@ -43,7 +46,24 @@ impl Body {
     /// `is_sent`: not after HEAD, whose answer declares a length and has no body.
     pub(crate) fn new(response: reqwest::Response, permit: Permit, terms: Terms, is_sent: bool) -> Self {
         let declared = response.content_length().filter(|_| is_sent);
-        Self { state: State::Open { response, _permit: permit }, terms, declared, received: 0 }
+        Self {
+            state: State::Open { response, _permit: permit },
+            terms,
+            declared,
+            received: 0,
+            recording: None,
+        }
+    }
+
+    /// A body that the cache has kept.
+    pub(crate) fn kept(bytes: Bytes, terms: Terms) -> Self {
+        let declared = Some(bytes.len() as u64);
+        Self { state: State::Kept(bytes), terms, declared, received: 0, recording: None }
+    }
+
+    /// The cache keeps what comes, if all of it comes.
+    pub(crate) fn recorded(self, recording: Option<Recording>) -> Self {
+        Self { recording, ..self }
     }
 
     /// How many bytes were announced; none when nobody said, or when they come compressed.
@@ -57,10 +77,17 @@ impl Body {
     /// When the body breaks off, is too slow or too large; and after any such error.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, EgressError> {
         let chunk = self.next().await;
-        match chunk {
-            Ok(None) => self.state = State::Ended,
-            Err(_) => self.state = State::Failed,
-            Ok(Some(_)) => {}
+        match &chunk {
+            Ok(None) => {
+                self.state = State::Ended;
+                if let Some(recording) = self.recording.take() {
+                    recording.whole().await;
+                }
+            }
+            Err(_) => (self.state, self.recording) = (State::Failed, None),
+            Ok(Some(chunk)) => {
+                self.recording = self.recording.take().and_then(|recording| recording.with(chunk));
+            }
         }
         chunk
     }
@@ -80,6 +107,11 @@ impl Body {
     async fn next(&mut self) -> Result<Option<Bytes>, EgressError> {
         let response = match &mut self.state {
             State::Open { response, .. } => response,
+            State::Kept(bytes) if bytes.is_empty() => return Ok(None),
+            State::Kept(bytes) => {
+                let all = std::mem::take(bytes);
+                return self.count(all).map(Some);
+            }
             State::Ended => return Ok(None),
             State::Failed => return Err(self.broken_off()),
         };

@@ -11,6 +11,8 @@ use gleaner_model::key::HostKey;
 use gleaner_model::units::{ByteSize, Span};
 use serde::Deserialize;
 
+use crate::cache::CacheConfig;
+
 /// The `[egress]` section. Defaults are those of `config/default.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
@@ -32,6 +34,8 @@ pub struct EgressConfig {
     pub connect_to: ConnectTo,
     /// PEM files with certificate authorities beyond those of the system.
     pub extra_ca_certs: Vec<PathBuf>,
+    /// Answers that are kept.
+    pub cache: CacheConfig,
 }
 
 impl Default for EgressConfig {
@@ -46,6 +50,7 @@ impl Default for EgressConfig {
             max_body: ByteSize(16 << 20),
             connect_to: ConnectTo::default(),
             extra_ca_certs: Vec::new(),
+            cache: CacheConfig::default(),
         }
     }
 }

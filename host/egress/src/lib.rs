@@ -6,6 +6,7 @@
 //! or show a secret in a URL, an error or a log line.
 
 mod body;
+mod cache;
 mod client;
 mod config;
 mod connect;
@@ -17,6 +18,7 @@ mod scope;
 mod tests;
 
 pub use body::Body;
+pub use cache::{CacheConfig, CacheUse, cache_use, clear_cache};
 pub use client::{Egress, Request, Response};
 pub use config::{ConnectTo, EgressConfig};
 pub use error::{EgressError, Stage};

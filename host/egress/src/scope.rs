@@ -145,6 +145,11 @@ impl Scope {
         self.0.plugin.is_none()
     }
 
+    /// The plugin whose call it is.
+    pub(crate) fn plugin_name(&self) -> Option<&str> {
+        self.0.plugin.as_ref().map(|policy| policy.name.as_str())
+    }
+
     /// What a request to that URL is for.
     pub fn role(&self, url: &Url) -> Role {
         let Some(policy) = &self.0.plugin else { return Role::Content };

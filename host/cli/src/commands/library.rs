@@ -9,7 +9,7 @@ use gleaner_store::Scope;
 use serde_json::json;
 
 use crate::args::Library;
-use crate::commands::backup;
+use crate::commands::{backup, library_cache};
 use crate::context::Context;
 use crate::exit::{Exit, Failed};
 use crate::output::bytes;
@@ -24,6 +24,7 @@ pub(crate) async fn library(context: &Context, command: Library) -> Result<Exit,
         Library::List => list(context).await,
         Library::Export { output } => export(context, output.as_deref()).await,
         Library::Verify => verify(context).await,
+        Library::Cache { clear } => library_cache::cache(context, clear).await,
         Library::Backup { dir } => backup::backup(context, &dir).await,
     }
 }

@@ -10,6 +10,7 @@ mod get;
 mod grant;
 mod keys;
 mod library;
+mod library_cache;
 mod pages;
 mod plugin;
 mod project;
