@@ -1,6 +1,7 @@
 //! What egress promises, over real sockets and real TLS, under real host names through `connect-to`.
 
 mod bodies;
+mod cache;
 mod injection;
 mod limits;
 mod outside;
@@ -46,6 +47,7 @@ struct World {
     web: Web,
     egress: Egress,
     limiter: KeyedLimiter,
+    clock: Arc<FakeClock>,
     dns: Arc<PrivateDns>,
 }
 
@@ -85,8 +87,8 @@ impl World {
         let (clock, dns) = (FakeClock::at(NOW), Arc::new(PrivateDns::default()));
         let limiter = KeyedLimiter::new(toml::from_str::<LimitRules>(limits).unwrap(), clock.clone());
         let lookup = Arc::clone(&dns) as Arc<dyn Lookup>;
-        let egress = Egress::with_lookup(&config, contact, limiter.clone(), clock, &lookup).unwrap();
-        Self { web, egress, limiter, dns }
+        let egress = Egress::with_lookup(&config, contact, limiter.clone(), clock.clone(), &lookup).unwrap();
+        Self { web, egress, limiter, clock, dns }
     }
 
     async fn get(&self, url: &str, scope: &Scope) -> Result<Response, EgressError> {
