@@ -11,7 +11,7 @@ use crate::papers::{self, PRESS, UNPAYWALL, json};
 fn a_second_run_over_works_without_a_file_asks_no_service_again() {
     let bench = papers::bench(3);
     for number in 1..=3 {
-        bench.sim().set(&papers::url(number), Reply::status(404));
+        bench.sim().set(&papers::url(number), Reply::empty().status(404));
     }
     papers::enqueue(&bench, 3);
     let first = json(&bench, &["queue", "run", "--drain"]);

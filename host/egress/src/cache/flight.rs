@@ -86,11 +86,6 @@ impl Flights {
     fn lock(&self) -> MutexGuard<'_, Landings> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    #[cfg(test)]
-    pub(super) fn count(&self) -> usize {
-        self.lock().len()
-    }
 }
 
 impl Lead {
