@@ -14,7 +14,7 @@ fn a_second_run_over_works_without_a_file_asks_no_service_again() {
         bench.sim().set(&papers::url(number), Reply::empty().status(404));
     }
     papers::enqueue(&bench, 3);
-    let first = json(&bench, &["queue", "run", "--drain"]);
+    let first = bench.run(&["--format", "json", "queue", "run", "--drain"]).expect_code(1).json();
     assert_eq!(first["done"], 0, "{first}");
     let asked = bench.sim().seen(UNPAYWALL).requests.len();
     let files = bench.sim().seen(PRESS).requests.len();
