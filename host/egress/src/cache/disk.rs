@@ -193,7 +193,7 @@ fn check_private(dir: &Path) -> io::Result<()> {
     let about = fs::symlink_metadata(dir)?;
     let is_ours =
         about.is_dir() && about.mode() & 0o022 == 0 && about.uid() == rustix::process::geteuid().as_raw();
-    is_ours.then_some(()).ok_or_else(|| io::Error::other("others can write to it, or it is no directory"))
+    is_ours.then_some(()).ok_or_else(|| io::ErrorKind::PermissionDenied.into())
 }
 
 fn read_salt(dir: &Path) -> io::Result<[u8; 32]> {

@@ -28,9 +28,9 @@ pub(super) struct Reply {
 
 enum Origin {
     Sent {
-        answer: reqwest::Response,
+        answer: Box<reqwest::Response>,
         permit: Permit,
-        recording: Option<Recording>,
+        recording: Option<Box<Recording>>,
     },
     /// `confirmed`: by a request that was sent.
     Kept {
@@ -47,7 +47,7 @@ impl Reply {
     pub(super) fn into_body(self, terms: Terms, is_sent: bool) -> Body {
         match self.origin {
             Origin::Sent { answer, permit, recording } => {
-                Body::new(answer, permit, terms, is_sent).recorded(recording)
+                Body::new(*answer, permit, terms, is_sent).recorded(recording.map(|recording| *recording))
             }
             Origin::Kept { body, .. } => Body::kept(body, terms),
         }
@@ -115,12 +115,12 @@ impl Egress {
             Ok(reply) => reply,
             Err(error) => {
                 let Some(stored) = asking.instead_of_error(&error) else { return Err(error) };
-                tracing::info!(%host, %error, "a kept answer stands in");
+                tracing::debug!(%host, %error, "a kept answer stands in");
                 return Ok(self.kept(&stored, false));
             }
         };
         if let Some(stored) = asking.instead_of_status(reply.status) {
-            tracing::info!(%host, status = reply.status.as_u16(), "a kept answer stands in");
+            tracing::debug!(%host, status = reply.status.as_u16(), "a kept answer stands in");
             return Ok(self.kept(&stored, false));
         }
         if is_conditional && reply.status == StatusCode::NOT_MODIFIED {
@@ -139,7 +139,8 @@ impl Egress {
         if let Origin::Sent { answer, recording, .. } = &mut reply.origin {
             let is_followed = redirect::next(hop, reply.status, &reply.headers).is_some();
             let ends_by_itself = is_followed || hop.method == Method::HEAD;
-            *recording = asking.record(reply.status, answer.version(), &reply.headers, ends_by_itself);
+            let begun = asking.record(reply.status, answer.version(), &reply.headers, ends_by_itself);
+            *recording = begun.map(Box::new);
         }
         Ok(reply)
     }
@@ -161,7 +162,7 @@ impl Egress {
         let (status, headers, first_byte) = (answer.status(), answer.headers().clone(), sent.elapsed());
         tracing::debug!(%host, status = status.as_u16(), ?waited, ?first_byte, "http.request");
         self.heed(permit.key(), status, &headers)?;
-        let origin = Origin::Sent { answer, permit, recording: None };
+        let origin = Origin::Sent { answer: Box::new(answer), permit, recording: None };
         Ok(Reply { status, headers, waited, first_byte, origin })
     }
 
