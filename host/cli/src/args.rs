@@ -266,6 +266,15 @@ pub(crate) enum Library {
     ///
     /// Safe while others work on the library. Files of yours under files/ are left.
     Gc(Gc),
+    /// Show what the kept answers of services take
+    ///
+    /// They stand in the library's folder cache; [egress.cache] of the configuration says how many are kept, and for
+    /// how long.
+    Cache {
+        /// Remove them all, so that every service is asked anew
+        #[arg(long)]
+        clear: bool,
+    },
     /// Copy the library into a directory while others work on it
     ///
     /// The copy is a library of that moment, with every file that was in it. On the same file system the files are

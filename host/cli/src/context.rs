@@ -192,11 +192,11 @@ impl Context {
         KeyedLimiter::new(self.loaded.config.limits.clone(), self.clock())
     }
 
-    /// What it takes to ask these resolvers, once.
-    pub(crate) fn sources(&self, resolvers: Resolvers) -> Result<Sources, Failed> {
+    /// What it takes to ask these resolvers. Answers are kept in `cache`; without, none.
+    pub(crate) fn sources(&self, resolvers: Resolvers, cache: Option<PathBuf>) -> Result<Sources, Failed> {
         let config = &self.loaded.config;
         let limiter = self.limiter();
-        let egress = generations::egress(config, limiter.clone(), self.clock())?;
+        let egress = generations::egress(config, limiter.clone(), self.clock(), cache)?;
         let live = Arc::new(Live::new(generations::generation(config, resolvers, egress)));
         let suspend = &config.plugins.suspend;
         let breakers = Breakers::new(suspend.after, suspend.pause.0, self.clock());

@@ -68,14 +68,22 @@ pub(crate) fn planner(config: &Config, resolvers: &Resolvers) -> Planner {
     config.tiers.planner(resolvers.takes())
 }
 
-/// The way out.
+/// The way out. It keeps answers in `cache`; without, none.
 pub(crate) fn egress(
     config: &Config,
     limiter: KeyedLimiter,
     clock: SharedClock,
+    cache: Option<PathBuf>,
 ) -> Result<Egress, EgressError> {
     let contact = config.contact.as_ref().map(Contact::as_str);
-    Egress::new(&config.egress, contact, limiter, clock)
+    let mut egress = config.egress.clone();
+    egress.cache.dir = cache;
+    Egress::new(&egress, contact, limiter, clock)
+}
+
+/// Where a library keeps answers.
+pub(crate) fn cache_dir(library: &Path) -> PathBuf {
+    library.join("cache")
 }
 
 /// Public services want to know whom to write to: without a contact there is no point in beginning, unless another

@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use gleaner_limits::Permit;
 use tokio::time::Instant;
 
+use crate::cache::Recording;
 use crate::connect::root_cause;
 use crate::error::{EgressError, Stage};
 use crate::scope::Scope;
@@ -37,11 +38,13 @@ pub struct Body {
     terms: Terms,
     declared: Option<u64>,
     received: u64,
+    recording: Option<Recording>,
 }
 
 #[derive(Debug)]
 enum State {
     Open { source: Source, _permit: Permit },
+    Kept(Bytes),
     Ended,
     Failed,
 }
@@ -81,7 +84,19 @@ impl Body {
             Some(packing) => Source::Packed(Unpacker::new(response, packing, terms.cap)),
             None => Source::AsIs(response),
         };
-        Self { state: State::Open { source, _permit: permit }, terms, declared, received: 0 }
+        let state = State::Open { source, _permit: permit };
+        Self { state, terms, declared, received: 0, recording: None }
+    }
+
+    /// A body that the cache has kept.
+    pub(crate) fn kept(bytes: Bytes, terms: Terms) -> Self {
+        let declared = Some(bytes.len() as u64);
+        Self { state: State::Kept(bytes), terms, declared, received: 0, recording: None }
+    }
+
+    /// The cache keeps what comes, if all of it comes.
+    pub(crate) fn recorded(self, recording: Option<Recording>) -> Self {
+        Self { recording, ..self }
     }
 
     /// How many bytes were announced; none when nobody said, or when they come compressed.
@@ -95,10 +110,17 @@ impl Body {
     /// When the body breaks off, is too slow or too large; and after any such error.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, EgressError> {
         let chunk = self.next().await;
-        match chunk {
-            Ok(None) => self.state = State::Ended,
-            Err(_) => self.state = State::Failed,
-            Ok(Some(_)) => {}
+        match &chunk {
+            Ok(None) => {
+                self.state = State::Ended;
+                if let Some(recording) = self.recording.take() {
+                    recording.whole().await;
+                }
+            }
+            Err(_) => (self.state, self.recording) = (State::Failed, None),
+            Ok(Some(chunk)) => {
+                self.recording = self.recording.take().and_then(|recording| recording.with(chunk));
+            }
         }
         chunk
     }
@@ -118,6 +140,11 @@ impl Body {
     async fn next(&mut self) -> Result<Option<Bytes>, EgressError> {
         let source = match &mut self.state {
             State::Open { source, .. } => source,
+            State::Kept(bytes) if bytes.is_empty() => return Ok(None),
+            State::Kept(bytes) => {
+                let all = std::mem::take(bytes);
+                return self.count(all).map(Some);
+            }
             State::Ended => return Ok(None),
             State::Failed => return Err(self.broken_off()),
         };

@@ -2,6 +2,8 @@
 //!
 //! Must never send a hop before its checks, or ask for a permit while it holds another.
 
+mod through;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +20,7 @@ use url::Url;
 
 use crate::announced;
 use crate::body::{Body, Terms};
+use crate::cache::Cache;
 use crate::config::EgressConfig;
 use crate::connect::{self, Clients, RouteError, root_cause};
 use crate::dns::{Dns, Lookup};
@@ -86,6 +89,8 @@ pub struct Response {
     pub waited: Duration,
     /// From sending the last hop to its headers.
     pub first_byte: Duration,
+    /// Whether the last hop's answer is one that was kept, used as it was: fresh, or since its host cannot answer.
+    pub from_cache: bool,
 }
 
 /// The one way out. Clones share connections and limits.
@@ -100,6 +105,7 @@ struct Inner {
     clock: SharedClock,
     clients: Clients,
     robots: Robots,
+    cache: Cache,
 }
 
 impl Egress {
@@ -138,7 +144,9 @@ impl Egress {
             })?;
         let clients = Clients::new(config, &user_agent, lookup)?;
         let (config, has_contact) = (config.clone(), contact.is_some());
-        Ok(Self(Arc::new(Inner { config, has_contact, limiter, clock, clients, robots: Robots::default() })))
+        let cache = Cache::new(&config.cache, &user_agent, Arc::clone(&clock));
+        let robots = Robots::default();
+        Ok(Self(Arc::new(Inner { config, has_contact, limiter, clock, clients, robots, cache })))
     }
 
     /// Sends a request and follows its redirects. Every hop is checked against the scope and the address
@@ -163,33 +171,26 @@ impl Egress {
             self.ask_robots(&hop.url, &host, scope, end).await?;
             asked.push((hop.method.clone(), hop.url.clone()));
             scope.note_asked(&hop.url);
-            let since = Instant::now();
             scope.count_request()?;
-            let permit = self.permit(&host, scope, end).await?;
-            waited += since.elapsed();
-            permit.spend();
+            let reply = self.reply(&hop, &host, scope, end).await?;
+            waited += reply.waited;
 
-            let sent = Instant::now();
-            let answer = self.ask(&hop, &host, scope, sent, end).await;
-            let answer = answer.inspect_err(|error| self.note_failure(permit.key(), error))?;
-            let (status, headers, first_byte) = (answer.status(), answer.headers().clone(), sent.elapsed());
-            tracing::debug!(%host, status = status.as_u16(), ?waited, ?first_byte, "http.request");
-            self.heed(permit.key(), status, &headers)?;
-
-            let Some(mut next) = redirect::next(&hop, status, &headers) else {
+            let Some(mut next) = redirect::next(&hop, reply.status, &reply.headers) else {
                 let idle = self.0.config.idle_timeout.0;
                 let (host, scope, max_ratio) = (host.to_string(), scope.clone(), self.0.config.max_ratio);
                 let terms = Terms { host: host.clone(), scope, cap, max_ratio, idle, started, end };
-                let body = Body::new(answer, permit, terms, hop.method != Method::HEAD);
+                let (status, headers, first_byte) = (reply.status, reply.headers.clone(), reply.first_byte);
+                let from_cache = reply.is_kept();
+                let body = reply.into_body(terms, hop.method != Method::HEAD);
                 if body.declared().is_some_and(|declared| declared > cap) {
                     return Err(EgressError::TooLarge { host, cap });
                 }
                 let chain = asked.into_iter().map(|(_, url)| url).collect();
-                return Ok(Response { status, chain, headers, body, waited, first_byte });
+                return Ok(Response { status, chain, headers, body, waited, first_byte, from_cache });
             };
-            drop(answer);
-            // Before the next one is asked for: two chains that cross must not wait for each other.
-            permit.release();
+            // Gives the permit back before the next one is asked for, and lands the flight: two chains that cross must
+            // not wait for each other.
+            reply.end().await;
             scope.scrub(&mut next.url);
             if asked.iter().any(|(method, url)| *method == next.method && *url == next.url) {
                 return Err(EgressError::RedirectLoop { host: host.to_string() });

@@ -10,6 +10,7 @@ use std::time::Duration;
 use gleaner_model::units::{ByteSize, Span};
 use serde::Deserialize;
 
+use crate::cache::CacheConfig;
 use crate::hosts::{self, HostNames, HostPatterns, NameServers};
 use crate::proxy::ProxyUrl;
 
@@ -52,6 +53,8 @@ pub struct EgressConfig {
     pub connect_to: ConnectTo,
     /// PEM files with certificate authorities beyond those of the system.
     pub extra_ca_certs: Vec<PathBuf>,
+    /// Answers that are kept.
+    pub cache: CacheConfig,
 }
 
 impl Default for EgressConfig {
@@ -76,6 +79,7 @@ impl Default for EgressConfig {
             insecure_hosts: HostNames::default(),
             connect_to: ConnectTo::default(),
             extra_ca_certs: Vec::new(),
+            cache: CacheConfig::default(),
         }
     }
 }

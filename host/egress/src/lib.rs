@@ -7,6 +7,7 @@
 
 mod announced;
 mod body;
+mod cache;
 mod client;
 mod config;
 mod connect;
@@ -23,6 +24,7 @@ mod tests;
 mod unpack;
 
 pub use body::Body;
+pub use cache::{CacheConfig, CacheUse, cache_use, clear_cache};
 pub use client::{Egress, Request, Response};
 pub use config::{ConnectTo, EgressConfig};
 pub use error::{EgressError, Stage};

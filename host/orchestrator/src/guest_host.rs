@@ -34,8 +34,9 @@ impl GuestHost for CallHost {
             .iter()
             .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
             .collect();
+        let from_cache = response.from_cache;
         let body = response.body.collect().await.map_err(|error| refusal(&error))?;
-        Ok(GuestResponse { status, url, headers, body: body.to_vec(), from_cache: false })
+        Ok(GuestResponse { status, url, headers, body: body.to_vec(), from_cache })
     }
 
     fn setting(&self, key: &str) -> Option<String> {

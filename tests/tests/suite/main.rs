@@ -3,6 +3,7 @@
 //! Run with `cargo xtask test`, which builds the binary, the plugins and the guests first.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod answers;
 mod backup;
 mod bad_days;
 mod caps;

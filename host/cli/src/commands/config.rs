@@ -64,7 +64,7 @@ async fn check(context: &Context) -> Result<Exit, Failed> {
         );
     }
     // Made here and dropped: it reads the certificate files that the configuration names.
-    context.sources(resolvers)?;
+    context.sources(resolvers, None)?;
     let file = context.loaded.file.as_ref().map_or("none".to_owned(), |path| path.display().to_string());
     if context.output.is_json() {
         context.output.json(&json!({ "file": file, "hash": context.loaded.hash, "problems": problems }))?;

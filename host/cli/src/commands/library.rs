@@ -4,7 +4,7 @@ use gleaner_model::job::JobId;
 use serde_json::json;
 
 use crate::args::Library;
-use crate::commands::{backup, gc, manifest, path, refresh, verify};
+use crate::commands::{backup, gc, library_cache, manifest, path, refresh, verify};
 use crate::context::Context;
 use crate::exit::{Exit, Failed};
 use crate::output::bytes;
@@ -22,6 +22,7 @@ pub(crate) async fn library(context: &Context, command: Library) -> Result<Exit,
         Library::Path(args) => path::path(context, &args).await,
         Library::Refresh(args) => refresh::refresh(context, &args).await,
         Library::Gc(args) => gc::gc(context, &args).await,
+        Library::Cache { clear } => library_cache::cache(context, clear).await,
         Library::Backup { dir } => backup::backup(context, &dir).await,
     }
 }

@@ -11,6 +11,7 @@ mod get;
 mod grant;
 mod keys;
 mod library;
+mod library_cache;
 mod manifest;
 mod pages;
 mod path;

@@ -62,7 +62,7 @@ impl Reload {
         if resolvers.list().next().is_none() {
             tracing::warn!("no resolver is loaded, so nothing can be found; see `gleaner plugin list`");
         }
-        let sources = context.sources(resolvers)?;
+        let sources = context.sources(resolvers, Some(generations::cache_dir(context.library_dir())))?;
         let (live, limiter, clock) = (Arc::clone(&sources.live), sources.limiter.clone(), context.clock());
         let read_again = context.read_again();
         let reload = Self { read_again, files, live, limiter, clock, watch, in_force, complaint: None };
@@ -141,7 +141,8 @@ impl Reload {
         let egress = if new.egress == old.egress && new.contact == old.contact {
             before.egress.clone()
         } else {
-            generations::egress(new, self.limiter.clone(), Arc::clone(&self.clock))?
+            let cache = generations::cache_dir(&old.library.path);
+            generations::egress(new, self.limiter.clone(), Arc::clone(&self.clock), Some(cache))?
         };
         Ok((loaded, egress))
     }

@@ -30,7 +30,8 @@ pub(crate) async fn resolve(context: &Context, args: &Resolve) -> Result<Exit, F
             )));
         }
     }
-    let sources = context.sources(resolvers)?;
+    // It opens no library, so it asks anew each time.
+    let sources = context.sources(resolvers, None)?;
     let report = ask(&sources, &artifact, &args.resolver).await;
     print(context, &artifact, &report)?;
     let all_failed =

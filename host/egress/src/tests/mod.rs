@@ -2,6 +2,7 @@
 
 mod bodies;
 mod bombs;
+mod cache;
 mod connections;
 mod injection;
 mod limits;
@@ -51,6 +52,7 @@ struct World {
     web: Web,
     egress: Egress,
     limiter: KeyedLimiter,
+    clock: Arc<FakeClock>,
     dns: Arc<PrivateDns>,
 }
 
@@ -90,8 +92,8 @@ impl World {
         let (clock, dns) = (FakeClock::at(NOW), Arc::new(PrivateDns::default()));
         let limiter = KeyedLimiter::new(toml::from_str::<LimitRules>(limits).unwrap(), clock.clone());
         let lookup = Arc::clone(&dns) as Arc<dyn Lookup>;
-        let egress = Egress::with_lookup(&config, contact, limiter.clone(), clock, &lookup).unwrap();
-        Self { web, egress, limiter, dns }
+        let egress = Egress::with_lookup(&config, contact, limiter.clone(), clock.clone(), &lookup).unwrap();
+        Self { web, egress, limiter, clock, dns }
     }
 
     async fn get(&self, url: &str, scope: &Scope) -> Result<Response, EgressError> {

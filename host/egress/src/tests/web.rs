@@ -70,6 +70,11 @@ impl Reply {
         Self { delay, ..self }
     }
 
+    /// Closes the connection without a word.
+    pub(super) fn hang_up() -> Self {
+        Self { head: String::new(), body: Vec::new(), hang: false, delay: Duration::ZERO }
+    }
+
     /// Says nothing at all.
     pub(super) fn silence() -> Self {
         Self { head: String::new(), body: Vec::new(), hang: true, delay: Duration::ZERO }

@@ -1,0 +1,176 @@
+//! One hop through the cache: a kept answer, or one that is asked for under a permit.
+//!
+//! Must never take a token for an answer that is kept, or wait for another's answer with a permit in hand.
+
+use std::time::Duration;
+
+use gleaner_limits::Permit;
+use gleaner_model::key::{HostKey, Key};
+use http::header::HeaderMap;
+use http::{Method, StatusCode};
+use tokio::time::Instant;
+
+use super::Egress;
+use crate::body::{Body, Terms};
+use crate::cache::{Asking, Recording, Stored, Turn};
+use crate::error::{EgressError, Stage};
+use crate::redirect::{self, Hop};
+use crate::scope::Scope;
+
+/// What came back for one hop.
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) waited: Duration,
+    pub(super) first_byte: Duration,
+    origin: Origin,
+}
+
+enum Origin {
+    Sent {
+        answer: Box<reqwest::Response>,
+        permit: Permit,
+        recording: Option<Box<Recording>>,
+    },
+    /// `confirmed`: by a request that was sent.
+    Kept {
+        body: bytes::Bytes,
+        confirmed: bool,
+    },
+}
+
+impl Reply {
+    pub(super) fn is_kept(&self) -> bool {
+        matches!(self.origin, Origin::Kept { confirmed: false, .. })
+    }
+
+    pub(super) fn into_body(self, terms: Terms, is_sent: bool) -> Body {
+        match self.origin {
+            Origin::Sent { answer, permit, recording } => {
+                Body::new(*answer, permit, terms, is_sent).recorded(recording.map(|recording| *recording))
+            }
+            Origin::Kept { body, .. } => Body::kept(body, terms),
+        }
+    }
+
+    /// Of a redirect that is followed, nobody wants the body.
+    pub(super) async fn end(self) {
+        if let Origin::Sent { answer, permit, recording } = self.origin {
+            drop(answer);
+            permit.release();
+            if let Some(recording) = recording {
+                recording.whole().await;
+            }
+        }
+    }
+}
+
+impl Egress {
+    /// Answers one hop that was checked.
+    pub(super) async fn reply(
+        &self,
+        hop: &Hop,
+        host: &HostKey,
+        scope: &Scope,
+        end: Instant,
+    ) -> Result<Reply, EgressError> {
+        let since = Instant::now();
+        let give_back = || drop(scope.take_reserved(&self.0.limiter.canonical(&Key::Host(host.clone()))));
+        match self.0.cache.turn(hop, scope, end, give_back).await {
+            Turn::Kept(stored) => {
+                tracing::debug!(%host, status = stored.status.as_u16(), "http.kept");
+                Ok(self.kept(&stored, false))
+            }
+            Turn::Ask(asking) => self.asked(asking, hop, host, scope, end).await,
+            Turn::Late => {
+                let (stage, after) = (Stage::Headers, since.elapsed());
+                Err(EgressError::Timeout { host: host.to_string(), stage, after })
+            }
+            Turn::Past => {
+                let reply = self.sent(hop, host, scope, end).await?;
+                let is_unsafe = !matches!(hop.method, Method::GET | Method::HEAD);
+                // RFC 9111, section 4.4.
+                if is_unsafe && (reply.status.is_success() || reply.status.is_redirection()) {
+                    self.0.cache.invalidate(&hop.url).await;
+                }
+                Ok(reply)
+            }
+        }
+    }
+
+    /// Asks, with the conditions of what is kept.
+    async fn asked(
+        &self,
+        mut asking: Box<Asking>,
+        hop: &Hop,
+        host: &HostKey,
+        scope: &Scope,
+        end: Instant,
+    ) -> Result<Reply, EgressError> {
+        let conditions = asking.conditions();
+        let is_conditional = conditions.is_some();
+        let mut conditional = hop.clone();
+        conditional.headers.extend(conditions.unwrap_or_default());
+        let mut reply = match self.sent(&conditional, host, scope, end).await {
+            Ok(reply) => reply,
+            Err(error) => {
+                let Some(stored) = asking.instead_of_error(&error) else { return Err(error) };
+                tracing::debug!(%host, %error, "a kept answer stands in");
+                return Ok(self.kept(&stored, false));
+            }
+        };
+        if let Some(stored) = asking.instead_of_status(reply.status) {
+            tracing::debug!(%host, status = reply.status.as_u16(), "a kept answer stands in");
+            return Ok(self.kept(&stored, false));
+        }
+        if is_conditional && reply.status == StatusCode::NOT_MODIFIED {
+            asking = match asking.confirmed(&reply.headers).await {
+                Ok(stored) => {
+                    let (waited, first_byte) = (reply.waited, reply.first_byte);
+                    return Ok(Reply { waited, first_byte, ..self.kept(&stored, true) });
+                }
+                Err(asking) => asking,
+            };
+            // It is about another answer than ours: ask for all of it.
+            drop(reply);
+            scope.count_request()?;
+            reply = self.sent(hop, host, scope, end).await?;
+        }
+        if let Origin::Sent { answer, recording, .. } = &mut reply.origin {
+            let is_followed = redirect::next(hop, reply.status, &reply.headers).is_some();
+            let ends_by_itself = is_followed || hop.method == Method::HEAD;
+            let begun = asking.record(reply.status, answer.version(), &reply.headers, ends_by_itself);
+            *recording = begun.map(Box::new);
+        }
+        Ok(reply)
+    }
+
+    /// Sends one hop under a permit of its host.
+    async fn sent(
+        &self,
+        hop: &Hop,
+        host: &HostKey,
+        scope: &Scope,
+        end: Instant,
+    ) -> Result<Reply, EgressError> {
+        let since = Instant::now();
+        let permit = self.permit(host, scope, end).await?;
+        let waited = since.elapsed();
+        permit.spend();
+        let sent = Instant::now();
+        let answer = self.ask(hop, host, scope, sent, end).await;
+        let answer = answer.inspect_err(|error| self.note_failure(permit.key(), error))?;
+        let (status, headers, first_byte) = (answer.status(), answer.headers().clone(), sent.elapsed());
+        tracing::debug!(%host, status = status.as_u16(), ?waited, ?first_byte, "http.request");
+        self.heed(permit.key(), status, &headers)?;
+        let origin = Origin::Sent { answer: Box::new(answer), permit, recording: None };
+        Ok(Reply { status, headers, waited, first_byte, origin })
+    }
+
+    fn kept(&self, stored: &Stored, confirmed: bool) -> Reply {
+        let headers = self.0.cache.headers(stored);
+        let origin = Origin::Kept { body: stored.body.clone(), confirmed };
+        let (waited, first_byte) = (Duration::ZERO, Duration::ZERO);
+        Reply { status: stored.status, headers, waited, first_byte, origin }
+    }
+}
