@@ -54,7 +54,7 @@ pub(crate) async fn refresh(context: &Context, args: &Refresh) -> Result<Exit, F
     let (member, _) = library.join(gleaner_orchestrator::ALIVE_FOR, max_attempts).await?;
     library.begin_run(identity.clone()).await?;
     // No resolver is asked.
-    let sources = context.sources(context.assemble(Catalogue::default()))?;
+    let sources = context.sources(context.assemble(Catalogue::default()), None)?;
     let pieces = context.pieces(library.clone(), sources, identity, Arc::new(Silent))?;
     let (tell, told) = watch::channel(Stop::Go);
     let interrupted = Arc::new(AtomicBool::new(false));
