@@ -145,7 +145,7 @@ fn where_a_guest_may_not_go_it_does_not_come_by_request_or_by_candidate() {
 fn what_a_guest_asks_too_much_of_the_web_it_does_not_get() {
     let rows = document("## What a guest asks of the web");
     let mut world = World::new();
-    world.set(&format!("{FILES}/x"), Reply::bytes("text/plain", "x"));
+    world.set(&format!("{FILES}/x"), Reply::bytes("text/plain", "x").header("cache-control", "no-store"));
     let drop = Reply::bytes("text/plain", "x".repeat(10_000)).dribbled(1, Duration::from_millis(100));
     world.set(&format!("{FILES}/slow"), drop);
     world.set(&format!("{FILES}/bomb"), Reply::bytes("text/plain", vec![0; 64 << 20]).gzip());

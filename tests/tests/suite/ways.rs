@@ -59,6 +59,8 @@ fn header(name: &'static str) -> Row {
 pub(crate) fn bench(world: World, grants: &[&str]) -> Bench {
     let mut bench = Bench::new(world);
     bench.configure(CONFIG).configure(&format!("resolvers.ways.grants.hosts = {grants:?}"));
+    // Each way is to be seen on the wire.
+    bench.configure("egress.cache.size = \"0\"");
     for dir in [bench.bundled(), bench.guests()] {
         for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
