@@ -59,8 +59,8 @@ fn header(name: &'static str) -> Row {
 pub(crate) fn bench(world: World, grants: &[&str]) -> Bench {
     let mut bench = Bench::new(world);
     bench.configure(CONFIG).configure(&format!("resolvers.ways.grants.hosts = {grants:?}"));
-    // Each way is to be seen on the wire.
-    bench.configure("egress.cache.size = \"0\"");
+    // Each way is to be seen on the wire: no answer is kept, nor shared by who asks at the same time.
+    bench.configure("egress.cache.size = \"0\"\norchestrator.workers = 1");
     for dir in [bench.bundled(), bench.guests()] {
         for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
