@@ -52,7 +52,7 @@ pub(crate) struct Answer<S> {
 pub(crate) const NAMES: &str = "files";
 
 /// Asks for the file where a server has a page about it under the same URL.
-pub(crate) const ACCEPT: HeaderValue = HeaderValue::from_static("application/pdf, */*;q=0.5");
+const ACCEPT: HeaderValue = HeaderValue::from_static("application/pdf, */*;q=0.5");
 
 impl Content {
     /// Opens the files of the library in `library_dir`: makes `blobs/`, `files/` and `tmp/` where they are

@@ -5,15 +5,15 @@
 
 use std::path::PathBuf;
 
-use gleaner_egress::{Egress, Request, Scope};
+use gleaner_egress::{Egress, Scope};
 use gleaner_model::artifact::Artifact;
 use gleaner_model::reason::Failure;
-use http::header::{self, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 use url::Url;
 
 use crate::blobs::hash_file;
-use crate::content::{ACCEPT, Answer, Library, NAMES};
+use crate::content::{Library, NAMES};
 use crate::{Content, ContentError, ErrorContext, FetchFacts, StoredBlob, blocking};
 
 /// A file to ask for again.
@@ -77,7 +77,8 @@ impl Content {
         facts: &mut FetchFacts,
     ) -> Result<Option<StoredBlob>, Failure> {
         let is_whole = self.is_whole(what.sha256, what.name).await?;
-        let answer = self.ask_again(egress, scope, what, is_whole, facts).await?;
+        let headers = if is_whole { conditions(what) } else { HeaderMap::new() };
+        let (answer, _) = self.ask(egress, scope, what.url, headers, facts).await?;
         if answer.status == 304 && is_whole {
             facts.status = Some(304);
             return Ok(None);
@@ -93,47 +94,14 @@ impl Content {
         }
         received.map(Some)
     }
+}
 
-    async fn ask_again(
-        &self,
-        egress: &Egress,
-        scope: &Scope,
-        what: &Revisit<'_>,
-        is_conditional: bool,
-        facts: &mut FetchFacts,
-    ) -> Result<Answer<gleaner_egress::Body>, Failure> {
-        facts.chain = vec![what.url.clone()];
-        let mut request = Request::get(what.url.clone(), u64::MAX);
-        request.headers.insert(header::ACCEPT, ACCEPT);
-        if is_conditional {
-            for (name, value) in
-                [(header::IF_NONE_MATCH, what.etag), (header::IF_MODIFIED_SINCE, what.last_modified)]
-            {
-                // One that cannot stand in a header came from no header; without it the answer is the file.
-                if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
-                    request.headers.insert(name, value);
-                }
-            }
-        }
-        let response = egress.send(request, scope).await.map_err(|error| {
-            let asked = scope.asked();
-            if !asked.is_empty() {
-                facts.chain = asked;
-            }
-            error.failure()
-        })?;
-        let text = |name: HeaderName| {
-            response.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
-        };
-        facts.etag = text(header::ETAG);
-        facts.last_modified = text(header::LAST_MODIFIED);
-        facts.waited = Some(response.waited);
-        facts.first_byte = Some(response.first_byte);
-        let (status, media_type) = (response.status.as_u16(), text(header::CONTENT_TYPE));
-        facts.chain = response.chain;
-        let (length, body) = (response.body.declared(), response.body);
-        Ok(Answer { status, media_type, length, body })
-    }
+/// The headers that ask for the file only if it is another.
+fn conditions(what: &Revisit<'_>) -> HeaderMap {
+    let known = [(header::IF_NONE_MATCH, what.etag), (header::IF_MODIFIED_SINCE, what.last_modified)];
+    // One that cannot stand in a header came from no header; without it the answer is the file.
+    let fits = |(name, value): (HeaderName, Option<&str>)| Some((name, HeaderValue::try_from(value?).ok()?));
+    known.into_iter().filter_map(fits).collect()
 }
 
 /// Makes a lost blob from its readable name, if that has the bytes.

@@ -5,10 +5,10 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, RwLock};
 
+use gleaner_content::FetchFacts;
 use gleaner_model::candidate::{Candidate, HostType};
 use gleaner_model::key::HostKey;
-use gleaner_model::reason::{Failure, Reason};
-use url::Url;
+use gleaner_model::reason::Reason;
 
 /// Most hosts kept: a run over millions of works meets many publishers, and memory is bounded.
 const MOST: usize = 4096;
@@ -25,17 +25,17 @@ impl Blocking {
 
     /// Takes in a failed fetch: a challenge, a login page or a 403 speaks of the host that was asked, and of the one
     /// that it was sent on to. One file that a repository keeps back says nothing of its others.
-    pub(crate) fn note(&self, candidate: &Candidate, failure: &Failure, chain: &[Url]) {
-        let refused = match failure.reason {
+    pub(crate) fn note(&self, candidate: &Candidate, reason: Reason, facts: &FetchFacts) {
+        let refused = match reason {
             Reason::ChallengePage | Reason::LoginPage => true,
-            Reason::HttpStatus => failure.detail.contains("403"),
+            Reason::HttpStatus => facts.status == Some(403),
             _ => false,
         };
         if !refused || candidate.host_type == Some(HostType::Repository) {
             return;
         }
         let asked = std::iter::once(candidate.url.host_key());
-        let hosts: Vec<HostKey> = asked.chain(chain.last().and_then(HostKey::of)).collect();
+        let hosts: Vec<HostKey> = asked.chain(facts.chain.last().and_then(HostKey::of)).collect();
         let known = self.hosts();
         if hosts.iter().all(|host| known.contains(host)) || known.len() >= MOST {
             return;
@@ -54,17 +54,15 @@ mod tests {
         let json = r#"{"resolver":"r","url":"https://p.example/1","kind":"file","confidence":0.5}"#;
         let candidate: Candidate = serde_json::from_str(json).unwrap();
         let repository = Candidate { host_type: Some(HostType::Repository), ..candidate.clone() };
-        let chain: Vec<Url> = ["https://p.example/1", "https://login.example/"]
-            .iter()
-            .map(|url| url.parse().unwrap())
-            .collect();
+        let chain = ["https://p.example/1", "https://login.example/"].map(|url| url.parse().unwrap());
+        let facts =
+            |status| FetchFacts { chain: chain.to_vec(), status: Some(status), ..FetchFacts::default() };
         let blocking = Blocking::default();
-        let challenge = Failure::permanent(Reason::ChallengePage, "cloudflare");
-        blocking.note(&repository, &challenge, &chain);
-        blocking.note(&candidate, &Failure::permanent(Reason::NotFound, "404"), &chain);
-        blocking.note(&candidate, &Failure::permanent(Reason::HttpStatus, "500"), &chain);
+        blocking.note(&repository, Reason::ChallengePage, &facts(200));
+        blocking.note(&candidate, Reason::NotFound, &facts(404));
+        blocking.note(&candidate, Reason::HttpStatus, &facts(500));
         assert!(blocking.hosts().is_empty());
-        blocking.note(&candidate, &challenge, &chain);
+        blocking.note(&candidate, Reason::HttpStatus, &facts(403));
         let hosts: Vec<String> = blocking.hosts().iter().map(ToString::to_string).collect();
         assert_eq!(hosts, ["login.example", "p.example"]);
     }

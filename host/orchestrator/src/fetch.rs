@@ -24,6 +24,7 @@ impl Pieces {
         scope.reserve(permit);
         self.content.fetch(egress, &scope, candidate.url.as_url(), artifact).await
     }
+
     /// With too little space on the library's disk downloads wait, free of charge, until there is more. Said once a pause.
     pub(crate) fn pause_for_space(&self) -> Option<Done> {
         let short = self.content.no_space()?;

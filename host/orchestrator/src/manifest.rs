@@ -73,23 +73,12 @@ impl Pieces {
         record.attempt = attempt;
         record.extra.clone_from(&candidate.extra);
         match outcome {
-            Ok(blob) => {
-                record.outcome = AttemptOutcome::Accepted;
-                record.reason = if blob.known { Reason::AlreadyStored } else { Reason::Ok };
-                record.sha256 = Some(blob.sha256.clone());
-                record.path = Some(blob.name.clone());
-            }
-            Err(failure) => {
-                let passing = matches!(failure.class, FailureClass::Transient { .. });
-                let outcome = if passing { AttemptOutcome::Failed } else { AttemptOutcome::Rejected };
-                fail(&mut record, failure, outcome);
-            }
+            Ok(blob) => note_blob(&mut record, blob, AttemptOutcome::Accepted),
+            Err(failure) => fail_fetch(&mut record, failure),
         }
         record
     }
-}
 
-impl Pieces {
     /// The record of a file that was asked for again: who proposed it, as before, and what was seen now.
     pub(crate) fn record_of_recheck(
         &self,
@@ -120,16 +109,10 @@ impl Pieces {
             Ok(Some(blob)) => {
                 // A file that is as it was is not found once more.
                 let is_new = blob.sha256 != held.0;
-                record.outcome = if is_new { AttemptOutcome::Accepted } else { AttemptOutcome::Answered };
-                record.reason = if blob.known { Reason::AlreadyStored } else { Reason::Ok };
-                record.sha256 = Some(blob.sha256.clone());
-                record.path = Some(blob.name.clone());
+                let outcome = if is_new { AttemptOutcome::Accepted } else { AttemptOutcome::Answered };
+                note_blob(&mut record, blob, outcome);
             }
-            Err(failure) => {
-                let passing = matches!(failure.class, FailureClass::Transient { .. });
-                let outcome = if passing { AttemptOutcome::Failed } else { AttemptOutcome::Rejected };
-                fail(&mut record, failure, outcome);
-            }
+            Err(failure) => fail_fetch(&mut record, failure),
         }
         record
     }
@@ -151,6 +134,20 @@ fn note_facts(record: &mut ManifestRecord, facts: &FetchFacts) {
         total_ms: millis(facts.total),
         ..Durations::default()
     };
+}
+
+/// The file that came.
+fn note_blob(record: &mut ManifestRecord, blob: &StoredBlob, outcome: AttemptOutcome) {
+    record.outcome = outcome;
+    record.reason = if blob.known { Reason::AlreadyStored } else { Reason::Ok };
+    record.sha256 = Some(blob.sha256.clone());
+    record.path = Some(blob.name.clone());
+}
+
+/// Why no file came.
+fn fail_fetch(record: &mut ManifestRecord, failure: &Failure) {
+    let passing = matches!(failure.class, FailureClass::Transient { .. });
+    fail(record, failure, if passing { AttemptOutcome::Failed } else { AttemptOutcome::Rejected });
 }
 
 fn fail(record: &mut ManifestRecord, failure: &Failure, outcome: AttemptOutcome) {

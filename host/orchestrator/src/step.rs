@@ -239,7 +239,7 @@ impl Try<'_> {
         }
         let record = pieces.record_of_fetch(artifact, candidate, &facts, &outcome, number);
         if let Err(failure) = &outcome {
-            pieces.sources.blocking.note(candidate, failure, &facts.chain);
+            pieces.sources.blocking.note(candidate, failure.reason, &facts);
         }
         let mut file = None;
         let outcome = outcome.map(|blob| {

@@ -121,8 +121,8 @@ async fn steps(pieces: &Pieces, leased: Leased, place: Place) -> Result<(), RunE
     }
 }
 
-/// Records what a step found out, which the plan has by now. Returns the plan and the next step's reservation when the job goes on
-/// under the same lease.
+/// Records what a step found out, which the plan has by now. Returns the plan and the next step's reservation when the
+/// job goes on under the same lease.
 pub(crate) async fn settle(
     pieces: &Pieces,
     lease: Lease,

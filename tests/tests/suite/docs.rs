@@ -68,6 +68,7 @@ fn the_keys_of_the_table_are_what_the_commands_print() {
         (&["queue", "cancel", "10.5555/x"], "queue cancel "),
         (&["queue", "purge", "--older-than", "1d"], "queue purge "),
         (&["library", "verify"], "library verify"),
+        (&["library", "cache"], "library cache "),
         (&["library", "backup", "copy"], "library backup "),
         (&["library", "refresh"], "library refresh "),
         (&["library", "gc"], "library gc "),

@@ -16,6 +16,7 @@ use crate::cache::{Asking, Recording, Stored, Turn};
 use crate::error::{EgressError, Stage};
 use crate::redirect::{self, Hop};
 use crate::scope::Scope;
+use crate::unpack::Packing;
 
 /// What came back for one hop.
 pub(super) struct Reply {
@@ -138,7 +139,9 @@ impl Egress {
         }
         if let Origin::Sent { answer, recording, .. } = &mut reply.origin {
             let is_followed = redirect::next(hop, reply.status, &reply.headers).is_some();
-            let ends_by_itself = is_followed || hop.method == Method::HEAD;
+            // A packed body says itself where it ends; its length, that of the packed bytes, is gone from the headers.
+            let is_packed = answer.extensions().get::<Packing>().is_some();
+            let ends_by_itself = is_followed || is_packed || hop.method == Method::HEAD;
             let begun = asking.record(reply.status, answer.version(), &reply.headers, ends_by_itself);
             *recording = begun.map(Box::new);
         }

@@ -104,6 +104,25 @@ fn contains(dir: &Path, text: &str) -> bool {
     })
 }
 
+/// Its length was that of the packed bytes, and is gone when they are unpacked; but their own end is known.
+#[tokio::test]
+async fn a_packed_answer_is_kept_as_what_it_unpacks_to() {
+    let kept = Kept::new(|asked| {
+        let packed = super::bombs::gzip(asked.path.as_bytes());
+        let sent = if asked.path == "/cut" { &packed[..packed.len() - 4] } else { &packed };
+        Reply::raw(200, &format!("content-encoding: gzip\ncontent-length: {}", sent.len()), sent)
+    })
+    .await;
+    assert_eq!(kept.asks(API, &api()).await, (200, "/works".to_owned(), false));
+    assert_eq!(kept.asks(API, &api()).await, (200, "/works".to_owned(), true));
+    let cut = Request::get("https://api.example.org/cut".parse().unwrap(), 1000);
+    for _ in 0..2 {
+        let answer = kept.world.egress.send(cut.clone(), &api()).await.unwrap();
+        assert!(answer.body.collect().await.is_err(), "a cut answer is none");
+    }
+    assert_eq!((kept.asked(), kept.files().len()), (3, 1));
+}
+
 #[tokio::test]
 async fn a_fresh_answer_costs_no_request_and_no_token_but_is_counted_and_checked() {
     let kept = Kept::with(
