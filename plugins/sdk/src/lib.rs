@@ -52,6 +52,7 @@ mod failure;
 #[cfg(target_arch = "wasm32")]
 mod heap;
 mod host;
+mod link;
 mod maybe;
 pub mod testing;
 mod url;
@@ -63,6 +64,7 @@ pub use bindings::gleaner::resolver::types::{
     Candidate, CandidateKind, Disposition, Failure, Field, Identifier, Query, Resolution,
 };
 pub use host::Host;
+pub use link::{Leads, host_of, path_says_pdf};
 pub use maybe::Maybe;
 pub use url::{Url, clean_url, join};
 
