@@ -48,6 +48,7 @@
 mod answers;
 #[doc(hidden)]
 pub mod bindings;
+mod doi;
 mod failure;
 #[cfg(target_arch = "wasm32")]
 mod heap;
@@ -62,9 +63,10 @@ pub use bindings::gleaner::resolver::log::Level;
 pub use bindings::gleaner::resolver::types::{
     Candidate, CandidateKind, Disposition, Failure, Field, Identifier, Query, Resolution,
 };
+pub use doi::bare_doi;
 pub use host::Host;
 pub use maybe::Maybe;
-pub use url::{Url, clean_url, join};
+pub use url::{Url, clean_url, join, names_pdf};
 
 /// One source of full texts. A new instance of the component is made for every call: nothing is kept.
 pub trait Resolver {
