@@ -65,7 +65,7 @@ pub use bindings::gleaner::resolver::types::{
 };
 pub use doi::bare_doi;
 pub use host::Host;
-pub use maybe::Maybe;
+pub use maybe::{Many, Maybe};
 pub use url::{Url, clean_url, join, names_pdf};
 
 /// One source of full texts. A new instance of the component is made for every call: nothing is kept.
