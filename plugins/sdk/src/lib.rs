@@ -53,6 +53,7 @@ mod failure;
 #[cfg(target_arch = "wasm32")]
 mod heap;
 mod host;
+pub mod html;
 mod maybe;
 pub mod testing;
 mod url;
