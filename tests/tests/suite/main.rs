@@ -44,6 +44,7 @@ mod reading_list;
 mod recorded;
 mod reload;
 mod resolvers;
+mod resolvers_more;
 mod resume;
 mod same_work;
 mod secrets;
