@@ -4,7 +4,7 @@
 
 mod license;
 
-use gleaner_sdk::{Candidate, Failure, Host, Info, Maybe, Query, Resolution, Resolver, names_pdf};
+use gleaner_sdk::{Candidate, Failure, Host, Info, Maybe, Query, Resolution, Resolver, path_says_pdf};
 use license::License;
 use serde::Deserialize;
 
@@ -149,7 +149,7 @@ impl Link {
         let url = self.url.as_deref()?;
         match self.content_type.as_deref().unwrap_or("unspecified") {
             "application/pdf" => Candidate::pdf(url),
-            "unspecified" if names_pdf(url) => Candidate::file(url),
+            "unspecified" if path_says_pdf(url) => Candidate::file(url),
             _ => None,
         }
     }

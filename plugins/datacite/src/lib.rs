@@ -3,7 +3,8 @@
 //! it is not open, nor take for the work's what is only related to it.
 
 use gleaner_sdk::{
-    Candidate, Failure, Host, Identifier, Info, Many, Maybe, Query, Resolution, Resolver, bare_doi, names_pdf,
+    Candidate, Failure, Host, Identifier, Info, Many, Maybe, Query, Resolution, Resolver, bare_doi,
+    path_says_pdf,
 };
 use serde::Deserialize;
 
@@ -157,7 +158,7 @@ impl Work {
     fn content_file(&self, url: &str) -> Option<Candidate> {
         let mut formats = self.formats.iter().flatten().filter_map(|format| format.as_deref());
         let mut is_pdf = || formats.any(|format| format.trim().eq_ignore_ascii_case("application/pdf"));
-        if names_pdf(url) || is_pdf() { Candidate::file(url) } else { None }
+        if path_says_pdf(url) || is_pdf() { Candidate::file(url) } else { None }
     }
 
     fn describe(&self, candidate: Candidate) -> Candidate {
@@ -194,5 +195,5 @@ impl Related {
 }
 
 fn file_or_page(url: &str) -> Option<Candidate> {
-    if names_pdf(url) { Candidate::file(url) } else { Candidate::landing_page(url) }
+    if path_says_pdf(url) { Candidate::file(url) } else { Candidate::landing_page(url) }
 }

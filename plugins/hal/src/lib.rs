@@ -2,7 +2,7 @@
 //! Must never take a document for the work's that does not carry the identifier searched for.
 
 use gleaner_sdk::{
-    Candidate, Failure, Host, Identifier, Info, Maybe, Query, Resolution, Resolver, bare_doi, names_pdf,
+    Candidate, Failure, Host, Identifier, Info, Maybe, Query, Resolution, Resolver, bare_doi, path_says_pdf,
 };
 use serde::Deserialize;
 
@@ -151,7 +151,7 @@ impl Document {
         }
         let main = self.main.as_deref().and_then(Candidate::file);
         let all = self.files.iter().flatten().filter_map(|url| url.as_deref());
-        let pdfs = all.filter(|url| names_pdf(url)).filter_map(Candidate::pdf);
+        let pdfs = all.filter(|url| path_says_pdf(url)).filter_map(Candidate::pdf);
         main.into_iter().chain(pdfs).map(|candidate| self.describe(candidate)).collect()
     }
 

@@ -5,7 +5,8 @@
 //! The older search API, whose `webresource` is an object or a list, was switched off in May 2026.
 
 use gleaner_sdk::{
-    Candidate, Failure, Host, Identifier, Info, Many, Maybe, Query, Resolution, Resolver, bare_doi, names_pdf,
+    Candidate, Failure, Host, Identifier, Info, Many, Maybe, Query, Resolution, Resolver, bare_doi,
+    path_says_pdf,
 };
 use serde::Deserialize;
 
@@ -131,7 +132,7 @@ impl Product {
         let best = self.best_access_right.as_ref().is_some_and(AccessRight::is_open);
         let open = self.instances().filter(move |instance| instance.is_open(best));
         let urls = open.flat_map(|instance| instance.urls.iter().map(move |url| (instance, url)));
-        let (files, pages): (Vec<_>, Vec<_>) = urls.partition(|(_, url)| names_pdf(url));
+        let (files, pages): (Vec<_>, Vec<_>) = urls.partition(|(_, url)| path_says_pdf(url));
         let files = files.into_iter().map(|(instance, url)| (instance, Candidate::file(url)));
         let pages = pages.into_iter().map(|(instance, url)| (instance, Candidate::landing_page(url)));
         files.chain(pages).filter_map(|(instance, candidate)| Some(instance.describe(candidate?)))

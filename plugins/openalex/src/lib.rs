@@ -3,7 +3,7 @@
 //! take a record that does not carry the identifier asked for: merged records answer for others.
 
 use gleaner_sdk::{
-    Candidate, Failure, Host, Identifier, Info, Maybe, Query, Resolution, Resolver, bare_doi, names_pdf,
+    Candidate, Failure, Host, Identifier, Info, Maybe, Query, Resolution, Resolver, bare_doi, path_says_pdf,
 };
 use serde::Deserialize;
 
@@ -138,7 +138,7 @@ impl Work {
     fn oa_url(&self) -> Option<Candidate> {
         let access = self.open_access.as_ref().filter(|access| *access.is_oa == Some(true))?;
         let url = access.oa_url.as_deref()?;
-        if names_pdf(url) { Candidate::file(url) } else { Candidate::landing_page(url) }
+        if path_says_pdf(url) { Candidate::file(url) } else { Candidate::landing_page(url) }
     }
 }
 

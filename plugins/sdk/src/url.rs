@@ -105,17 +105,6 @@ pub fn clean_url(url: &str) -> Option<String> {
     (is_http && has_host).then(|| utf8_percent_encode(url, NEVER).to_string())
 }
 
-/// Whether a URL's path says that a PDF is there; for sources that give no media type.
-///
-/// ```
-/// assert!(gleaner_sdk::names_pdf("https://a.example/doi/pdf/10.1000/a?x=1"));
-/// assert!(!gleaner_sdk::names_pdf("https://a.example/about?next=a.pdf"));
-/// ```
-pub fn names_pdf(url: &str) -> bool {
-    let path = url.split(['?', '#']).next().unwrap_or_default().trim().to_ascii_lowercase();
-    path.ends_with("pdf") || path.contains("/pdf/")
-}
-
 /// The URL that a link on a page leads to (RFC 3986, section 5.2), cleaned and without its fragment. `base` is the
 /// page's own URL. None if that is no http or https URL, or the link leads to none.
 ///

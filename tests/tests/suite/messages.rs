@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use gleaner_tests::harness::{Bench, Running, TIMEOUT};
+use gleaner_tests::harness::{Bench, Running, TIMEOUT, USUAL};
 use gleaner_tests::simweb::{Behaviour, Reply, RetryAfter};
 
 use crate::{papers, projects};
@@ -439,7 +439,7 @@ fn said(bench: &Bench, case: &str) -> String {
     format!("$ gleaner {case}\n{}\n[exit {code}]\n\n", lines.join("\n").trim())
 }
 
-/// The line without the machine's folders, moments, times and digests.
+/// The line without the machine's folders, moments, times and digests, nor the number of bundled resolvers.
 fn steady(line: &str, bench: &Bench) -> String {
     let line = line.trim_end().replace(&bench.path("").display().to_string(), "DIR/");
     let line = line.replace(&bench.bundled().parent().unwrap().display().to_string(), "TARGET");
@@ -453,12 +453,14 @@ fn steady(line: &str, bench: &Bench) -> String {
         let is_digest = digits.len() >= 62 && digits.bytes().all(|b| b.is_ascii_hexdigit());
         let is_time = before == "in" && word.parse::<f64>().is_ok();
         let is_hash = before == "hash:";
+        let is_every = before == "resolvers:" && word.parse().is_ok_and(|count: usize| count > USUAL.len());
         before = word;
         match (is_moment, is_digest || is_hash, is_time) {
             (true, ..) => "MOMENT".to_owned(),
             (_, true, _) if folder.is_empty() => format!("DIGEST{}", &name[digits.len()..]),
             (_, true, _) => "BLOB".to_owned(),
             (.., true) => "N".to_owned(),
+            _ if is_every => "EVERY".to_owned(),
             _ => word.to_owned(),
         }
     });
