@@ -3,7 +3,7 @@
 
 use crate::{
     Disposition, Failure, Host, HttpError, Identifier, Level, Query, Request, Resolution, Response,
-    answers::field,
+    answers::field, clean_url,
 };
 use serde_json::{Value, json};
 use std::cell::RefCell;
@@ -120,7 +120,7 @@ pub fn urls_read(outcome: &Result<Resolution, Failure>) -> Vec<&str> {
     match outcome {
         Ok(resolution) => {
             let urls = urls(resolution);
-            assert!(urls.iter().all(|url| url.starts_with("http")), "{urls:?}");
+            assert!(urls.iter().all(|url| clean_url(url).as_deref() == Some(*url)), "{urls:?}");
             urls
         }
         Err(failure) => {
