@@ -14,7 +14,7 @@ use super::core::{self, CoreWork};
 use super::crossref::{self, Deposit};
 use super::doaj::{self, OpenArticle};
 use super::europe_pmc::{self, Article};
-use super::holdings::{self, Holding};
+use super::listings::{self, Listing};
 use super::pdf;
 use super::pmc::{self, CentralArticle};
 use super::reply::Reply;
@@ -30,7 +30,7 @@ pub struct World {
     eprints: HashMap<String, Eprint>,
     deposits: HashMap<String, Deposit>,
     articles: Vec<Article>,
-    holdings: Vec<Holding>,
+    listings: Vec<Listing>,
     central: Vec<CentralArticle>,
     papers: Vec<Paper>,
     open_articles: Vec<OpenArticle>,
@@ -115,11 +115,11 @@ impl World {
     }
 
     /// Makes an index or a repository know a work, and puts a sound PDF at its place if nothing else is there yet.
-    pub fn holding(&mut self, holding: Holding) -> &mut Self {
-        if let Some(file) = holding.file() {
+    pub fn listing(&mut self, listing: Listing) -> &mut Self {
+        if let Some(file) = listing.file() {
             self.sound_file(&file);
         }
-        self.holdings.push(holding);
+        self.listings.push(listing);
         self
     }
 
@@ -221,7 +221,7 @@ impl World {
                 wayback::wayback(url.host_str()?, path, url, &self.snapshots)?
             }
             (host, path) => pmc::pmc(host, path, url, &self.central)
-                .or_else(|| holdings::answer(url, path, &self.holdings))?,
+                .or_else(|| listings::answer(url, path, &self.listings))?,
         };
         Some((Duration::ZERO, reply))
     }
