@@ -230,6 +230,15 @@ async fn messages_are_as_they_were_read_and_approved() {
             "a machine without name servers",
             "/etc/resolv.conf names no name server (io error: no nameservers found in config); 127.0.0.1 is asked",
         ),
+        (
+            "a host without https",
+            "old.example.org is asked over plain http, since over https it cannot be: TLS with old.example.org failed: \
+             invalid peer certificate: Expired",
+        ),
+        (
+            "a host that wants no https",
+            "old.example.org leads from https back to plain http, and is asked there",
+        ),
         ("a packed body of nothing", "1064960 bytes unpack to less than half of that"),
     ] {
         messages.text(when, text);
