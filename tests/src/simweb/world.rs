@@ -71,7 +71,8 @@ impl World {
         Self::default()
     }
 
-    /// Sets what a URL does, APIs included; a URL without a query answers for every query that has no entry of its own.
+    /// Sets what a URL does, APIs included; a URL without a query answers for every query that has no entry of its own,
+    /// and one of plain http for the same over https, as most hosts do.
     pub fn set(&mut self, url: &str, behaviour: impl Into<Behaviour>) -> &mut Self {
         self.pages.insert(Address::parse(url), behaviour.into());
         self
@@ -186,12 +187,19 @@ impl World {
     }
 
     fn page(&self, url: &Url) -> Option<(Duration, Reply)> {
-        let mut address = Address::of(url);
-        let behaviour = self.pages.get(&address).or_else(|| {
-            address.query = None;
-            self.pages.get(&address)
+        let behaviour = self.behaviour(Address::of(url)).or_else(|| {
+            let mut plain = url.clone();
+            (url.scheme() == "https").then(|| plain.set_scheme("http").ok())??;
+            self.behaviour(Address::of(&plain))
         })?;
         Some((behaviour.delay(), behaviour.next()?))
+    }
+
+    fn behaviour(&self, mut address: Address) -> Option<&Behaviour> {
+        self.pages.get(&address).or_else(|| {
+            address.query = None;
+            self.pages.get(&address)
+        })
     }
 
     fn api(&self, url: &Url, authorization: Option<&str>, body: &[u8]) -> Option<(Duration, Reply)> {
