@@ -13,6 +13,7 @@ use gleaner_orchestrator::{Generation, Resolvers};
 use gleaner_runtime::{Catalogue, Loader, Runtime};
 
 use crate::config::{Config, Contact};
+use crate::environment;
 use crate::exit::Failed;
 
 /// The files of the plugin directories, loaded as far as they have changed.
@@ -79,6 +80,11 @@ pub(crate) fn egress(
     let mut egress = config.egress.clone();
     egress.cache.dir = cache;
     Egress::new(&egress, contact, limiter, clock)
+}
+
+/// Where compiled plugins are kept, if the user has a cache directory.
+pub(crate) fn components_dir() -> Option<PathBuf> {
+    environment::base_dir(environment::CACHE_HOME, ".cache").map(|dir| dir.join("gleaner/components"))
 }
 
 /// Where a library keeps answers.

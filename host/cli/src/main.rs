@@ -6,6 +6,7 @@ mod args;
 mod commands;
 mod config;
 mod context;
+mod environment;
 mod exit;
 mod generations;
 mod input;
@@ -42,10 +43,10 @@ fn main() -> ExitCode {
 fn start(cli: Cli) -> Result<Exit, Failed> {
     #[cfg(debug_assertions)]
     arm_fault_point()?;
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let format = match std::env::var("GLEANER_LOG_FORMAT").as_deref() {
-        Ok("json") => LogFormat::Json,
-        Ok(other) if other != "console" => {
+    let colour = std::io::stderr().is_terminal() && !environment::is_colourless();
+    let format = match environment::LOG_FORMAT.text().as_deref() {
+        Some("json") => LogFormat::Json,
+        Some(other) if other != "console" => {
             return Err(Failed::configuration(format!(
                 "GLEANER_LOG_FORMAT is {other:?}; use console or json"
             )));
@@ -54,7 +55,7 @@ fn start(cli: Cli) -> Result<Exit, Failed> {
     };
     let louder = i8::try_from(cli.global.verbose).unwrap_or(i8::MAX);
     let verbosity = Verbosity(if cli.global.quiet { -1 } else { louder });
-    let filter = std::env::var("GLEANER_LOG").ok();
+    let filter = environment::LOG.text();
     gleaner_telemetry::init(format, verbosity, filter.as_deref(), std::io::stderr)
         .map_err(Failed::configuration)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -68,7 +69,7 @@ fn start(cli: Cli) -> Result<Exit, Failed> {
 #[cfg(debug_assertions)]
 fn arm_fault_point() -> Result<(), Failed> {
     use rustix::process::{Signal, getpid, kill_process};
-    let Ok(spec) = std::env::var("GLEANER_FAULT") else { return Ok(()) };
+    let Some(spec) = environment::FAULT.text() else { return Ok(()) };
     gleaner_model::fault::arm(&spec, || {
         let _ = kill_process(getpid(), Signal::KILL);
         std::process::abort()

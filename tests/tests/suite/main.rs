@@ -10,6 +10,7 @@ mod caps;
 mod cli;
 mod client;
 mod compiled_cache;
+mod config_files;
 mod configuration;
 mod connections;
 mod crash;

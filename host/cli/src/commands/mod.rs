@@ -50,7 +50,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failed> {
         Command::Queue(command) => queue::queue(&cli.global, command).await,
         Command::Plugin(command) => plugin::plugin(&cli.global, command).await,
         Command::Library(command) => library::library(&context()?, command).await,
-        Command::Config(command) => config::config(&context()?, command).await,
+        Command::Config(command) => config::config(&cli.global, command).await,
         Command::Completions { shell } => pages::completions(shell),
         Command::Man { output } => pages::manual(output.as_deref()),
     }

@@ -1,0 +1,96 @@
+//! Every environment variable that the program reads, but settings (`GLEANER_SECTION__KEY`, read by `config`) and
+//! secrets: the one list, which `docs/reference/environment.md` is made from.
+//!
+//! Must never be passed by: a test looks for variables that are read and do not stand here.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// A variable and what it does.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Variable {
+    pub(crate) name: &'static str,
+    /// For the reference page.
+    #[cfg_attr(not(test), allow(dead_code, reason = "what the page says"))]
+    pub(crate) meaning: &'static str,
+}
+
+impl Variable {
+    /// Its value, if it has one.
+    pub(crate) fn os(self) -> Option<OsString> {
+        std::env::var_os(self.name)
+    }
+
+    /// Its value as text; none when it is no Unicode.
+    pub(crate) fn text(self) -> Option<String> {
+        std::env::var(self.name).ok()
+    }
+}
+
+macro_rules! variables {
+    ($($constant:ident = $name:literal: $meaning:literal;)+) => {
+        $(
+            #[doc = $meaning]
+            pub(crate) const $constant: Variable = Variable { name: $name, meaning: $meaning };
+        )+
+        /// All of them, in the order of the page.
+        pub(crate) const ALL: &[Variable] = &[$($constant),+];
+    };
+}
+
+variables! {
+    LOG = "GLEANER_LOG": "What is logged, as a filter of `tracing` like `warn,gleaner=debug`; wins over `-v` and `-q`.";
+    LOG_FORMAT = "GLEANER_LOG_FORMAT": "How log lines look: `console` or `json`.";
+    FAULT = "GLEANER_FAULT": "`NAME:N` kills a debug build at the N-th pass of that fault point; release builds do not read it.";
+    NO_COLOR = "NO_COLOR": "Anything but nothing: no colours, on a terminal either.";
+    CONFIG_HOME = "XDG_CONFIG_HOME": "Where the user's `gleaner/gleaner.toml` is; `~/.config` without.";
+    CACHE_HOME = "XDG_CACHE_HOME": "Where compiled plugins are kept, in `gleaner/components`; `~/.cache` without.";
+    HOME = "HOME": "Stands in for the two above.";
+    PATH = "PATH": "Where `plugin build` looks for the tools of a language.";
+    RUSTC = "RUSTC": "The compiler that `plugin build` builds a resolver in Rust with.";
+}
+
+/// The directory that a variable of the XDG base directories names, else that one in the user's home.
+pub(crate) fn base_dir(variable: Variable, in_home: &str) -> Option<PathBuf> {
+    let home = || HOME.os().map(|home| Path::new(&home).join(in_home));
+    variable.os().map(PathBuf::from).or_else(home)
+}
+
+/// Whether colours are not wanted (no-color.org).
+pub(crate) fn is_colourless() -> bool {
+    NO_COLOR.os().is_some_and(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(dir: &Path, text: &mut Vec<(PathBuf, String)>) {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                code(&path, text);
+            } else {
+                text.push((path.clone(), std::fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+
+    #[test]
+    fn variables_are_read_here_or_are_settings_and_secrets() {
+        let mut files = Vec::new();
+        code(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
+        let reads = |text: &str| text.split("std::env::var").skip(1).map(str::to_owned).collect::<Vec<_>>();
+        for (path, text) in &files {
+            let allowed = ["environment.rs", "load.rs", "generations.rs"];
+            if allowed.iter().any(|name| path.ends_with(name)) {
+                continue;
+            }
+            for read in reads(text) {
+                let is_for_tests = read.starts_with("_os(\"GLEANER_UPDATE\")");
+                assert!(is_for_tests, "{} reads a variable by itself: {read:.60}", path.display());
+            }
+        }
+        assert!(files.len() > 30 && ALL.len() > 5);
+    }
+}
