@@ -80,6 +80,15 @@ pub(crate) enum Command {
     /// The configuration
     #[command(subcommand)]
     Config(Config),
+    /// Look whether all is well: plugins, grants, contact, disk, database, clock, network; say what would change it
+    ///
+    /// Changes nothing, and asks each resolver's host at most once. Exit codes: 0, 1 when something keeps Gleaner or a
+    /// resolver from working.
+    Doctor {
+        /// Ask nobody
+        #[arg(long)]
+        offline: bool,
+    },
     /// Print a completion script for a shell
     Completions {
         /// The shell

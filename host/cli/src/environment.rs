@@ -5,6 +5,9 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use gleaner_telemetry::OtelVariables;
 
 /// A variable and what it does.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +34,7 @@ macro_rules! variables {
     ($($constant:ident = $name:literal: $meaning:literal;)+) => {
         $(
             #[doc = $meaning]
+            #[cfg_attr(not(test), allow(dead_code, reason = "some are read by libraries, and are on the page"))]
             pub(crate) const $constant: Variable = Variable { name: $name, meaning: $meaning };
         )+
         /// All of them, in the order of the page.
@@ -47,7 +51,39 @@ variables! {
     CACHE_HOME = "XDG_CACHE_HOME": "Where compiled plugins are kept, in `gleaner/components`; `~/.cache` without.";
     HOME = "HOME": "Stands in for the two above.";
     PATH = "PATH": "Where `plugin build` looks for the tools of a language.";
+    OTEL_SDK_DISABLED = "OTEL_SDK_DISABLED": "`true`: no traces and metrics are sent, whatever else says so.";
+    OTEL_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT": "The collector that traces and metrics are sent to, as `http://localhost:4318`; wins over `telemetry.otlp-endpoint`.";
+    OTEL_TRACES_ENDPOINT = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "The whole address for traces alone.";
+    OTEL_METRICS_ENDPOINT = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "The whole address for metrics alone.";
+    OTEL_HEADERS = "OTEL_EXPORTER_OTLP_HEADERS": "Headers for the collector, as `name=value,name=value`; never shown.";
+    OTEL_TIMEOUT = "OTEL_EXPORTER_OTLP_TIMEOUT": "How long one export may take, in milliseconds; 10000 without.";
+    OTEL_SERVICE_NAME = "OTEL_SERVICE_NAME": "`service.name` of what is sent; `gleaner` without.";
+    OTEL_RESOURCE_ATTRIBUTES = "OTEL_RESOURCE_ATTRIBUTES": "Further attributes of what is sent, as `name=value,name=value`.";
+    OTEL_TRACES_EXPORTER = "OTEL_TRACES_EXPORTER": "`none`: no traces.";
+    OTEL_METRICS_EXPORTER = "OTEL_METRICS_EXPORTER": "`none`: no metrics over OTLP.";
+    OTEL_TRACES_SAMPLER = "OTEL_TRACES_SAMPLER": "`always_on`, `always_off`, `traceidratio`, or these with `parentbased_`, which makes no difference; wins over `telemetry.sample`.";
+    OTEL_TRACES_SAMPLER_ARG = "OTEL_TRACES_SAMPLER_ARG": "The part for `traceidratio`, 0 to 1.";
+    OTEL_BSP_MAX_QUEUE_SIZE = "OTEL_BSP_MAX_QUEUE_SIZE": "Spans that may wait to be sent; 65536 without. Other `OTEL_BSP_` variables hold as the standard says.";
+    OTEL_METRIC_EXPORT_INTERVAL = "OTEL_METRIC_EXPORT_INTERVAL": "Between two exports of metrics, in milliseconds; 60000 without.";
     RUSTC = "RUSTC": "The compiler that `plugin build` builds a resolver in Rust with.";
+}
+
+/// What the standard variables of OpenTelemetry say, as far as its libraries do not read them themselves.
+pub(crate) fn of_otel() -> OtelVariables {
+    let is_set = |variable: Variable| variable.text().is_some_and(|text| !text.is_empty());
+    let is_none = |variable: Variable| variable.text().is_some_and(|text| text == "none");
+    let names_service = OTEL_RESOURCE_ATTRIBUTES.text().is_some_and(|text| text.contains("service.name="));
+    OtelVariables {
+        is_disabled: OTEL_SDK_DISABLED.text().is_some_and(|text| text.eq_ignore_ascii_case("true")),
+        has_endpoint: [OTEL_ENDPOINT, OTEL_TRACES_ENDPOINT, OTEL_METRICS_ENDPOINT].into_iter().any(is_set),
+        wants_traces: !is_none(OTEL_TRACES_EXPORTER),
+        wants_metrics: !is_none(OTEL_METRICS_EXPORTER),
+        sampler: OTEL_TRACES_SAMPLER.text().filter(|text| !text.is_empty()),
+        sampler_arg: OTEL_TRACES_SAMPLER_ARG.text(),
+        timeout: OTEL_TIMEOUT.text().and_then(|text| text.parse().ok()).map(Duration::from_millis),
+        has_service_name: is_set(OTEL_SERVICE_NAME) || names_service,
+        has_queue_size: is_set(OTEL_BSP_MAX_QUEUE_SIZE),
+    }
 }
 
 /// The directory that a variable of the XDG base directories names, else that one in the user's home.

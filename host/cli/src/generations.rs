@@ -5,12 +5,13 @@
 
 use std::path::{Path, PathBuf};
 
-use gleaner_egress::{Egress, EgressError};
+use gleaner_egress::{Egress, EgressError, Exchange};
 use gleaner_limits::KeyedLimiter;
 use gleaner_model::clock::SharedClock;
 use gleaner_model::next::Planner;
 use gleaner_orchestrator::{Generation, Resolvers};
 use gleaner_runtime::{Catalogue, Loader, Runtime};
+use gleaner_telemetry::RequestEnded;
 
 use crate::config::{Config, Contact};
 use crate::environment;
@@ -79,7 +80,10 @@ pub(crate) fn egress(
     let contact = config.contact.as_ref().map(Contact::as_str);
     let mut egress = config.egress.clone();
     egress.cache.dir = cache;
-    Egress::new(&egress, contact, limiter, clock)
+    let egress = Egress::new(&egress, contact, limiter, clock)?;
+    Ok(egress.listened_by(|Exchange { role, status, took }| {
+        gleaner_telemetry::metrics().on_request(&RequestEnded { role: role.as_str(), status, took });
+    }))
 }
 
 /// Where compiled plugins are kept, if the user has a cache directory.

@@ -21,9 +21,9 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use gleaner_telemetry::{LogFormat, Verbosity};
+use gleaner_telemetry::{LogFormat, Sending, TelemetryConfig, Verbosity};
 
-use crate::args::Cli;
+use crate::args::{Cli, Command, Library, Queue};
 use crate::exit::{Exit, Failed};
 
 fn main() -> ExitCode {
@@ -56,13 +56,31 @@ fn start(cli: Cli) -> Result<Exit, Failed> {
     let louder = i8::try_from(cli.global.verbose).unwrap_or(i8::MAX);
     let verbosity = Verbosity(if cli.global.quiet { -1 } else { louder });
     let filter = environment::LOG.text();
-    gleaner_telemetry::init(format, verbosity, filter.as_deref(), std::io::stderr)
-        .map_err(Failed::configuration)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let (config, variables) = (telemetry_of(&cli), environment::of_otel());
+    let sending =
+        config.as_ref().map(|config| Sending { config, variables: &variables, runtime: runtime.handle() });
+    gleaner_telemetry::init(format, verbosity, filter.as_deref(), sending, std::io::stderr)
+        .map_err(Failed::configuration)?;
     let exit = runtime.block_on(commands::dispatch(cli));
+    gleaner_telemetry::shutdown();
     // A blocked look-up or compile must not keep the program from ending.
     runtime.shutdown_background();
     exit
+}
+
+/// What is sent to a collector, for commands that do work. A configuration that is not valid is the command's to tell.
+fn telemetry_of(cli: &Cli) -> Option<TelemetryConfig> {
+    let works = matches!(
+        cli.command,
+        Command::Get(_)
+            | Command::Resolve(_)
+            | Command::Queue(Queue::Run(_))
+            | Command::Library(Library::Refresh(_))
+    );
+    let global = &cli.global;
+    let load = || config::load(global.config.as_deref(), global.library.as_deref(), None, |_| {});
+    works.then(load)?.ok().map(|loaded| loaded.config.telemetry)
 }
 
 /// `GLEANER_FAULT=NAME:N` kills a debug build at the N-th pass of that fault point, as a power cut would.

@@ -2,6 +2,7 @@
 //!
 //! Must never send a hop before its checks, or ask for a permit while it holds another.
 
+mod reach;
 mod through;
 
 use std::pin::Pin;
@@ -26,11 +27,14 @@ use crate::connect::{self, Clients, RouteError, root_cause};
 use crate::dns::{Dns, Lookup};
 use crate::error::{EgressError, Stage};
 use crate::guard;
+use crate::listener::{Exchange, Listener};
 use crate::proxy;
 use crate::redirect::{self, Hop};
 use crate::robots::{self, Robots, Says};
 use crate::scope::{Injection, Role, Scope};
 use crate::unpack::{ACCEPTED, Packing};
+
+pub use reach::Reached;
 
 /// Headers that are egress's to set.
 const NOT_FOR_CALLERS: [&str; 13] = [
@@ -106,6 +110,7 @@ struct Inner {
     clients: Clients,
     robots: Robots,
     cache: Cache,
+    listener: Listener,
 }
 
 impl Egress {
@@ -146,7 +151,18 @@ impl Egress {
         let (config, has_contact) = (config.clone(), contact.is_some());
         let cache = Cache::new(&config.cache, &user_agent, Arc::clone(&clock));
         let robots = Robots::default();
-        Ok(Self(Arc::new(Inner { config, has_contact, limiter, clock, clients, robots, cache })))
+        let listener = Listener::default();
+        Ok(Self(Arc::new(Inner { config, has_contact, limiter, clock, clients, robots, cache, listener })))
+    }
+
+    /// Tells of each request that is sent from now on. Call it before there are clones: they share what they were made
+    /// with.
+    #[must_use]
+    pub fn listened_by(mut self, listener: impl Fn(Exchange) + Send + Sync + 'static) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.listener = Listener::new(listener);
+        }
+        self
     }
 
     /// Sends a request and follows its redirects. Every hop is checked against the scope and the address

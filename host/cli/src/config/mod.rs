@@ -22,6 +22,7 @@ use gleaner_orchestrator::SecretConfig;
 use gleaner_orchestrator::config::{OrchestratorConfig, ResolverConfig, SuspendConfig, TiersConfig};
 use gleaner_runtime::Sandbox;
 use gleaner_store::StoreOptions;
+use gleaner_telemetry::TelemetryConfig;
 use serde::Deserialize;
 
 pub(crate) use annotated::template;
@@ -58,6 +59,8 @@ pub(crate) struct Config {
     pub(crate) orchestrator: OrchestratorConfig,
     /// How the database is written.
     pub(crate) queue: StoreOptions,
+    /// What is told to a collector of yours.
+    pub(crate) telemetry: TelemetryConfig,
 }
 
 /// `[library]`.

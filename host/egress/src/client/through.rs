@@ -5,10 +5,14 @@
 use std::time::Duration;
 
 use gleaner_limits::Permit;
+use gleaner_model::SPANS;
 use gleaner_model::key::{HostKey, Key};
 use http::header::HeaderMap;
 use http::{Method, StatusCode};
 use tokio::time::Instant;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
+use url::Position;
 
 use super::Egress;
 use crate::body::{Body, Terms};
@@ -64,6 +68,23 @@ impl Reply {
             }
         }
     }
+}
+
+/// A request as the semantic conventions of OpenTelemetry for HTTP have it. Without query and user: keys are there.
+fn span_of(hop: &Hop, scope: &Scope) -> Span {
+    let url = &hop.url;
+    tracing::info_span!(
+        target: SPANS, "http.request",
+        otel.kind = "client",
+        http.request.method = hop.method.as_str(),
+        server.address = url.host_str().unwrap_or_default(),
+        server.port = url.port_or_known_default().unwrap_or_default(),
+        url.full = format!("{}://{}{}", url.scheme(), &url[Position::BeforeHost..Position::AfterPort], url.path()),
+        gleaner.role = scope.role(url).as_str(),
+        http.response.status_code = Empty,
+        "error.type" = Empty,
+        otel.status_code = Empty,
+    )
 }
 
 impl Egress {
@@ -161,7 +182,23 @@ impl Egress {
         let waited = since.elapsed();
         permit.spend();
         let sent = Instant::now();
-        let answer = self.ask(hop, host, scope, sent, end).await;
+        let span = span_of(hop, scope);
+        let answer = self.ask(hop, host, scope, sent, end).instrument(span.clone()).await;
+        match &answer {
+            Ok(answer) => {
+                span.record("http.response.status_code", answer.status().as_u16());
+                if answer.status().is_client_error() || answer.status().is_server_error() {
+                    span.record("otel.status_code", "ERROR");
+                }
+            }
+            Err(error) => {
+                span.record("error.type", error.failure().reason.as_str());
+                span.record("otel.status_code", "ERROR");
+            }
+        }
+        drop(span);
+        let status = answer.as_ref().map(|answer| answer.status().as_u16());
+        self.0.listener.tell(scope.role(&hop.url), status, sent.elapsed());
         let answer = answer.inspect_err(|error| self.note_failure(permit.key(), error))?;
         let (status, headers, first_byte) = (answer.status(), answer.headers().clone(), sent.elapsed());
         tracing::debug!(%host, status = status.as_u16(), ?waited, ?first_byte, "http.request");
