@@ -65,6 +65,9 @@ variables! {
     OTEL_TRACES_SAMPLER_ARG = "OTEL_TRACES_SAMPLER_ARG": "The part for `traceidratio`, 0 to 1.";
     OTEL_BSP_MAX_QUEUE_SIZE = "OTEL_BSP_MAX_QUEUE_SIZE": "Spans that may wait to be sent; 65536 without. Other `OTEL_BSP_` variables hold as the standard says.";
     OTEL_METRIC_EXPORT_INTERVAL = "OTEL_METRIC_EXPORT_INTERVAL": "Between two exports of metrics, in milliseconds; 60000 without.";
+    NOTIFY_SOCKET = "NOTIFY_SOCKET": "Set by systemd: where a run tells that it is ready, stopping, alive.";
+    WATCHDOG_USEC = "WATCHDOG_USEC": "Set by systemd: within how many microseconds it wants to hear that a run is alive.";
+    WATCHDOG_PID = "WATCHDOG_PID": "Set by systemd: whose watchdog that is.";
     RUSTC = "RUSTC": "The compiler that `plugin build` builds a resolver in Rust with.";
 }
 

@@ -10,6 +10,7 @@ mod environment;
 mod exit;
 mod generations;
 mod input;
+mod notify;
 mod output;
 mod progress;
 

@@ -71,6 +71,13 @@ impl TryFrom<f64> for Sample {
     }
 }
 
+/// What is said of values that are none, for those who approve messages.
+#[cfg(test)]
+pub(crate) fn examples() -> Vec<String> {
+    let endpoint = |text: &str| Endpoint::try_from(text.to_owned()).unwrap_err();
+    vec![endpoint(""), endpoint("ftp://a.example"), Sample::try_from(7.0).unwrap_err()]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,4 +15,4 @@ pub use event::{Event, JobEnded, Observer, RequestEnded, Silent, StepEnded, Step
 pub use metrics::catalogue;
 pub use metrics::{Metrics, metrics};
 pub use otel::{OtelError, OtelVariables, adopt, shutdown, trace_library};
-pub use subscriber::{LogFormat, Sending, TelemetryError, Verbosity, init};
+pub use subscriber::{LogFormat, Sending, TelemetryError, Verbosity, init, log_run};

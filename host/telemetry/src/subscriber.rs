@@ -3,11 +3,12 @@
 //! Must never write to standard output: that belongs to results.
 
 use std::io;
+use std::sync::OnceLock;
 
 use gleaner_model::SPANS;
 use tokio::runtime::Handle;
 use tracing_subscriber::filter::filter_fn;
-use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::fmt::writer::{BoxMakeWriter, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
@@ -95,7 +96,7 @@ where
     let lines = fmt::layer().with_writer(BoxMakeWriter::new(writer));
     let lines = match format {
         LogFormat::Console { colour } => lines.with_ansi(colour).with_target(false).compact().boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).map_writer(|make| WithRun { make }).boxed(),
     };
     // Spans go to the collector whatever is logged, and lines of the log never do.
     let spans = tracer.map(|tracer| {
@@ -114,6 +115,46 @@ where
         .with(lines)
         .try_init()
         .map_err(|error| TelemetryError::Twice(error.into()))
+}
+
+static RUN: OnceLock<String> = OnceLock::new();
+
+/// From now on, every JSON line of the log has this id as `run_id`. A process has one run.
+pub fn log_run(run_id: &str) {
+    let _ = RUN.set(run_id.to_owned());
+}
+
+/// Writers whose lines begin with the run's id, once there is a run.
+struct WithRun<M> {
+    make: M,
+}
+
+impl<'a, M: MakeWriter<'a>> MakeWriter<'a> for WithRun<M> {
+    type Writer = Line<M::Writer>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        Line(self.make.make_writer())
+    }
+}
+
+/// Takes one JSON object, in one piece.
+struct Line<W>(W);
+
+impl<W: io::Write> io::Write for Line<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        match (RUN.get(), line.strip_prefix(b"{")) {
+            (Some(run), Some(rest)) => {
+                // In one write, so that lines of threads do not mix; the id is ours and has no quote in it.
+                let whole = [format!("{{\"run_id\":\"{run}\",").as_bytes(), rest].concat();
+                self.0.write_all(&whole).map(|()| line.len())
+            }
+            _ => self.0.write_all(line).map(|()| line.len()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 fn read(filter: &str) -> Result<EnvFilter, TelemetryError> {
@@ -178,7 +219,13 @@ mod tests {
         messages.error(&read("\u{a0}gleaner=debug").unwrap_err());
         for error in crate::otel::examples() {
             messages.error(&error);
+            messages.error(&TelemetryError::from(error));
         }
+        for text in crate::config::examples() {
+            messages.text("a value of [telemetry]", &text);
+        }
+        messages.text("log", "the last spans were not sent: Operation timed-out after 5 seconds");
+        messages.text("log", "the last metrics were not sent: Operation timed-out after 5 seconds");
         messages.error(&TelemetryError::Twice("a global default subscriber is set".into()));
         messages.text("an event", "plugin suspended");
         messages.text("an event", "plugin is called again");

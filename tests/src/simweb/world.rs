@@ -12,6 +12,7 @@ use super::apis::{self, Eprint, Work};
 use super::behaviour::Behaviour;
 use super::crossref::{self, Deposit};
 use super::europe_pmc::{self, Article};
+use super::holdings::{self, Holding};
 use super::pdf;
 use super::reply::Reply;
 
@@ -24,6 +25,7 @@ pub struct World {
     eprints: HashMap<String, Eprint>,
     deposits: HashMap<String, Deposit>,
     articles: Vec<Article>,
+    holdings: Vec<Holding>,
     latency: Duration,
 }
 
@@ -102,6 +104,15 @@ impl World {
         self
     }
 
+    /// Makes an index or a repository know a work, and puts a sound PDF at its place if nothing else is there yet.
+    pub fn holding(&mut self, holding: Holding) -> &mut Self {
+        if let Some(file) = holding.file() {
+            self.sound_file(&file);
+        }
+        self.holdings.push(holding);
+        self
+    }
+
     /// Makes doi.org lead from a DOI to a page.
     pub fn doi(&mut self, doi: &str, page: &str) -> &mut Self {
         self.set(&format!("https://doi.org/{}", doi.to_lowercase()), Reply::redirect(302, page))
@@ -150,7 +161,7 @@ impl World {
             ("arxiv.org" | "export.arxiv.org", path) => {
                 apis::arxiv_pdf(path.strip_prefix("/pdf/")?, &self.eprints)?
             }
-            _ => return None,
+            (_, path) => holdings::answer(url, path, &self.holdings)?,
         };
         Some((Duration::ZERO, reply))
     }

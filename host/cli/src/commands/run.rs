@@ -23,6 +23,7 @@ use crate::commands::reload::Reload;
 use crate::config::Layers;
 use crate::context::Context;
 use crate::exit::{Exit, Failed};
+use crate::notify::Notify;
 use crate::output::bytes;
 use crate::progress::Progress;
 
@@ -91,6 +92,7 @@ pub(crate) async fn work(
     let dir = context.library_dir();
     gleaner_telemetry::trace_library(&dir.canonicalize().unwrap_or_else(|_| dir.to_owned()));
     let identity = context.identity();
+    gleaner_telemetry::log_run(&identity.run_id);
     // The totals are of the whole library, but an error of last year is not this run's failure. Joining may end
     // jobs of dead processes as poison, which is.
     let failed_before = match &task {
@@ -111,7 +113,12 @@ pub(crate) async fn work(
     let (tell, told) = watch::channel(Stop::Go);
     let interrupted = Arc::new(AtomicBool::new(false));
     let signals = tokio::spawn(pass_signals_on(tell, Arc::clone(&interrupted))?);
+    let notify = Notify::from_environment();
+    notify.ready();
+    let notifying = tokio::spawn(Notify::from_environment().keep_up(told.clone()));
     let report = pieces.run(drain, told).await;
+    notify.stopping();
+    notifying.abort();
     signals.abort();
     reload.abort();
     measuring.abort();

@@ -199,7 +199,7 @@ mod tests {
     fn the_default_sandbox_of_the_runtime_is_that_of_the_defaults() {
         let plugins = read_with("").unwrap().plugins;
         assert_eq!(plugins.sandbox, gleaner_runtime::Sandbox::default());
-        let own = "[plugins]\nsandbox = { requests = 7 }\n[resolvers.x]\nsandbox = { memory = \"1MiB\" }\n";
+        let own = "[plugins]\nsandbox = { requests = 7 }\n[resolvers.zz]\nsandbox = { memory = \"1MiB\" }\n";
         let config = read_with(own).unwrap();
         let part = config.resolvers.values().next_back().unwrap().sandbox.unwrap();
         let both = config.plugins.sandbox.with(&part);
@@ -417,6 +417,9 @@ mod tests {
         }
         for text in crate::commands::said::OF_FILES {
             messages.text("a command of the library", text);
+        }
+        for text in crate::commands::said::OF_DOCTOR {
+            messages.text("a finding of the doctor, or of a new configuration", text);
         }
         messages.assert_approved(env!("CARGO_MANIFEST_DIR"));
     }
