@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use gleaner_tests::harness::Bench;
+use gleaner_tests::harness::{Bench, Output};
 use gleaner_tests::simweb::{Behaviour, Reply, RetryAfter, World};
 use serde_json::Value;
 
@@ -43,10 +43,15 @@ fn bench(world: World) -> Bench {
     bench
 }
 
-/// Enqueues these and drains the queue; the totals.
-fn drain(bench: &Bench, works: &[String], code: i32) -> Value {
+/// Enqueues these and drains the queue.
+fn run(bench: &Bench, works: &[String], code: i32) -> Output {
     let list = bench.file("list", &works.join("\n"));
-    bench.run(&["--format", "json", "get", "--input", &list]).expect_code(code).json()
+    bench.run(&["--format", "json", "get", "--input", &list]).expect_code(code)
+}
+
+/// The totals of that.
+fn drain(bench: &Bench, works: &[String], code: i32) -> Value {
+    run(bench, works, code).json()
 }
 
 /// How many works each call was about.
@@ -94,8 +99,11 @@ fn a_work_that_breaks_the_call_costs_the_others_nothing() {
     for (word, done, reason) in [("trap", 29, ("error", "plugin_trap")), ("short", 30, ("done", "ok"))] {
         let bench = bench(world(Reply::empty()));
         let works: Vec<_> = (0..30).map(|n| doi(if n == 17 { word } else { "file" }, n)).collect();
-        let totals = drain(&bench, &works, i32::from(word == "trap"));
-        assert_eq!(totals["done"], done, "{word}: {totals}");
+        let run = run(&bench, &works, i32::from(word == "trap"));
+        assert_eq!(run.json()["done"], done, "{word}: {}", run.stdout);
+        let said =
+            "a call for several works ended without answers; they are asked about again, fewer at a time";
+        assert!(run.stderr.contains(said), "{}", run.stderr);
         for work in &works {
             let job = job(&bench, work);
             let expected = if work.contains(word) { reason } else { ("done", "ok") };

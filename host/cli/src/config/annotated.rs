@@ -62,7 +62,7 @@ impl Annotated {
 }
 
 fn paragraph(lines: &mut Vec<&str>) -> String {
-    lines.drain(..).collect::<Vec<_>>().join(" ")
+    std::mem::take(lines).join(" ")
 }
 
 /// `key = value` with a bare or quoted key; none for a sentence.

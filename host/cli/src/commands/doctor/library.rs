@@ -87,7 +87,7 @@ pub(super) fn of_disk(context: &Context) -> Vec<Finding> {
             ok("disk", what)
         });
     }
-    if let Some(kind) = rustix::fs::statfs(&dir).ok().and_then(|fs| network_kind(i64::from(fs.f_type))) {
+    if let Some(kind) = rustix::fs::statfs(&dir).ok().and_then(|fs| network_kind(fs.f_type)) {
         let what = format!("the library is on a network file system ({kind}), whose locks may not hold");
         findings.push(warning("disk", what, "[library] path = \"DIR\" on a disk of this machine"));
     }
