@@ -11,6 +11,7 @@ mod outside;
 mod policy;
 mod polite;
 mod proxied;
+mod reach;
 mod web;
 
 use std::collections::BTreeMap;
