@@ -80,6 +80,15 @@ pub(crate) enum Command {
     /// The configuration
     #[command(subcommand)]
     Config(Config),
+    /// Look whether all is well: plugins, grants, contact, disk, database, clock, network; say what would change it
+    ///
+    /// Changes nothing, and asks each resolver's host at most once. Exit codes: 0, 1 when something keeps Gleaner or a
+    /// resolver from working.
+    Doctor {
+        /// Ask nobody
+        #[arg(long)]
+        offline: bool,
+    },
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -294,6 +303,26 @@ pub(crate) enum Config {
     Show,
     /// Check the configuration and the plugins
     Check,
+    /// Write a configuration file to start from, and its schema beside it
+    ///
+    /// Every default stands in it with its explanation, commented out; only the contact is yours to set. Editors that
+    /// know `#:schema` complete and check it. Exit codes: 0, 2 when a file is there already.
+    Init(Init),
+    /// Print the JSON Schema of the configuration file
+    Schema,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// The file [default: gleaner.toml beside the library]
+    #[arg(value_name = "PATH")]
+    pub(crate) path: Option<PathBuf>,
+    /// Your e-mail address, which public services want to know
+    #[arg(long, value_name = "EMAIL")]
+    pub(crate) contact: Option<String>,
+    /// Overwrite what is there
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[cfg(test)]

@@ -135,10 +135,7 @@ impl Context {
 
     /// The plugin runtime, with its cache of compiled components in the user's cache directory.
     pub(crate) fn runtime(&self) -> Result<Runtime, Failed> {
-        let cache_dir = std::env::var_os("XDG_CACHE_HOME")
-            .map(PathBuf::from)
-            .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")))
-            .map(|dir| dir.join("gleaner/components"));
+        let cache_dir = generations::components_dir();
         let config = &self.loaded.config;
         let workers = config.orchestrator.workers.get().into();
         let cache_size = config.plugins.cache_size.0;

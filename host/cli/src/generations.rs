@@ -5,14 +5,16 @@
 
 use std::path::{Path, PathBuf};
 
-use gleaner_egress::{Egress, EgressError};
+use gleaner_egress::{Egress, EgressError, Exchange};
 use gleaner_limits::KeyedLimiter;
 use gleaner_model::clock::SharedClock;
 use gleaner_model::next::Planner;
 use gleaner_orchestrator::{Generation, Resolvers};
 use gleaner_runtime::{Catalogue, Loader, Runtime};
+use gleaner_telemetry::RequestEnded;
 
 use crate::config::{Config, Contact};
+use crate::environment;
 use crate::exit::Failed;
 
 /// The files of the plugin directories, loaded as far as they have changed.
@@ -78,7 +80,15 @@ pub(crate) fn egress(
     let contact = config.contact.as_ref().map(Contact::as_str);
     let mut egress = config.egress.clone();
     egress.cache.dir = cache;
-    Egress::new(&egress, contact, limiter, clock)
+    let egress = Egress::new(&egress, contact, limiter, clock)?;
+    Ok(egress.listened_by(|Exchange { role, status, took }| {
+        gleaner_telemetry::metrics().on_request(&RequestEnded { role: role.as_str(), status, took });
+    }))
+}
+
+/// Where compiled plugins are kept, if the user has a cache directory.
+pub(crate) fn components_dir() -> Option<PathBuf> {
+    environment::base_dir(environment::CACHE_HOME, ".cache").map(|dir| dir.join("gleaner/components"))
 }
 
 /// Where a library keeps answers.

@@ -6,9 +6,11 @@ mod args;
 mod commands;
 mod config;
 mod context;
+mod environment;
 mod exit;
 mod generations;
 mod input;
+mod notify;
 mod output;
 mod progress;
 
@@ -20,9 +22,9 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use gleaner_telemetry::{LogFormat, Verbosity};
+use gleaner_telemetry::{LogFormat, Sending, TelemetryConfig, Verbosity};
 
-use crate::args::Cli;
+use crate::args::{Cli, Command, Library, Queue};
 use crate::exit::{Exit, Failed};
 
 fn main() -> ExitCode {
@@ -42,10 +44,10 @@ fn main() -> ExitCode {
 fn start(cli: Cli) -> Result<Exit, Failed> {
     #[cfg(debug_assertions)]
     arm_fault_point()?;
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let format = match std::env::var("GLEANER_LOG_FORMAT").as_deref() {
-        Ok("json") => LogFormat::Json,
-        Ok(other) if other != "console" => {
+    let colour = std::io::stderr().is_terminal() && !environment::is_colourless();
+    let format = match environment::LOG_FORMAT.text().as_deref() {
+        Some("json") => LogFormat::Json,
+        Some(other) if other != "console" => {
             return Err(Failed::configuration(format!(
                 "GLEANER_LOG_FORMAT is {other:?}; use console or json"
             )));
@@ -54,21 +56,39 @@ fn start(cli: Cli) -> Result<Exit, Failed> {
     };
     let louder = i8::try_from(cli.global.verbose).unwrap_or(i8::MAX);
     let verbosity = Verbosity(if cli.global.quiet { -1 } else { louder });
-    let filter = std::env::var("GLEANER_LOG").ok();
-    gleaner_telemetry::init(format, verbosity, filter.as_deref(), std::io::stderr)
-        .map_err(Failed::configuration)?;
+    let filter = environment::LOG.text();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let (config, variables) = (telemetry_of(&cli), environment::of_otel());
+    let sending =
+        config.as_ref().map(|config| Sending { config, variables: &variables, runtime: runtime.handle() });
+    gleaner_telemetry::init(format, verbosity, filter.as_deref(), sending, std::io::stderr)
+        .map_err(Failed::configuration)?;
     let exit = runtime.block_on(commands::dispatch(cli));
+    gleaner_telemetry::shutdown();
     // A blocked look-up or compile must not keep the program from ending.
     runtime.shutdown_background();
     exit
+}
+
+/// What is sent to a collector, for commands that do work. A configuration that is not valid is the command's to tell.
+fn telemetry_of(cli: &Cli) -> Option<TelemetryConfig> {
+    let works = matches!(
+        cli.command,
+        Command::Get(_)
+            | Command::Resolve(_)
+            | Command::Queue(Queue::Run(_))
+            | Command::Library(Library::Refresh(_))
+    );
+    let global = &cli.global;
+    let load = || config::load(global.config.as_deref(), global.library.as_deref(), None, |_| {});
+    works.then(load)?.ok().map(|loaded| loaded.config.telemetry)
 }
 
 /// `GLEANER_FAULT=NAME:N` kills a debug build at the N-th pass of that fault point, as a power cut would.
 #[cfg(debug_assertions)]
 fn arm_fault_point() -> Result<(), Failed> {
     use rustix::process::{Signal, getpid, kill_process};
-    let Ok(spec) = std::env::var("GLEANER_FAULT") else { return Ok(()) };
+    let Some(spec) = environment::FAULT.text() else { return Ok(()) };
     gleaner_model::fault::arm(&spec, || {
         let _ = kill_process(getpid(), Signal::KILL);
         std::process::abort()

@@ -13,7 +13,7 @@ use crate::ContentError;
 use crate::speed::Speed;
 
 /// A kind of file that can count as a full text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FileKind {
     /// Portable Document Format (ISO 32000).
@@ -49,12 +49,12 @@ impl FileKind {
 }
 
 /// The `[content]` section.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "Section", into = "Section")]
 pub struct ContentConfig(Section);
 
 /// As written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 struct Section {
     max_size: ByteSize,

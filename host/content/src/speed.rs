@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::download::ByteSource;
 
 /// Bytes in a second, written as a size in a second: `1KiB/s`. `0/s` is no bound.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct Speed(pub u64);
 

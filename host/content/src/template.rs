@@ -34,7 +34,7 @@ const FIELDS: [(&str, Field); 6] = [
 
 /// How readable names are made. The ending is the file's own, whether `.{ext}` stands at the end or not. Fields: `{year}`, `{first_author}` (family name),
 /// `{title}`, `{artifact_id}`, `{doi}`, `{sha8}` (first eight digits of the file's SHA-256).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct NameTemplate {
     /// Each field with the literal before it.

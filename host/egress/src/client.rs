@@ -3,6 +3,7 @@
 //! Must never send a hop before its checks, or ask for a permit while it holds another.
 
 mod hop;
+mod reach;
 mod through;
 
 use std::pin::Pin;
@@ -32,6 +33,7 @@ use crate::errand::Errand;
 use crate::error::{EgressError, Stage};
 use crate::guard;
 use crate::https_first::Schemes;
+use crate::listener::{Exchange, Listener};
 use crate::proxy;
 use crate::redirect::{self, Hop};
 use crate::robots::{self, Lack, Robots, Says};
@@ -39,6 +41,8 @@ use crate::scope::{Injection, Role, Scope};
 use crate::unpack::{ACCEPTED, Packing};
 use hop::{Answered, Way};
 use through::Unasked;
+
+pub use reach::Reached;
 
 /// Headers that are egress's to set.
 const NOT_FOR_CALLERS: [&str; 13] = [
@@ -120,6 +124,7 @@ struct Inner {
     robots: Robots,
     schemes: Schemes,
     cache: Cache,
+    listener: Listener,
 }
 
 impl Egress {
@@ -160,7 +165,28 @@ impl Egress {
         let (config, has_contact) = (config.clone(), contact.is_some());
         let cache = Cache::new(&config.cache, &user_agent, Arc::clone(&clock));
         let (robots, schemes) = (Robots::default(), Schemes::default());
-        Ok(Self(Arc::new(Inner { config, has_contact, limiter, clock, clients, robots, schemes, cache })))
+        let listener = Listener::default();
+        Ok(Self(Arc::new(Inner {
+            config,
+            has_contact,
+            limiter,
+            clock,
+            clients,
+            robots,
+            schemes,
+            cache,
+            listener,
+        })))
+    }
+
+    /// Tells of each request that is sent from now on. Call it before there are clones: they share what they were made
+    /// with.
+    #[must_use]
+    pub fn listened_by(mut self, listener: impl Fn(Exchange) + Send + Sync + 'static) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.listener = Listener::new(listener);
+        }
+        self
     }
 
     /// Sends a request and follows its redirects. Every hop is checked against the scope and the address

@@ -15,7 +15,7 @@ use crate::hosts::{self, HostNames, HostPatterns, NameServers};
 use crate::proxy::ProxyUrl;
 
 /// The `[egress]` section. Defaults are those of `config/default.toml`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct EgressConfig {
     /// One request, from the moment it is asked for to the last byte, waits and redirects included.
@@ -89,8 +89,9 @@ impl Default for EgressConfig {
 /// name). An exact name wins over patterns, a longer pattern over a shorter one.
 ///
 /// Only names are mapped, never addresses in URLs; only mapped names may reach private addresses.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "BTreeMap<String, String>")]
+#[schemars(into = "BTreeMap<String, String>")]
 pub struct ConnectTo(BTreeMap<(String, u16), SocketAddr>);
 
 impl ConnectTo {

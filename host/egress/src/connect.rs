@@ -19,11 +19,13 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use gleaner_model::key::ResolverName;
 use http::HeaderValue;
 use http::header::HOST;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::time::Instant;
 use url::{Host, Url};
 
 use crate::config::{ConnectTo, EgressConfig};
@@ -117,6 +119,14 @@ impl Clients {
             tracing::warn!("{host} is asked without checking its certificate (egress.insecure-hosts)");
         }
         self.of(Pool { owner: scope.owner().cloned(), way, verified })
+    }
+
+    /// Looks a URL's name up and tells how long that took; none where nothing is looked up for it.
+    pub(crate) async fn look_up(&self, url: &Url) -> Option<io::Result<Duration>> {
+        let is_direct = target(&self.connect_to, url).is_none() && !proxy::covers(&self.config, url);
+        let name = url.domain().filter(|_| is_direct)?;
+        let since = Instant::now();
+        Some(self.lookup.lookup(name).await.map(|_| since.elapsed()))
     }
 
     /// Whether the host need not prove who it is: only where the operator says so, and where nothing but a public

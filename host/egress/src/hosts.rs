@@ -17,8 +17,9 @@ pub(crate) fn name(text: &str) -> Option<HostKey> {
 }
 
 /// Names of hosts, each for itself alone.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "Vec<String>")]
+#[schemars(into = "Vec<String>")]
 pub struct HostNames(Vec<HostKey>);
 
 impl HostNames {
@@ -48,8 +49,9 @@ impl TryFrom<Vec<String>> for HostNames {
 }
 
 /// Names of hosts, and patterns for every host below one: `*.example.org`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "Vec<String>")]
+#[schemars(into = "Vec<String>")]
 pub struct HostPatterns {
     names: HostNames,
     below: Vec<String>,
@@ -83,8 +85,9 @@ impl TryFrom<Vec<String>> for HostPatterns {
 }
 
 /// Addresses of name servers, at port 53 unless they name another.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "Vec<String>")]
+#[schemars(into = "Vec<String>")]
 pub struct NameServers(Vec<SocketAddr>);
 
 impl NameServers {

@@ -16,8 +16,9 @@ use crate::error::EgressError;
 const LOCAL: [&str; 4] = ["localhost", "local", "internal", "home.arpa"];
 
 /// Where a proxy is: `http://proxy.example.org:3128`.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(into = "String")]
 pub struct ProxyUrl(Url);
 
 impl ProxyUrl {

@@ -33,8 +33,9 @@ pub struct Limit {
 /// (`arxiv.org`, `example.com:8080`) or patterns (`*.elsevier.com`, every host below that name, on any port);
 /// an exact name wins over patterns, a longer pattern over a shorter one. `shared` names hosts (exact or
 /// patterns) that use the limit of an exact host together with it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "Section")]
+#[schemars(into = "Section")]
 pub struct LimitRules {
     default_host: Limit,
     default_resolver: Limit,
@@ -139,46 +140,59 @@ fn best<'a, V>(rules: &'a BTreeMap<Pattern, V>, host: &HostKey) -> Option<&'a V>
         .map(|(_, value)| value)
 }
 
-/// The section as written.
-#[derive(Deserialize, Default)]
+/// `[limits]`: what resolvers and hosts may do.
+#[derive(Deserialize, Default, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 struct Section {
     default_host: Given,
     default_resolver: Given,
+    /// Limits of resolvers, by name.
     resolvers: BTreeMap<ResolverName, Given>,
+    /// Limits of hosts, by name or by a pattern like `*.example.org`.
     hosts: BTreeMap<String, GivenHost>,
     breaker: GivenBreaker,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 struct GivenBreaker {
+    /// Failures in a row.
     #[serde(deserialize_with = "at_least_one")]
     after: Option<NonZeroU32>,
+    /// From then until one request is let through.
     pause: Option<Span>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 struct Given {
+    /// How many at once.
     #[serde(deserialize_with = "at_least_one")]
     concurrency: Option<NonZeroU32>,
+    /// How often.
     rate: Option<Rate>,
+    /// How many of the rate may pile up; 1 beside a rate that is given here.
     #[serde(deserialize_with = "at_least_one")]
     burst: Option<NonZeroU32>,
+    /// How many from midnight to midnight, UTC.
     #[serde(deserialize_with = "at_least_one")]
     per_day: Option<NonZeroU32>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 struct GivenHost {
+    /// Hosts, or patterns of them, that use this limit together with it.
     shared: Vec<String>,
+    /// How many at once.
     #[serde(deserialize_with = "at_least_one")]
     concurrency: Option<NonZeroU32>,
+    /// How often.
     rate: Option<Rate>,
+    /// How many of the rate may pile up; 1 beside a rate that is given here.
     #[serde(deserialize_with = "at_least_one")]
     burst: Option<NonZeroU32>,
+    /// How many from midnight to midnight, UTC.
     #[serde(deserialize_with = "at_least_one")]
     per_day: Option<NonZeroU32>,
 }

@@ -10,8 +10,11 @@ use serde::{Deserialize, Serialize};
 use crate::identifier::abridged;
 
 /// The name of a resolver: `[a-z][a-z0-9_]*`, at most 32 bytes. In messages, limits and tables.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(try_from = "String")]
+#[schemars(into = "String")]
 pub struct ResolverName(Box<str>);
 
 impl ResolverName {

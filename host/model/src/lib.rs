@@ -3,6 +3,9 @@
 //! Everything else imports this crate and this crate imports nothing of ours. It must never do I/O, read
 //! a clock other than through [`clock::Clock`], or know any scholarly service by name.
 
+/// The target of spans that are traces of jobs, in every crate: what exporters take and logs leave out.
+pub const SPANS: &str = "otel";
+
 pub mod artifact;
 pub mod backoff;
 pub mod candidate;

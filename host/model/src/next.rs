@@ -58,7 +58,7 @@ pub struct Tier {
 }
 
 /// When files are fetched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Prefer {
     /// As soon as one is known.

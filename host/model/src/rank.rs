@@ -11,7 +11,7 @@ use crate::candidate::{Candidate, CandidateKind, HostType, Version};
 use crate::key::HostKey;
 
 /// Which licences a file may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LicenseFilter {
     /// Every licence but one that says that the copy is not open. A resolver proposes only what its service calls

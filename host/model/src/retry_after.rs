@@ -12,8 +12,13 @@ pub fn parse(header: &str, now: UnixMillis) -> Option<Duration> {
     if !header.is_empty() && header.bytes().all(|b| b.is_ascii_digit()) {
         return Some(Duration::from_secs(header.parse::<u32>().unwrap_or(u32::MAX).into()));
     }
-    let at = httpdate::parse_http_date(header).ok()?.duration_since(UNIX_EPOCH).ok()?;
-    Some(now.until(UnixMillis(i64::try_from(at.as_millis()).ok()?)))
+    Some(now.until(date(header)?))
+}
+
+/// An HTTP date (RFC 9110, section 5.6.7), from 1970 on.
+pub fn date(text: &str) -> Option<UnixMillis> {
+    let at = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(UnixMillis(i64::try_from(at.as_millis()).ok()?))
 }
 
 #[cfg(test)]

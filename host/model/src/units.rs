@@ -126,9 +126,20 @@ impl fmt::Display for Rate {
     }
 }
 
-/// Reads and writes a unit as text. A number without a unit is refused with words that say how to write it.
+/// Reads and writes a unit as text, and says so in a JSON Schema. A number without a unit is refused with words that say
+/// how to write it.
 macro_rules! through_text {
-    ($($unit:ty = $expected:literal),*) => {$(
+    ($($unit:ty = $expected:literal, $name:literal, $pattern:literal);*) => {$(
+        impl schemars::JsonSchema for $unit {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                $name.into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": "string", "title": $name, "pattern": $pattern })
+            }
+        }
+
         impl Serialize for $unit {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
@@ -159,8 +170,11 @@ macro_rules! through_text {
 
 through_text!(
     Span = "a duration in quotes, like \"500ms\", \"30s\", \"10m\", \"2h\" or \"30d\"",
+        "duration", r"^\s*[0-9]+\s*(ms|s|m|h|d)\s*$";
     ByteSize = "a size in quotes, like \"512\", \"64KiB\", \"64MiB\" or \"2GiB\"",
-    Rate = "a rate in quotes, like \"5/s\", \"1/3s\" or \"1000/5m\""
+        "size", r"^\s*[0-9]+\s*(|KiB|MiB|GiB)\s*$";
+    Rate = "a rate in quotes, like \"5/s\", \"1/3s\" or \"1000/5m\"",
+        "rate", r"^\s*[0-9]+\s*/\s*[0-9]*\s*(ms|s|m|h|d)\s*$"
 );
 
 #[cfg(test)]

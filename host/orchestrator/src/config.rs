@@ -16,8 +16,9 @@ use gleaner_runtime::SandboxPart;
 use serde::Deserialize;
 
 /// `[orchestrator]`: how a run works.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, try_from = "RawOrchestrator")]
+#[schemars(into = "RawOrchestrator")]
 pub struct OrchestratorConfig {
     /// Plugin calls at once, 1 to 256.
     pub workers: NonZeroU16,
@@ -41,7 +42,7 @@ pub struct OrchestratorConfig {
     pub retention: Option<Span>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct RawOrchestrator {
     workers: u16,
@@ -90,8 +91,9 @@ impl TryFrom<RawOrchestrator> for OrchestratorConfig {
 }
 
 /// `[plugins] suspend`: when a plugin that fails by its own doing is not called for a while.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, try_from = "RawSuspend")]
+#[schemars(into = "RawSuspend")]
 pub struct SuspendConfig {
     /// Failures in a row.
     pub after: NonZeroU32,
@@ -99,7 +101,7 @@ pub struct SuspendConfig {
     pub pause: Span,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct RawSuspend {
     after: NonZeroU32,
@@ -122,7 +124,7 @@ impl TryFrom<RawSuspend> for SuspendConfig {
 }
 
 /// `[tiers]`: who is asked in which order, and what a job may cost.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct TiersConfig {
     /// In order.
@@ -138,8 +140,9 @@ pub struct TiersConfig {
 }
 
 /// A host that files are fetched from: `www.example.org`, never a pattern.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "GrantedHost")]
+#[schemars(into = "GrantedHost")]
 pub struct FileHost(HostKey);
 
 impl TryFrom<GrantedHost> for FileHost {
@@ -154,7 +157,7 @@ impl TryFrom<GrantedHost> for FileHost {
 }
 
 /// One tier.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct TierConfig {
     /// For messages.
@@ -171,8 +174,9 @@ fn one() -> Width {
 }
 
 /// The width of a tier.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "u32")]
+#[schemars(into = "u32")]
 pub struct Width(NonZeroU16);
 
 impl Width {
@@ -191,7 +195,7 @@ impl TryFrom<u32> for Width {
 }
 
 /// `budgets = { attempts, time }` per job.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct BudgetsConfig {
     /// Tries of all steps together.
@@ -222,12 +226,13 @@ impl TiersConfig {
 }
 
 /// `[resolvers.NAME]`: what the operator sets for one resolver and allows it.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, schemars::JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ResolverConfig {
     /// Whether it is loaded; it is unless this says no.
     pub enabled: Option<bool>,
     /// Another address of the service. Its host is granted.
+    #[schemars(with = "Option<String>")]
     pub base_url: Option<url::Url>,
     /// What the resolver reads through `config.get`. Never secrets: those go into `inject`.
     pub settings: BTreeMap<String, String>,
@@ -244,7 +249,7 @@ pub struct ResolverConfig {
 }
 
 /// What the operator allows a resolver.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, schemars::JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Grants {
     /// Hosts that it may send requests to.
@@ -253,8 +258,9 @@ pub struct Grants {
 
 /// A host as a grant names it: `api.example.org`, `api.example.org:8443`, `*.example.org`, or `*` for any. As in
 /// URLs after normalising, so that it compares with them.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(into = "String")]
 pub struct GrantedHost(String);
 
 impl TryFrom<String> for GrantedHost {
@@ -284,8 +290,9 @@ impl fmt::Display for GrantedHost {
 }
 
 /// A secret that the host adds to requests for one host, and that no guest sees.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "RawInject")]
+#[schemars(into = "RawInject")]
 pub struct InjectConfig {
     /// The host; never a pattern.
     pub host: GrantedHost,
@@ -304,12 +311,16 @@ pub enum Carrier {
     Query(String),
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct RawInject {
+    /// The host whose requests carry it; never a pattern.
     host: GrantedHost,
+    /// The header that carries it.
     header: Option<String>,
+    /// The query parameter that carries it, in place of a header.
     query: Option<String>,
+    /// The secret's name, in `[secrets]` or as GLEANER_SECRET_NAME.
     secret: String,
 }
 

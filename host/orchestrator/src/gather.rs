@@ -12,6 +12,7 @@ use gleaner_model::key::ResolverName;
 use gleaner_model::reason::FailureClass;
 use gleaner_runtime::{CallReport, Query};
 use tokio::sync::oneshot;
+use tracing::Instrument;
 
 use crate::generation::Generation;
 use crate::pieces::{Pieces, lock};
@@ -105,9 +106,9 @@ impl Gathering {
         let Some(reservation) = state.reservation.take() else { return };
         let questions = std::mem::take(&mut state.questions);
         drop(state);
-        // Of its own: no single job's end may end it.
+        // Of its own: no single job's end may end it. Its requests are in the trace of the last who came.
         let this = Arc::clone(this);
-        tokio::spawn(async move { this.call(reservation, questions).await });
+        tokio::spawn(async move { this.call(reservation, questions).await }.in_current_span());
     }
 
     async fn call(&self, mut reservation: Reservation, questions: Vec<Question>) {

@@ -103,7 +103,13 @@ impl Pieces {
             lock(&self.awaited).remove(&ended.job);
         }
         event.trace();
+        gleaner_telemetry::metrics().on(event);
         self.observer.on(event);
+    }
+
+    /// How many jobs this process works on now.
+    pub fn inflight(&self) -> u64 {
+        self.running.count()
     }
 
     /// What a step is limited by. Hosts that share a limit have one key, so that their jobs wait in one line.

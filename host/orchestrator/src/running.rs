@@ -45,6 +45,11 @@ impl Running {
         self.lock().remove(&lease);
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> u64 {
+        self.lock().len() as u64
+    }
+
     /// Stops the job's task; its lease is not given back.
     pub(crate) fn abort(&self, lease: Lease) {
         if let Some(task) = self.lock().remove(&lease).and_then(|entry| entry.abort) {

@@ -15,7 +15,7 @@ const MOST: u64 = 16 << 10;
 const TOO_OPEN: u32 = 0o026;
 
 /// Where a secret stands.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct SecretConfig {
     /// The file; its text, without the line's end, is the secret.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use gleaner_content::{FetchFacts, Fetched};
 use gleaner_egress::Egress;
 use gleaner_limits::{Outcome, Permit};
+use gleaner_model::SPANS;
 use gleaner_model::artifact::Artifact;
 use gleaner_model::candidate::Candidate;
 use gleaner_model::clock::UnixMillis;
@@ -19,6 +20,8 @@ use gleaner_runtime::CallReport;
 use gleaner_store::{Lease, StoredFile};
 use gleaner_telemetry::{StepEnded, StepKind};
 use tokio::time::Instant;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 use url::Url;
 
 use crate::breaker::Trial;
@@ -120,10 +123,12 @@ impl Pieces {
         let Reservation { key, trial, permit, host, seat: _seat } = reservation;
         let number = plan.fate(step).failures() + 1;
         let this = Try { pieces: self, lease, artifact, plan, step, key, number, started: Instant::now() };
+        let span = this.span();
         let done = match step {
             Step::Resolve(name) => match generation.resolvers.get(name) {
                 Some(installed) => {
-                    this.resolve(&generation, installed, (&permit, trial.as_ref()), host).await
+                    let call = this.resolve(&generation, installed, (&permit, trial.as_ref()), host);
+                    traced(span, call).await
                 }
                 None => this.resolver_is_gone(name),
             },
@@ -131,7 +136,9 @@ impl Pieces {
                 let egress = generation.egress.clone();
                 // A download may take long, and needs no plugin.
                 drop(generation);
-                return this.fetch(&plan.candidates[*index].candidate, permit, &egress).await;
+                let fetch = this.fetch(&plan.candidates[*index].candidate, permit, &egress);
+                // Boxed, because it is large and a span around it would hold it once more.
+                return traced(span, Box::pin(fetch)).await;
             }
         };
         drop(trial);
@@ -158,7 +165,8 @@ impl Pieces {
             }
             Some(installed) => {
                 let rights = (&reservation.permit, reservation.trial.as_ref());
-                this.resolve(generation, installed, rights, None).await
+                let span = this.span();
+                traced(span, this.resolve(generation, installed, rights, None)).await
             }
             None => this.resolver_is_gone(resolver),
         }
@@ -181,10 +189,14 @@ impl Pieces {
             return this.resolver_is_gone(resolver);
         };
         let query = query(&lease.job.to_string(), artifact, plan, number, installed.sandbox.wall.0);
-        match member.ask(query).await {
-            Answer::Report(report, pause) => this.judge(installed, *report, pause),
-            Answer::Apart => Done::Again,
-        }
+        let span = this.span();
+        let asked = async {
+            match member.ask(query).await {
+                Answer::Report(report, pause) => this.judge(installed, *report, pause),
+                Answer::Apart => Done::Again,
+            }
+        };
+        traced(span, asked).await
     }
 
     /// Takes in what a call showed of its plugin, its service and its pace; for how long the resolver is not to be asked,
@@ -227,7 +239,34 @@ impl Pieces {
     }
 }
 
+/// Carries a step out in its span, which is told what came of it.
+async fn traced(span: Span, step: impl Future<Output = Done>) -> Done {
+    let done = step.instrument(span.clone()).await;
+    if let Done::Facts(facts) = &done {
+        let reason = facts.event.reason;
+        span.record("gleaner.reason", reason.as_str());
+        if reason != Reason::Ok {
+            span.record("otel.status_code", "ERROR");
+        }
+    }
+    done
+}
+
 impl Try<'_> {
+    /// What a trace shows of it.
+    fn span(&self) -> Span {
+        match self.step {
+            Step::Resolve(name) => tracing::info_span!(
+                target: SPANS, "resolve", gleaner.resolver = name.as_str(), gleaner.number = self.number,
+                gleaner.reason = Empty, otel.status_code = Empty,
+            ),
+            Step::Fetch(_) => tracing::info_span!(
+                target: SPANS, "fetch", gleaner.key = %self.key, gleaner.number = self.number,
+                gleaner.reason = Empty, otel.status_code = Empty,
+            ),
+        }
+    }
+
     async fn resolve(
         self,
         generation: &Generation,
@@ -340,6 +379,7 @@ impl Try<'_> {
             reason: record.reason,
             detail: record.detail.clone(),
             bytes: record.bytes.unwrap_or(0),
+            number: self.number,
             took: self.started.elapsed(),
         };
         Done::Facts(Box::new(Facts { step: self.step.clone(), finding, record, file, event }))

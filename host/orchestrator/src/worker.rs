@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use gleaner_model::SPANS;
 use gleaner_model::artifact::Artifact;
 use gleaner_model::clock::UnixMillis;
 use gleaner_model::job::JobResult;
@@ -15,6 +16,7 @@ use gleaner_model::plan::{Plan, Step};
 use gleaner_store::{AfterRecord, Fenced, Lease, Leased};
 use gleaner_telemetry::{Event, JobEnded};
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::pace::PATIENCE;
 use crate::pieces::{Pieces, RunError, lock};
@@ -24,7 +26,13 @@ use crate::step::{Done, Facts};
 /// Works on a leased job; returns when its lease was given back or lost.
 pub(crate) async fn work(pieces: Arc<Pieces>, leased: Leased, place: Place) -> Result<(), RunError> {
     let _end = EndOfWork { pieces: &pieces, lease: leased.lease() };
-    steps(&pieces, leased, place).await
+    let lease = leased.lease();
+    let span = tracing::info_span!(
+        target: SPANS, parent: None, "dispatch",
+        gleaner.job = lease.job.0, gleaner.key = %leased.key, gleaner.attempt = leased.attempts,
+    );
+    gleaner_telemetry::adopt(&span, lease.job, leased.artifact.id.as_str());
+    steps(&pieces, leased, place).instrument(span).await
 }
 
 /// Takes the job off the list of running steps, also when its worker panics: the heartbeat must not keep
@@ -156,8 +164,9 @@ pub(crate) async fn settle(
         Next::End(result) => {
             let resolver = event.resolver.clone();
             let size = file.as_ref().map_or(0, |file| file.size);
+            let started = plan.started;
             if tell(pieces.queue.ack(lease, plan, records, result.clone(), file).await?) {
-                pieces.tell(&ended(lease, artifact, &result, Some(resolver), size));
+                pieces.tell(&ended(lease, artifact, &result, started, Some((resolver, size))));
                 pieces.content.forget_unfinished(artifact).await;
             }
             Ok(None)
@@ -238,8 +247,9 @@ async fn end(
     plan: Plan,
     result: JobResult,
 ) -> Result<(), RunError> {
+    let started = plan.started;
     if let Fenced::Held(()) = pieces.queue.ack(lease, plan, Vec::new(), result.clone(), None).await? {
-        pieces.tell(&ended(lease, artifact, &result, None, 0));
+        pieces.tell(&ended(lease, artifact, &result, started, None));
         pieces.content.forget_unfinished(artifact).await;
     }
     Ok(())
@@ -249,9 +259,10 @@ fn ended(
     lease: Lease,
     artifact: &Artifact,
     result: &JobResult,
-    resolver: Option<String>,
-    bytes: u64,
+    started: Option<UnixMillis>,
+    last: Option<(String, u64)>,
 ) -> Event {
+    let (resolver, bytes) = last.map_or((None, 0), |(resolver, bytes)| (Some(resolver), bytes));
     Event::Job(JobEnded {
         job: lease.job,
         artifact: artifact.id.to_string(),
@@ -260,5 +271,6 @@ fn ended(
         detail: result.detail().to_owned(),
         bytes,
         resolver: resolver.filter(|_| matches!(result, JobResult::Done { .. })),
+        started,
     })
 }

@@ -42,5 +42,6 @@ pub use loader::Loader;
 #[cfg(feature = "native")]
 pub use plugin::Native;
 pub use plugin::{CallReport, LogLevel, LogLine, Needs, Plugin, PluginInfo, Query};
+pub use private::check as check_cache_dir;
 pub use sandbox::{Sandbox, SandboxPart};
 pub use text::tidy;

@@ -73,6 +73,14 @@ pub(crate) fn open(path: &Path) -> Result<PathBuf, Distrust> {
     Ok(real)
 }
 
+/// Whether compiled plugins can be kept there; makes it if it is missing. The error says why not.
+///
+/// # Errors
+/// When somebody else could change what lies there, or it cannot be made.
+pub fn check(path: &Path) -> Result<(), String> {
+    open(path).map(drop).map_err(|why| why.to_string())
+}
+
 fn check_owner(path: &Path, found: &Metadata, may_be_root: bool) -> Result<(), Distrust> {
     let is_trusted = found.uid() == geteuid().as_raw() || may_be_root && found.uid() == 0;
     is_trusted.then_some(()).ok_or_else(|| Distrust::Owner { path: path.to_owned(), owner: found.uid() })

@@ -9,7 +9,7 @@ use gleaner_model::units::{ByteSize, Span};
 use serde::{Deserialize, Serialize};
 
 /// Limits of one call of a plugin, as in `[plugins] sandbox = { memory = "64MiB", ... }`: all of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Sandbox {
     /// All linear memories and tables together, at their largest. What is handed over to the host at a time is held
@@ -35,17 +35,24 @@ pub struct Sandbox {
 }
 
 /// What one resolver has in place of the limits for all, as in `[resolvers.NAME] sandbox = { memory = "256MiB" }`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-#[allow(missing_docs, reason = "as in Sandbox")]
 pub struct SandboxPart {
+    /// All memories and tables together, at their largest.
     pub memory: Option<ByteSize>,
+    /// Computing.
     pub cpu: Option<Span>,
+    /// From the start of a call to its answer.
     pub wall: Option<Span>,
+    /// Requests sent.
     pub requests: Option<u32>,
+    /// The body of one answer.
     pub response: Option<ByteSize>,
+    /// The bodies of all requests and answers together.
     pub bytes: Option<ByteSize>,
+    /// Lines logged.
     pub log_lines: Option<u32>,
+    /// Calls of one instance.
     pub reuse: Option<NonZeroU32>,
 }
 

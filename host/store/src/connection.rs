@@ -99,6 +99,12 @@ fn identify(connection: &Connection, path: &Path) -> Result<i64, Trouble> {
     }
 }
 
+/// The schema version of an open library, and the latest one that is known.
+pub(crate) fn versions(connection: &Connection) -> Result<(i64, i64), Trouble> {
+    let found = identify(connection, Path::new(crate::Library::DATABASE))?;
+    Ok((found, MIGRATIONS.len() as i64))
+}
+
 /// Applies what is missing, all or nothing. Two processes may come here at once: the second finds it done.
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Trouble> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

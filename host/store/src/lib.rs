@@ -10,6 +10,7 @@ mod connection;
 mod decode;
 mod error;
 mod files;
+mod health;
 mod keys;
 mod library;
 mod options;
@@ -26,6 +27,7 @@ mod writer;
 
 pub use error::StoreError;
 pub use files::{Earlier, Held, ManifestFilter, ManifestPage};
+pub use health::Health;
 pub use keys::{Claim, KeyRow, Wish};
 pub use library::Library;
 pub use options::{Durability, StoreOptions};

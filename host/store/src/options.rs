@@ -6,7 +6,7 @@ use gleaner_model::units::Span;
 use serde::{Deserialize, Serialize};
 
 /// How `library.db` is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct StoreOptions {
     /// What survives a power cut.
@@ -16,7 +16,7 @@ pub struct StoreOptions {
 }
 
 /// What survives a power cut. A crash of the process alone loses nothing either way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Durability {
     /// Everything that was answered (`synchronous = FULL`; one fsync a group of writes).

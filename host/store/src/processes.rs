@@ -85,25 +85,29 @@ impl Library {
     /// # Errors
     /// When the library cannot be read or written.
     pub async fn bury_the_dead(&self, max_attempts: u32) -> Result<Expired, StoreError> {
-        let others = self.others().await?.processes;
-        if others.is_empty() {
-            return Ok(Expired::default());
-        }
-        let paths: Vec<_> = others.into_iter().map(|other| (other.id, self.lock_path(other.id))).collect();
-        let dead = blocking(self, move || {
-            Ok(paths.into_iter().filter(|(_, path)| is_free(path)).collect::<Vec<_>>())
-        });
-        let dead = dead.await?;
+        let dead = self.dead_of(self.others().await?.processes).await?;
         if dead.is_empty() {
             return Ok(Expired::default());
         }
-        let ids: Vec<ProcessId> = dead.iter().map(|(id, _)| *id).collect();
+        let ids: Vec<ProcessId> = dead.iter().map(|dead| dead.id).collect();
         let expired = self.write(move |tx, now| write::bury(tx, &ids, max_attempts, now)).await?;
-        for (_, path) in dead {
+        for process in dead {
             // Only what it says is gone; a file that cannot be removed does no harm.
-            let _ = std::fs::remove_file(path);
+            let _ = std::fs::remove_file(self.lock_path(process.id));
         }
         Ok(expired)
+    }
+
+    /// Those of these that hold no lock on their files.
+    pub(crate) async fn dead_of(&self, processes: Vec<Process>) -> Result<Vec<Process>, StoreError> {
+        if processes.is_empty() {
+            return Ok(processes);
+        }
+        let files: Vec<_> = processes.into_iter().map(|one| (self.lock_path(one.id), one)).collect();
+        blocking(self, move || {
+            Ok(files.into_iter().filter(|(path, _)| is_free(path)).map(|(_, one)| one).collect())
+        })
+        .await
     }
 
     /// Makes the tables and the file smaller where that costs little.

@@ -38,7 +38,20 @@ pub struct StepEnded {
     pub detail: String,
     /// Bytes of the file received.
     pub bytes: u64,
+    /// Which try of this step it was; 1 is the first.
+    pub number: u32,
     /// From start to record.
+    pub took: Duration,
+}
+
+/// One request was answered, or not. Tells no URL: a query may have a key in it.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestEnded {
+    /// What it was for: `metadata`, `landing`, `content`.
+    pub role: &'static str,
+    /// The status; none when no answer came.
+    pub status: Option<u16>,
+    /// From sending to the headers of the answer.
     pub took: Duration,
 }
 
@@ -59,6 +72,8 @@ pub struct JobEnded {
     pub bytes: u64,
     /// The resolver whose candidate was accepted.
     pub resolver: Option<String>,
+    /// When its first step was recorded.
+    pub started: Option<UnixMillis>,
 }
 
 /// Everything a run tells.
@@ -82,7 +97,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// Writes the event to the log of the process: ended jobs and cooldowns at `info`, steps at `debug`,
+    /// Writes the event to the log of the process, and the whole of an ended job to its trace: ended jobs and cooldowns at `info`, steps at `debug`,
     /// suspensions at `warn`.
     pub fn trace(&self) {
         match self {
@@ -91,10 +106,13 @@ impl Event {
                 reason = %step.reason, detail = %step.detail, bytes = step.bytes,
                 took_ms = u64::try_from(step.took.as_millis()).unwrap_or(u64::MAX), "step ended"
             ),
-            Self::Job(job) => tracing::info!(
-                job = %job.job, artifact = %job.artifact, state = %job.state, reason = %job.reason,
-                detail = %job.detail, bytes = job.bytes, resolver = job.resolver.as_deref(), "job ended"
-            ),
+            Self::Job(job) => {
+                crate::otel::job_ended(job);
+                tracing::info!(
+                    job = %job.job, artifact = %job.artifact, state = %job.state, reason = %job.reason,
+                    detail = %job.detail, bytes = job.bytes, resolver = job.resolver.as_deref(), "job ended"
+                );
+            }
             Self::Cooldown { key, until } => tracing::info!(key = %key, until = %until, "cooling down"),
             Self::Suspended(Suspension { resolver, sha256, until, failures, because, .. }) => tracing::warn!(
                 resolver = %resolver, sha256, until = %until, failures, because, "plugin suspended"

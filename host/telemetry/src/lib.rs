@@ -4,8 +4,15 @@
 //! Events are emitted after the commit that made them true, never before. They never carry a secret or a
 //! request's query.
 
+mod config;
 mod event;
+mod metrics;
+mod otel;
 mod subscriber;
 
-pub use event::{Event, JobEnded, Observer, Silent, StepEnded, StepKind};
-pub use subscriber::{LogFormat, TelemetryError, Verbosity, init};
+pub use config::{Endpoint, Sample, TelemetryConfig};
+pub use event::{Event, JobEnded, Observer, RequestEnded, Silent, StepEnded, StepKind};
+pub use metrics::catalogue;
+pub use metrics::{Metrics, metrics};
+pub use otel::{OtelError, OtelVariables, adopt, shutdown, trace_library};
+pub use subscriber::{LogFormat, Sending, TelemetryError, Verbosity, init, log_run};

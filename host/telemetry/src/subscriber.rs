@@ -3,9 +3,18 @@
 //! Must never write to standard output: that belongs to results.
 
 use std::io;
+use std::sync::OnceLock;
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use gleaner_model::SPANS;
+use tokio::runtime::Handle;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::writer::{BoxMakeWriter, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
+
+use crate::config::TelemetryConfig;
+use crate::otel::{self, OtelError, OtelVariables};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,32 +54,107 @@ pub enum TelemetryError {
     /// The filter has a character outside ASCII, and its parser panics at some of them.
     #[error("GLEANER_LOG is not a filter like \"warn,gleaner=debug\": it has a character outside ASCII")]
     NotAscii,
+    /// Traces and metrics cannot be sent.
+    #[error(transparent)]
+    Otel(#[from] OtelError),
     /// It was set up before.
     #[error("the log was set up twice: {0}")]
     Twice(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// What sends traces and metrics, and with what.
+#[derive(Debug)]
+pub struct Sending<'a> {
+    /// The section.
+    pub config: &'a TelemetryConfig,
+    /// The standard variables.
+    pub variables: &'a OtelVariables,
+    /// What works on connections to a collector.
+    pub runtime: &'a Handle,
+}
+
 /// Sets the process's logger up, writing to what `writer` makes. `filter`, in the syntax of `tracing`, wins
-/// over the verbosity. Call it once.
+/// over the verbosity. With `sending`, traces and metrics go to a collector if one is named. Call it once.
 ///
 /// # Errors
-/// When the filter is not well-formed, or a logger is there already.
+/// When the filter is not well-formed, exporters cannot be set up, or a logger is there already.
 pub fn init<W>(
     format: LogFormat,
     verbosity: Verbosity,
     filter: Option<&str>,
+    sending: Option<Sending<'_>>,
     writer: impl Fn() -> W + Send + Sync + 'static,
 ) -> Result<(), TelemetryError>
 where
     W: io::Write + 'static,
 {
     let filter = read(filter.unwrap_or(verbosity.directives()))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(BoxMakeWriter::new(writer));
-    match format {
-        LogFormat::Console { colour } => builder.with_ansi(colour).with_target(false).compact().try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    let tracer = match sending {
+        Some(Sending { config, variables, runtime }) => otel::start(config, variables, runtime)?,
+        None => None,
+    };
+    let lines = fmt::layer().with_writer(BoxMakeWriter::new(writer));
+    let lines = match format {
+        LogFormat::Console { colour } => lines.with_ansi(colour).with_target(false).compact().boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).map_writer(|make| WithRun { make }).boxed(),
+    };
+    // Spans go to the collector whatever is logged, and lines of the log never do.
+    let spans = tracer.map(|tracer| {
+        tracing_opentelemetry::layer()
+            .with_tracer(tracer)
+            .with_location(false)
+            .with_threads(false)
+            .with_tracked_inactivity(false)
+            .with_level(false)
+            .with_target(false)
+            .with_filter(filter_fn(|of| of.is_span() && of.target() == SPANS))
+    });
+    let lines = lines.with_filter(filter);
+    Registry::default()
+        .with(spans)
+        .with(lines)
+        .try_init()
+        .map_err(|error| TelemetryError::Twice(error.into()))
+}
+
+static RUN: OnceLock<String> = OnceLock::new();
+
+/// From now on, every JSON line of the log has this id as `run_id`. A process has one run.
+pub fn log_run(run_id: &str) {
+    let _ = RUN.set(run_id.to_owned());
+}
+
+/// Writers whose lines begin with the run's id, once there is a run.
+struct WithRun<M> {
+    make: M,
+}
+
+impl<'a, M: MakeWriter<'a>> MakeWriter<'a> for WithRun<M> {
+    type Writer = Line<M::Writer>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        Line(self.make.make_writer())
     }
-    .map_err(TelemetryError::Twice)
+}
+
+/// Takes one JSON object, in one piece.
+struct Line<W>(W);
+
+impl<W: io::Write> io::Write for Line<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        match (RUN.get(), line.strip_prefix(b"{")) {
+            (Some(run), Some(rest)) => {
+                // In one write, so that lines of threads do not mix; the id is ours and has no quote in it.
+                let whole = [format!("{{\"run_id\":\"{run}\",").as_bytes(), rest].concat();
+                self.0.write_all(&whole).map(|()| line.len())
+            }
+            _ => self.0.write_all(line).map(|()| line.len()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 fn read(filter: &str) -> Result<EnvFilter, TelemetryError> {
@@ -107,7 +191,7 @@ mod tests {
     fn events_are_json_lines_at_the_asked_verbosity() {
         let written = Shared::default();
         let sink = written.clone();
-        init(LogFormat::Json, Verbosity(1), None, move || sink.clone()).unwrap();
+        init(LogFormat::Json, Verbosity(1), None, None, move || sink.clone()).unwrap();
         Event::Cooldown { key: Key::parse("host:a.example").unwrap(), until: UnixMillis(0) }.trace();
         tracing::debug!("not shown at this verbosity");
         let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
@@ -115,7 +199,7 @@ mod tests {
         assert_eq!(lines.len(), 1, "{text}");
         assert_eq!(lines[0]["message"], "cooling down");
         assert_eq!(lines[0]["key"], "host:a.example");
-        assert!(init(LogFormat::Json, Verbosity(0), None, io::sink).is_err());
+        assert!(init(LogFormat::Json, Verbosity(0), None, None, io::sink).is_err());
     }
 
     #[test]
@@ -133,6 +217,15 @@ mod tests {
         messages.error(&read("gleaner=louder").unwrap_err());
         // U+A0 where a space was meant, as copied from a web page.
         messages.error(&read("\u{a0}gleaner=debug").unwrap_err());
+        for error in crate::otel::examples() {
+            messages.error(&error);
+            messages.error(&TelemetryError::from(error));
+        }
+        for text in crate::config::examples() {
+            messages.text("a value of [telemetry]", &text);
+        }
+        messages.text("log", "the last spans were not sent: Operation timed-out after 5 seconds");
+        messages.text("log", "the last metrics were not sent: Operation timed-out after 5 seconds");
         messages.error(&TelemetryError::Twice("a global default subscriber is set".into()));
         messages.text("an event", "plugin suspended");
         messages.text("an event", "plugin is called again");
@@ -141,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_wrong_filter_is_named() {
-        let error = init(LogFormat::Json, Verbosity(0), Some("gleaner=louder"), io::sink).unwrap_err();
+        let error = init(LogFormat::Json, Verbosity(0), Some("gleaner=louder"), None, io::sink).unwrap_err();
         assert!(error.to_string().contains("GLEANER_LOG"), "{error}");
     }
 }

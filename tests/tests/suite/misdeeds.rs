@@ -246,6 +246,12 @@ fn hostile_plugins_beside_a_good_one_end_no_job_but_their_own_steps_and_are_susp
         assert_eq!(is_suspended, GANG.contains(&text(plugin, "name")), "{plugin}");
         assert!(!is_suspended || plugin["suspended"]["failures"] == 4, "{plugin}");
     }
+    let doctor = json(&bench, &["doctor", "--offline"]);
+    let told = doctor["findings"].as_array().unwrap().iter().filter(|one| {
+        text(one, "what").contains("is suspended until")
+            && text(one, "change").contains("queue resume resolver:")
+    });
+    assert_eq!(told.count(), GANG.len(), "{doctor}");
     let shown = bench.run(&["plugin", "list"]).expect_code(0).stdout;
     assert!(shown.contains("suspended: villain until 20"), "{shown}");
 }

@@ -49,7 +49,7 @@ const OWNERS: [(&str, &[&str]); 9] = [
     ("wasmtime*", &["gleaner-runtime"]),
     ("notify*", &["gleaner-watch"]),
     ("tracing-subscriber", &["gleaner-telemetry"]),
-    ("opentelemetry*", &["gleaner-telemetry"]),
+    ("opentelemetry*", &["gleaner-telemetry", "gleaner-tests"]),
     ("anyhow", &["gleaner-cli", "xtask", "gleaner-tests"]),
     ("miette", &["gleaner-cli", "xtask", "gleaner-tests"]),
     ("clap*", &["gleaner-cli", "xtask", "gleaner-tests"]),

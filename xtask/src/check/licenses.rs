@@ -6,8 +6,9 @@ use crate::workspace::Workspace;
 use anyhow::Result;
 
 /// Fine for any package.
-const ALLOWED: [&str; 12] = [
+const ALLOWED: [&str; 13] = [
     "MIT",
+    "MIT-0",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
     "BSD-2-Clause",

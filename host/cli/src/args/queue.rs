@@ -196,4 +196,7 @@ pub(crate) struct Run {
     /// Which licences files may have [default: open]
     #[arg(long, value_enum)]
     pub(crate) license: Option<License>,
+    /// Write metrics there every few seconds, for the textfile collector of Prometheus' node exporter
+    #[arg(long, value_name = "PATH")]
+    pub(crate) metrics_file: Option<PathBuf>,
 }

@@ -29,12 +29,23 @@ struct Check {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-enum State {
+pub(crate) enum State {
     Ok,
     /// It works, but perhaps not as is meant.
     Warning,
     /// It does not work.
     Problem,
+}
+
+impl State {
+    /// As a table says it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Problem => "problem",
+        }
+    }
 }
 
 fn of(check: &'static str, state: State, detail: impl Into<String>) -> Check {
@@ -56,14 +67,9 @@ pub(crate) async fn check(context: &Context, target: &str) -> Result<Exit, Faile
         let ready = problems == 0;
         context.output.json(&json!({ "path": path, "name": name, "ready": ready, "checks": checks }))?;
     } else {
-        let word = |state| match state {
-            State::Ok => "ok",
-            State::Warning => "warning",
-            State::Problem => "problem",
-        };
         let rows: Vec<Vec<String>> = checks
             .iter()
-            .map(|check| vec![check.check.to_owned(), word(check.state).to_owned(), check.detail.clone()])
+            .map(|check| vec![check.check.to_owned(), check.state.word().to_owned(), check.detail.clone()])
             .collect();
         context.output.line(&path.display().to_string())?;
         context.output.table(&["CHECK", "STATE", "WHAT"], &rows)?;

@@ -18,6 +18,6 @@ pub(crate) async fn get(context: &Context, args: &Get) -> Result<Exit, Failed> {
     let added = enqueuer.turn(args.turn).keep_jobs().works(&args.works).await?;
     let input = added.exit();
     let task = Task::Jobs { jobs: added.jobs, max_wait: args.max_wait.0 };
-    let worked = run::work(context, library, sources, reload, task).await?;
+    let worked = run::work(context, library, sources, reload, task, None).await?;
     Ok(if worked == Exit::Well { input } else { worked })
 }

@@ -4,6 +4,7 @@ mod backup;
 mod cancel;
 mod check;
 mod config;
+mod doctor;
 mod enqueue;
 mod explain;
 mod gc;
@@ -13,6 +14,7 @@ mod keys;
 mod library;
 mod library_cache;
 mod manifest;
+mod measure;
 mod pages;
 mod path;
 mod plugin;
@@ -50,7 +52,8 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failed> {
         Command::Queue(command) => queue::queue(&cli.global, command).await,
         Command::Plugin(command) => plugin::plugin(&cli.global, command).await,
         Command::Library(command) => library::library(&context()?, command).await,
-        Command::Config(command) => config::config(&context()?, command).await,
+        Command::Config(command) => config::config(&cli.global, command).await,
+        Command::Doctor { offline } => doctor::doctor(&context()?, offline).await,
         Command::Completions { shell } => pages::completions(shell),
         Command::Man { output } => pages::manual(output.as_deref()),
     }

@@ -4,6 +4,7 @@
 //! and plugins looked at again.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -17,10 +18,12 @@ use tokio::sync::watch;
 use toml::Value;
 
 use crate::args::{License, Run};
+use crate::commands::measure::Measure;
 use crate::commands::reload::Reload;
 use crate::config::Layers;
 use crate::context::Context;
 use crate::exit::{Exit, Failed};
+use crate::notify::Notify;
 use crate::output::bytes;
 use crate::progress::Progress;
 
@@ -72,7 +75,7 @@ pub(crate) async fn run(context: &Context, args: &Run) -> Result<Exit, Failed> {
     let (sources, reload) = Reload::begin(context).await?;
     let library = context.library()?;
     let task = if args.drain { Task::Drain { max_wait: args.max_wait.0 } } else { Task::Serve };
-    work(context, library, sources, reload, task).await
+    work(context, library, sources, reload, task, args.metrics_file.clone()).await
 }
 
 /// Works on the library's queue, with whatever other processes do.
@@ -82,9 +85,14 @@ pub(crate) async fn work(
     sources: Sources,
     reload: Reload,
     task: Task,
+    metrics_file: Option<PathBuf>,
 ) -> Result<Exit, Failed> {
     let started = Instant::now();
+    // One spelling of the directory, so that traces go on wherever the command is given.
+    let dir = context.library_dir();
+    gleaner_telemetry::trace_library(&dir.canonicalize().unwrap_or_else(|_| dir.to_owned()));
     let identity = context.identity();
+    gleaner_telemetry::log_run(&identity.run_id);
     // The totals are of the whole library, but an error of last year is not this run's failure. Joining may end
     // jobs of dead processes as poison, which is.
     let failed_before = match &task {
@@ -100,12 +108,22 @@ pub(crate) async fn work(
     let observer = Arc::clone(&progress) as Arc<dyn gleaner_telemetry::Observer>;
     let reload = tokio::spawn(reload.keep_up()?);
     let pieces = context.pieces(library.clone(), sources, identity, observer)?;
+    let measure = || Measure::new(library.clone(), Arc::clone(&pieces), metrics_file.clone());
+    let measuring = tokio::spawn(measure().keep_up());
     let (tell, told) = watch::channel(Stop::Go);
     let interrupted = Arc::new(AtomicBool::new(false));
     let signals = tokio::spawn(pass_signals_on(tell, Arc::clone(&interrupted))?);
+    let notify = Notify::from_environment();
+    notify.ready();
+    let notifying = tokio::spawn(Notify::from_environment().keep_up(told.clone()));
     let report = pieces.run(drain, told).await;
+    notify.stopping();
+    notifying.abort();
     signals.abort();
     reload.abort();
+    measuring.abort();
+    let _ = measuring.await;
+    measure().look().await;
     progress.finish();
     let report = report?;
     drop(pieces);

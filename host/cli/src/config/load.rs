@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Config, Layers};
+use crate::environment;
 
 /// The embedded defaults: the file is the documentation.
 pub(crate) const DEFAULTS: &str = include_str!("../../../../config/default.toml");
@@ -94,9 +95,15 @@ fn candidates(library: Option<&Path>, layers: &mut Layers) -> Vec<PathBuf> {
     let default = || layers.text(&["library", "path"]).map(PathBuf::from);
     let library = library.map(Path::to_owned).or(variable).or_else(default);
     let beside = library.map(|path| path.parent().unwrap_or(Path::new("")).join("gleaner.toml"));
-    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".config"));
-    let user = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).or(home);
+    let user = environment::base_dir(environment::CONFIG_HOME, ".config");
     beside.into_iter().chain(user.map(|dir| dir.join("gleaner/gleaner.toml"))).collect()
+}
+
+/// The configuration file beside the library, there or not.
+pub(crate) fn beside(library: Option<&Path>) -> Result<PathBuf, ConfigError> {
+    let mut layers = Layers::default();
+    add(&mut layers, DEFAULTS, "default")?;
+    Ok(candidates(library, &mut layers).into_iter().next().unwrap_or_else(|| PathBuf::from("gleaner.toml")))
 }
 
 fn read(layers: &Layers) -> Result<Config, ConfigError> {
@@ -141,14 +148,12 @@ fn in_plain_words(text: &str) -> String {
     })
 }
 
-/// Variables of ours that are not settings.
-const OTHER_VARIABLES: [&str; 4] = ["GLEANER_CONTACT", "GLEANER_LOG", "GLEANER_LOG_FORMAT", "GLEANER_FAULT"];
-
 /// A misspelt variable would be ignored without a word.
 fn warn_of_misspelt(variables: impl Iterator<Item = String>) {
     for name in variables.filter(|name| name.starts_with("GLEANER_") && !name.contains("__")) {
+        let ours = environment::ALL.iter().map(|variable| variable.name).chain(["GLEANER_CONTACT"]);
         let near =
-            OTHER_VARIABLES.iter().find(|known| (1..=2).contains(&strsim::damerau_levenshtein(&name, known)));
+            ours.into_iter().find(|known| (1..=2).contains(&strsim::damerau_levenshtein(&name, known)));
         if let Some(known) = near {
             tracing::warn!(
                 "the environment variable {name} is not one of ours and is ignored; is {known} meant?"
@@ -413,6 +418,9 @@ mod tests {
         }
         for text in crate::commands::said::OF_FILES {
             messages.text("a command of the library", text);
+        }
+        for text in crate::commands::said::OF_DOCTOR {
+            messages.text("a finding of the doctor, or of a new configuration", text);
         }
         messages.assert_approved(env!("CARGO_MANIFEST_DIR"));
     }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::scope::Role;
 
 /// The `[egress.cache]` section. Defaults are those of `config/default.toml`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct CacheConfig {
     /// What all answers may take on disk together; none are kept with 0.

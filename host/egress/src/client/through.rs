@@ -4,10 +4,14 @@
 
 use std::time::Duration;
 
+use gleaner_model::SPANS;
 use gleaner_model::key::{HostKey, Key};
 use http::header::HeaderMap;
 use http::{Method, StatusCode};
 use tokio::time::Instant;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
+use url::Position;
 
 use super::Egress;
 use crate::body::{Body, Terms};
@@ -122,6 +126,23 @@ impl Unanswered {
     }
 }
 
+/// A request as the semantic conventions of OpenTelemetry for HTTP have it. Without query and user: keys are there.
+fn span_of(hop: &Hop, scope: &Scope) -> Span {
+    let url = &hop.url;
+    tracing::info_span!(
+        target: SPANS, "http.request",
+        otel.kind = "client",
+        http.request.method = hop.method.as_str(),
+        server.address = url.host_str().unwrap_or_default(),
+        server.port = url.port_or_known_default().unwrap_or_default(),
+        url.full = format!("{}://{}{}", url.scheme(), &url[Position::BeforeHost..Position::AfterPort], url.path()),
+        gleaner.role = scope.role(url).as_str(),
+        http.response.status_code = Empty,
+        "error.type" = Empty,
+        otel.status_code = Empty,
+    )
+}
+
 impl Egress {
     /// Answers one hop that was checked.
     pub(super) async fn reply(
@@ -220,7 +241,24 @@ impl Egress {
         let (waited, key) = (since.elapsed(), permit.key().clone());
         let mut errand = Errand::begin(permit, &self.0.limiter, self.0.config.timeout.0);
         let sent = Instant::now();
-        let (answer, connect) = match self.ask(hop, host, scope, sent, end).await {
+        let span = span_of(hop, scope);
+        let answer = self.ask(hop, host, scope, sent, end).instrument(span.clone()).await;
+        match &answer {
+            Ok((answer, _)) => {
+                span.record("http.response.status_code", answer.status().as_u16());
+                if answer.status().is_client_error() || answer.status().is_server_error() {
+                    span.record("otel.status_code", "ERROR");
+                }
+            }
+            Err(Unasked { error, .. }) => {
+                span.record("error.type", error.failure().reason.as_str());
+                span.record("otel.status_code", "ERROR");
+            }
+        }
+        drop(span);
+        let status = answer.as_ref().ok().map(|(answer, _)| answer.status().as_u16());
+        self.0.listener.tell(scope.role(&hop.url), status, sent.elapsed());
+        let (answer, connect) = match answer {
             Ok(answer) => answer,
             Err(Unasked { error, is_unconnected: true }) => {
                 return Err(Unanswered { error, spare: Some(errand) });

@@ -12,6 +12,7 @@ mod outside;
 mod policy;
 mod polite;
 mod proxied;
+mod reach;
 mod web;
 
 use std::collections::BTreeMap;

@@ -3,6 +3,7 @@
 //! Must be short: a long reader keeps the log from being merged. Lists come in pages.
 
 pub(crate) mod files;
+pub(crate) mod health;
 pub(crate) mod keys;
 
 use std::time::Duration;
@@ -223,8 +224,7 @@ pub(crate) fn file_known(connection: &Connection, sha256: &str) -> Result<bool, 
 
 /// What is wrong with the database; empty when nothing is.
 pub(crate) fn problems(connection: &Connection) -> Result<Vec<String>, Trouble> {
-    let mut problems = list(connection, sql::QUICK_CHECK, [], |row| Ok(row.get::<_, String>(0)?))?;
-    problems.retain(|line| line != "ok");
+    let mut problems = health::quick_check(connection)?;
     problems.extend(list(connection, sql::MISPLACED_JOBS, [], |row| {
         let (id, places, state): (i64, u32, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
         Ok(format!("job {id} stands in {places} places as {state}, or its file does not fit that"))

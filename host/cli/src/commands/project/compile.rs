@@ -20,7 +20,7 @@ const ADD_RUST_TARGET: &str = "rustup target add wasm32-unknown-unknown";
 pub(crate) fn rust(project: &Project) -> Result<Vec<u8>, Failed> {
     let why = "Rust is compiled with it";
     let cargo = need(&["cargo"], &[], why, "https://rustup.rs")?;
-    let rustc = match std::env::var_os("RUSTC") {
+    let rustc = match crate::environment::RUSTC.os() {
         Some(rustc) => PathBuf::from(rustc),
         None => need(&["rustc"], &[], why, "https://rustup.rs")?,
     };

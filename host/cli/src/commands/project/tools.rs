@@ -14,7 +14,7 @@ pub(crate) const C_PACKAGES: &str =
 
 /// The first of these names that is a program, in the given directories and then on the search path.
 pub(crate) fn find(names: &[&str], dirs: &[PathBuf]) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = crate::environment::PATH.os().unwrap_or_default();
     let dirs: Vec<PathBuf> = dirs.iter().cloned().chain(std::env::split_paths(&path)).collect();
     names.iter().find_map(|name| dirs.iter().map(|dir| dir.join(name)).find(|file| file.is_file()))
 }

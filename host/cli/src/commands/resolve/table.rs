@@ -23,7 +23,7 @@ impl Paper {
         let size = console::Term::stdout().size_checked();
         Self {
             columns: size.filter(|_| is_terminal).map(|(_, columns)| columns.into()),
-            colour: is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+            colour: is_terminal && !crate::environment::is_colourless(),
         }
     }
 
