@@ -27,6 +27,12 @@ pub(crate) struct Turn {
     pub(crate) not_before: Option<When>,
 }
 
+impl From<Turn> for gleaner_desk::Turn {
+    fn from(Turn { priority, not_before }: Turn) -> Self {
+        Self { priority, not_before }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Queue {
     /// Add works
@@ -184,6 +190,13 @@ pub(crate) struct Run {
     /// With --drain, the longest pause to sit out
     #[arg(long, value_name = "DUR", default_value = "10m")]
     pub(crate) max_wait: Span,
+    #[command(flatten)]
+    pub(crate) caps: Caps,
+}
+
+/// What a run is to keep to, over the configuration.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Caps {
     /// Plugin calls at once (1-256)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) workers: Option<u16>,

@@ -17,6 +17,7 @@ use gleaner_model::units::ByteSize;
 use gleaner_orchestrator::SecretConfig;
 use gleaner_orchestrator::config::{OrchestratorConfig, ResolverConfig, SuspendConfig, TiersConfig};
 use gleaner_runtime::Sandbox;
+use gleaner_serve::ServeConfig;
 use gleaner_store::StoreOptions;
 use serde::Deserialize;
 
@@ -43,6 +44,7 @@ pub(crate) struct Config {
     pub(crate) content: ContentConfig,
     pub(crate) orchestrator: OrchestratorConfig,
     pub(crate) queue: StoreOptions,
+    pub(crate) serve: ServeConfig,
 }
 
 /// `[library]`.
