@@ -3,6 +3,7 @@
 //! Must never show a secret, only what carries it.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use gleaner_model::clock::UnixMillis;
@@ -43,6 +44,8 @@ pub struct PluginBase {
     pub imports: Vec<String>,
     /// Interfaces it gives.
     pub exports: Vec<String>,
+    /// Most works that one call can be for.
+    pub works_a_call: u32,
     /// What an instance takes from the start.
     #[schemars(with = "Map<String, Value>")]
     pub needs: gleaner_runtime::Needs,
@@ -80,6 +83,7 @@ impl PluginBase {
             settings: info.settings.iter().map(setting).collect(),
             imports: info.imports.clone(),
             exports: info.exports.clone(),
+            works_a_call: info.most.map_or(1, NonZeroU32::get),
             needs: info.needs.clone(),
             compile_ms: u64::try_from(info.compile.as_millis()).unwrap_or(u64::MAX),
         }

@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, RwLock};
 
 use anyhow::Result;
-use hyper::header::{HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE, USER_AGENT};
+use hyper::header::{AUTHORIZATION, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE, USER_AGENT};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, body};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -92,8 +92,10 @@ async fn answer(
     if origin.server_name.as_deref().is_some_and(|name| Some(name) != url.host_str()) {
         return respond(&Reply::error(421), url.as_str(), None, in_flight);
     }
-    let (delay, reply) =
-        shared.world.read().expect("no thread panicked while it changed the world").answer(&url);
+    let (delay, reply) = {
+        let world = shared.world.read().expect("no thread panicked while it changed the world");
+        world.answer(&url, header(request, AUTHORIZATION))
+    };
     let reply = reply.unless_current(header(request, IF_NONE_MATCH), header(request, IF_MODIFIED_SINCE));
     tokio::time::sleep(delay).await;
     if let Some(barrier) = &reply.barrier {

@@ -153,6 +153,9 @@ fn print(
     add("imports", info.imports.clone());
     add("exports", info.exports.clone());
     add("takes", vec![takes(info)]);
+    if let Some(most) = info.most {
+        add("works a call", vec![format!("up to {most}")]);
+    }
     let asked = rights.map_or(&*info.hosts, |rights| rights.asked);
     add("asks for hosts", asked.to_vec());
     let rights = match rights {
