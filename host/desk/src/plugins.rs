@@ -84,7 +84,7 @@ impl PluginBase {
             imports: info.imports.clone(),
             exports: info.exports.clone(),
             works_a_call: info.most.map_or(1, NonZeroU32::get),
-            needs: info.needs.clone(),
+            needs: info.needs,
             compile_ms: u64::try_from(info.compile.as_millis()).unwrap_or(u64::MAX),
         }
     }

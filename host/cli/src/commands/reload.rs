@@ -179,10 +179,11 @@ impl Reload {
         self.watch.set(watched(&self.files, &new));
         self.in_force = new;
         self.complaint = None;
-        self.say(format!("the configuration was read again ({occasion}): {}", said.join("; ")));
+        // What is told holds by then.
         if let Some(told) = &self.told {
             told.in_force.send_replace(Arc::new(generations::in_force(&self.in_force)));
         }
+        self.say(format!("the configuration was read again ({occasion}): {}", said.join("; ")));
     }
 
     /// Once for each mistake, however often other files change meanwhile.

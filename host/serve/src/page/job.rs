@@ -51,7 +51,7 @@ fn stands(job: &JobDocument, explained: &Explained) -> Markup {
     let artifact = &job.artifact;
     html! {
         dl {
-            dt { "State" } dd { (state(job.line.state)) @if let Some(at) = &job.line.at { " " (time(at)) } }
+            dt { "State" } dd { (state(job.line.state)) @if let Some(at) = &job.line.at { (at_word(job.line.state)) (time(at)) } }
             dt { "Work" } dd { (job.line.artifact_id) " " span.quiet { "job " (job.line.job) } }
             @if !artifact.authors.is_empty() {
                 dt { "Authors" } dd { (artifact.authors.join("; ")) @if let Some(year) = artifact.year { ", " (year) } }
@@ -64,6 +64,15 @@ fn stands(job: &JobDocument, explained: &Explained) -> Markup {
                 li { (why.says) @if let Some(to_do) = &why.to_do { br; span.quiet { (to_do) } } }
             }
         }
+    }
+}
+
+/// What the time of a job is.
+fn at_word(state: JobState) -> &'static str {
+    match state {
+        JobState::Queued => ", not before ",
+        JobState::InProgress => ", its lease lasts until ",
+        JobState::Done | JobState::Skipped | JobState::Error => " at ",
     }
 }
 
