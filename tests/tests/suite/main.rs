@@ -52,6 +52,7 @@ mod same_work;
 mod secrets;
 mod serve;
 mod serve_actions;
+mod serve_browser;
 mod serve_guard;
 mod serve_live;
 mod serve_pages;
