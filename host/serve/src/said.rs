@@ -41,7 +41,7 @@ fn messages_are_as_they_were_read_and_approved() {
         crate::guard::tests::foreign_form(),
     ] {
         let Problem { kind, title, status, detail, to_do } = problem;
-        messages.text(&kind, &format!("{status} {title}: {detail}; {to_do}"));
+        messages.text(&kind, format!("{status} {title}: {detail}; {to_do}"));
     }
     for text in [
         "the library does not answer within 2 s",
