@@ -14,7 +14,7 @@ use super::core::{self, CoreWork};
 use super::crossref::{self, Deposit};
 use super::doaj::{self, OpenArticle};
 use super::europe_pmc::{self, Article};
-use super::holdings::{self, Holding};
+use super::listings::{self, Listing};
 use super::pdf;
 use super::pmc::{self, CentralArticle};
 use super::reply::Reply;
@@ -30,7 +30,7 @@ pub struct World {
     eprints: HashMap<String, Eprint>,
     deposits: HashMap<String, Deposit>,
     articles: Vec<Article>,
-    holdings: Vec<Holding>,
+    listings: Vec<Listing>,
     central: Vec<CentralArticle>,
     papers: Vec<Paper>,
     open_articles: Vec<OpenArticle>,
@@ -115,11 +115,11 @@ impl World {
     }
 
     /// Makes an index or a repository know a work, and puts a sound PDF at its place if nothing else is there yet.
-    pub fn holding(&mut self, holding: Holding) -> &mut Self {
-        if let Some(file) = holding.file() {
+    pub fn listing(&mut self, listing: Listing) -> &mut Self {
+        if let Some(file) = listing.file() {
             self.sound_file(&file);
         }
-        self.holdings.push(holding);
+        self.listings.push(listing);
         self
     }
 
@@ -172,14 +172,14 @@ impl World {
     }
 
     /// The answer to a request for `url` with that `authorization`, and how long it is held back.
-    pub(super) fn answer(&self, url: &Url, authorization: Option<&str>) -> (Duration, Reply) {
+    pub(super) fn answer(&self, url: &Url, authorization: Option<&str>, body: &[u8]) -> (Duration, Reply) {
         let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
         let gate = self.hosts.get(host);
         let page = || self.page(url);
         let (delay, reply) = match gate.and_then(Behaviour::next) {
             Some(reply) => (Duration::ZERO, reply),
             None => page()
-                .or_else(|| self.api(url, authorization))
+                .or_else(|| self.api(url, authorization, body))
                 .unwrap_or_else(|| (Duration::ZERO, Reply::error(404))),
         };
         (self.latency + gate.map_or(Duration::ZERO, Behaviour::delay) + delay + reply.delay, reply)
@@ -194,10 +194,11 @@ impl World {
         Some((behaviour.delay(), behaviour.next()?))
     }
 
-    fn api(&self, url: &Url, authorization: Option<&str>) -> Option<(Duration, Reply)> {
+    fn api(&self, url: &Url, authorization: Option<&str>, body: &[u8]) -> Option<(Duration, Reply)> {
         let path = percent_decode_str(url.path()).decode_utf8_lossy();
         let reply = match (url.host_str()?, &*path) {
             ("api.unpaywall.org", path) => apis::unpaywall(path.strip_prefix("/v2/")?, url, &self.works),
+            ("api.crossref.org", "/works") => crossref::crossref_list(url, &self.deposits),
             ("api.crossref.org", path) => crossref::crossref(path.strip_prefix("/works/")?, &self.deposits),
             ("www.ebi.ac.uk", "/europepmc/webservices/rest/search") => {
                 europe_pmc::europe_pmc(url, &self.articles)
@@ -205,6 +206,9 @@ impl World {
             ("export.arxiv.org", "/api/query") => apis::arxiv(url, &self.eprints),
             ("arxiv.org" | "export.arxiv.org", path) => {
                 apis::arxiv_pdf(path.strip_prefix("/pdf/")?, &self.eprints)?
+            }
+            ("api.semanticscholar.org", "/graph/v1/paper/batch") => {
+                semantic_scholar::papers(body, url, &self.papers)
             }
             ("api.semanticscholar.org", path) => {
                 semantic_scholar::paper(path.strip_prefix("/graph/v1/paper/")?, url, &self.papers)
@@ -217,7 +221,7 @@ impl World {
                 wayback::wayback(url.host_str()?, path, url, &self.snapshots)?
             }
             (host, path) => pmc::pmc(host, path, url, &self.central)
-                .or_else(|| holdings::answer(url, path, &self.holdings))?,
+                .or_else(|| listings::answer(url, path, &self.listings))?,
         };
         Some((Duration::ZERO, reply))
     }
