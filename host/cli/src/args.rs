@@ -14,8 +14,7 @@ use gleaner_model::units::Span;
 use gleaner_orchestrator::config::GrantedHost;
 
 pub(crate) use library::{Gc, Manifest, PathOf, Refresh};
-pub(crate) use queue::{Limit, Purge, Queue, RetryFailed, Run, Turn, Which};
-pub(crate) use values::read_priority;
+pub(crate) use queue::{Caps, Limit, Purge, Queue, RetryFailed, Run, Turn, Which};
 use values::{granted_host, resolver_name};
 
 /// Finds lawful open full texts for a list of works, fetches them politely, checks and files them.
@@ -71,6 +70,12 @@ pub(crate) enum Command {
     /// The work queue
     #[command(subcommand)]
     Queue(Queue),
+    /// Work on the queue until told to stop, with a live page and an API beside it
+    ///
+    /// The page is at http://127.0.0.1:8417/ unless [serve] or --listen say otherwise; its API is described at
+    /// /api/v1/openapi.json, /healthz and /readyz tell whether it lives and works. Any but a loopback address needs a
+    /// token: [serve] token, or GLEANER_SECRET_SERVE_TOKEN. It stops on SIGINT and SIGTERM as `queue run` does.
+    Serve(Serve),
     /// Resolvers
     #[command(subcommand)]
     Plugin(Plugin),
@@ -158,6 +163,15 @@ pub(crate) struct Resolve {
     /// Which licences files may have [default: open]
     #[arg(long, value_enum)]
     pub(crate) license: Option<License>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Serve {
+    /// Where to listen [default: 127.0.0.1:8417]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) listen: Option<std::net::SocketAddr>,
+    #[command(flatten)]
+    pub(crate) caps: Caps,
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gleaner_content::Content;
+use gleaner_desk::{Look, Rules};
 use gleaner_limits::KeyedLimiter;
 use gleaner_model::clock::{SharedClock, SystemClock, UnixMillis};
 use gleaner_model::key::ResolverName;
@@ -30,6 +31,7 @@ pub(crate) struct Context {
     pub(crate) loaded: Loaded,
     pub(crate) output: Output,
     pub(crate) quiet: bool,
+    rules: Rules,
     clock: SharedClock,
     read_again: ReadAgain,
 }
@@ -67,6 +69,7 @@ impl Context {
             }
         }
         Ok(Self {
+            rules: generations::rules(&loaded.config),
             loaded,
             output: Output::new(global.format),
             quiet: global.quiet,
@@ -82,6 +85,11 @@ impl Context {
 
     pub(crate) fn now(&self) -> UnixMillis {
         self.clock.now()
+    }
+
+    /// One look at a library.
+    pub(crate) fn look<'a>(&'a self, library: &'a Library) -> Look<'a> {
+        Look { library, rules: &self.rules, now: self.now() }
     }
 
     pub(crate) fn library_dir(&self) -> &Path {

@@ -59,5 +59,6 @@ exits_with! {
     gleaner_content::ContentError => Storage,
     gleaner_store::StoreError => Storage,
     gleaner_orchestrator::RunError => Storage,
+    gleaner_serve::ServeError => Configuration,
     std::io::Error => SomeFailed,
 }

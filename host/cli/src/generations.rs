@@ -5,15 +5,17 @@
 
 use std::path::{Path, PathBuf};
 
+use gleaner_desk::Rules;
 use gleaner_egress::{Egress, EgressError, Exchange};
 use gleaner_limits::KeyedLimiter;
 use gleaner_model::clock::SharedClock;
 use gleaner_model::next::Planner;
 use gleaner_orchestrator::{Generation, Resolvers};
 use gleaner_runtime::{Catalogue, Loader, Runtime};
+use gleaner_serve::InForce;
 use gleaner_telemetry::RequestEnded;
 
-use crate::config::{Config, Contact};
+use crate::config::{Config, Contact, Loaded};
 use crate::environment;
 use crate::exit::Failed;
 
@@ -70,6 +72,39 @@ pub(crate) fn planner(config: &Config, resolvers: &Resolvers) -> Planner {
     config.tiers.planner(resolvers.takes())
 }
 
+/// What views need of a configuration.
+pub(crate) fn rules(config: &Config) -> Rules {
+    let (_, budgets) = config.tiers.lower();
+    let recheck_after = config.orchestrator.recheck_after;
+    Rules { limits: config.limits.clone(), tries: budgets.attempts.get(), recheck_after }
+}
+
+/// What the server shows of a configuration.
+pub(crate) fn in_force(loaded: &Loaded) -> InForce {
+    InForce {
+        rules: rules(&loaded.config),
+        settings: loaded.layers.settings(),
+        file: loaded.file.clone(),
+        hash: loaded.hash.clone(),
+    }
+}
+
+/// What everybody has to show to the server: from `GLEANER_SECRET_SERVE_TOKEN`, else from the file that `[serve]` names;
+/// none where neither is.
+pub(crate) fn serve_token(config: &Config) -> Result<Option<String>, String> {
+    match (std::env::var(variable("serve-token")), &config.serve.token) {
+        (Ok(token), _) => Ok(Some(token)),
+        (Err(_), None) => Ok(None),
+        (Err(_), Some(secret)) => {
+            secret.read().map(Some).map_err(|problem| format!("serve.token: {problem}"))
+        }
+    }
+}
+
+fn variable(secret: &str) -> String {
+    format!("GLEANER_SECRET_{}", secret.to_ascii_uppercase().replace('-', "_"))
+}
+
 /// The way out. It keeps answers in `cache`; without, none.
 pub(crate) fn egress(
     config: &Config,
@@ -123,7 +158,7 @@ pub(crate) fn bundled_dir() -> Option<PathBuf> {
 
 /// A secret by its name: from `GLEANER_SECRET_<NAME>`, else from the file that `[secrets]` names.
 fn secret(config: &Config, name: &str) -> Result<String, String> {
-    let variable = format!("GLEANER_SECRET_{}", name.to_ascii_uppercase().replace('-', "_"));
+    let variable = variable(name);
     if let Ok(value) = std::env::var(&variable) {
         return Ok(value);
     }

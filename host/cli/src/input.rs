@@ -5,11 +5,8 @@
 use std::fmt;
 use std::io::{BufRead, Read};
 
-use gleaner_model::artifact::{self, Artifact};
-use gleaner_model::identifier::Identifier;
-use serde_json::{Map, Value};
-
-use crate::args::{Turn, read_priority};
+use gleaner_desk::Wanted;
+use serde_json::Value;
 
 /// Longest line read, in bytes. A longer one is broken, and skipped without being held.
 const MAX_LINE: usize = 1 << 20;
@@ -83,19 +80,6 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
-/// A work as a line gives it.
-#[derive(Debug)]
-pub(crate) struct Wanted {
-    pub(crate) artifact: Artifact,
-    pub(crate) turn: Turn,
-}
-
-impl From<Artifact> for Wanted {
-    fn from(artifact: Artifact) -> Self {
-        Self { artifact, turn: Turn::default() }
-    }
-}
-
 /// The works of an input, line by line.
 pub(crate) struct Works<R> {
     lines: Lines<R>,
@@ -117,33 +101,13 @@ impl<R: BufRead> Works<R> {
         if self.notation == Notation::Json || text.starts_with('{') {
             return parse_object(text).map(Some);
         }
-        Identifier::parse(text).map(|id| Some(Artifact::of(id).into())).map_err(|error| error.to_string())
+        Wanted::named(text).map(Some)
     }
 }
 
 fn parse_object(text: &str) -> Result<Wanted, String> {
     let value: Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
-    let object = value.as_object().ok_or("a JSON object is expected, like {\"doi\":\"10.1000/x\"}")?;
-    // Both stay with the work as what else came with it.
-    let turn = Turn {
-        priority: given(object, "priority", read_priority)?,
-        not_before: given(object, "not_before", str::parse)?,
-    };
-    artifact::from_json(object).map(|artifact| Wanted { artifact, turn }).map_err(|error| error.to_string())
-}
-
-/// A field of an object, read like the option of its name.
-fn given<T>(
-    object: &Map<String, Value>,
-    field: &str,
-    read: impl Fn(&str) -> Result<T, String>,
-) -> Result<Option<T>, String> {
-    let text = match object.get(field) {
-        None | Some(Value::Null) => return Ok(None),
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-    };
-    read(&text).map(Some).map_err(|problem| format!("the field {field:?}: {problem}"))
+    Wanted::described(&value)
 }
 
 impl<R: BufRead> Iterator for Works<R> {

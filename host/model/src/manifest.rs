@@ -55,8 +55,7 @@ pub const COLUMNS: [&str; 38] = [
 ];
 
 /// What an attempt came to.
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(schemars::JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AttemptOutcome {
     /// A resolver answered; or, when a file was asked for again, it is as it was.
@@ -70,7 +69,9 @@ pub enum AttemptOutcome {
 }
 
 /// How well the way that an answer came was protected; of several hops the least protected counts. Later ones are worse.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(
+    schemars::JsonSchema, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Transport {
     /// Over https, from a host that proved who it is.
@@ -83,8 +84,7 @@ pub enum Transport {
 }
 
 /// How long each part took, in milliseconds; absent where it did not happen.
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(schemars::JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Durations {
     /// Waiting for limits.
@@ -104,8 +104,7 @@ pub struct Durations {
 }
 
 /// One attempt.
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(schemars::JsonSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ManifestRecord {
     /// Number of the record in its library, where it is exported: grows, and is never given twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -152,17 +151,17 @@ pub struct ManifestRecord {
     /// License as the source spells it.
     pub license: Option<String>,
     /// Which state of the text: submitted, accepted or published.
-    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    #[schemars(with = "Option<String>")]
     pub version: Option<Version>,
     /// Who runs the host: publisher or repository.
-    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    #[schemars(with = "Option<String>")]
     pub host_type: Option<HostType>,
     /// Readable name of the file in the library, relative to it.
     pub path: Option<String>,
     /// What the attempt came to.
     pub outcome: AttemptOutcome,
     /// Why: one of the reasons in reasons.md.
-    #[cfg_attr(test, schemars(with = "String"))]
+    #[schemars(with = "String")]
     pub reason: Reason,
     /// Which limit, which rule, which status.
     pub detail: String,

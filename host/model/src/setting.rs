@@ -5,6 +5,7 @@
 
 use std::num::NonZeroU32;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::clock::UnixMillis;
@@ -12,11 +13,12 @@ use crate::key::Key;
 use crate::units::Rate;
 
 /// What differs from the configuration for a key. A rate without a burst has a burst of 1, as in the configuration.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct KeyLimit {
     /// At once.
     pub concurrency: Option<NonZeroU32>,
     /// How often.
+    #[schemars(with = "Option<String>")]
     pub rate: Option<Rate>,
     /// How many tokens of the rate may pile up.
     pub burst: Option<NonZeroU32>,

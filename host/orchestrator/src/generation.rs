@@ -59,6 +59,11 @@ impl Live {
         old.count + 1
     }
 
+    /// The number of the one in service; 1 is the first.
+    pub fn number(&self) -> u64 {
+        lock(&self.old).count + 1
+    }
+
     /// How many that are not in service any more are still in use.
     pub fn retained(&self) -> usize {
         lock(&self.old).in_use.iter().filter(|one| one.strong_count() > 0).count()
@@ -93,6 +98,7 @@ mod tests {
         let call = live.now();
         let other_call = live.now();
         assert_eq!((live.replace(generation(2)), live.replace(generation(3))), (2, 3));
+        assert_eq!(live.number(), 3);
         // Nobody used the second.
         assert_eq!((call.max_body, live.now().max_body, live.retained()), (1, 3, 1));
         let first = Arc::downgrade(&call);

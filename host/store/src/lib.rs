@@ -18,6 +18,7 @@ mod processes;
 mod queue;
 mod read;
 mod readers;
+mod search;
 mod sql;
 mod sqlite_queue;
 mod suspensions;
@@ -36,6 +37,7 @@ pub use queue::{
     AfterRecord, Backlog, Enqueued, Expired, Fenced, Lease, Leased, NewJob, ProcessId, QueueStats,
     RetryFilter, StoredFile, WorkQueue,
 };
+pub use search::{JobFilter, JobPage};
 pub use view::{FileRow, JobRow, JobView, Scope, Summary};
 
 #[cfg(test)]

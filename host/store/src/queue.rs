@@ -158,7 +158,7 @@ pub struct RetryFilter {
 }
 
 /// Jobs per state.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct QueueStats {
     /// Wait for their next step, those that wait for a time included.
     pub queued: u64,

@@ -9,6 +9,7 @@ use gleaner_model::key::Key;
 use gleaner_model::manifest::ManifestRecord;
 use gleaner_model::plan::Plan;
 use gleaner_model::reason::Reason;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// A job in a list.
@@ -30,6 +31,8 @@ pub struct JobRow {
     pub attempts: u32,
     /// What time there is to it: not before then (`queued`), the lease expires (`in_progress`), it ended.
     pub at: Option<UnixMillis>,
+    /// The work's title as given.
+    pub title: Option<String>,
 }
 
 /// Everything the library knows of a job.
@@ -48,11 +51,12 @@ pub struct JobView {
 }
 
 /// A file that a job holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FileRow {
     /// The job.
     pub job: JobId,
     /// Its work.
+    #[schemars(with = "String")]
     pub artifact_id: ArtifactId,
     /// SHA-256 in lower-case hex.
     pub sha256: String,

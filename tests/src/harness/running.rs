@@ -84,6 +84,11 @@ impl Running {
         assert!(!waited.timed_out(), "`{}` did not say {text:?}, only:\n{said}", self.command);
     }
 
+    /// What it wrote to standard error so far.
+    pub fn said(&self) -> String {
+        self.said.text.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         kill_process(self.pid, signal).unwrap_or_else(|error| panic!("{} is gone: {error}", self.command));

@@ -6,7 +6,7 @@ use anyhow::Result;
 use cargo_metadata::DependencyKind;
 
 /// For each crate of ours, the crates of ours that it may import. `*` stands for all.
-const IMPORTS: [(&str, &[&str]); 17] = [
+const IMPORTS: [(&str, &[&str]); 19] = [
     ("gleaner-model", &[]),
     ("gleaner-store", &["gleaner-model"]),
     ("gleaner-limits", &["gleaner-model"]),
@@ -28,6 +28,14 @@ const IMPORTS: [(&str, &[&str]); 17] = [
             "gleaner-runtime",
         ],
     ),
+    (
+        "gleaner-desk",
+        &["gleaner-model", "gleaner-store", "gleaner-limits", "gleaner-runtime", "gleaner-orchestrator"],
+    ),
+    (
+        "gleaner-serve",
+        &["gleaner-model", "gleaner-store", "gleaner-telemetry", "gleaner-orchestrator", "gleaner-desk"],
+    ),
     ("gleaner-cli", &["*"]),
     ("gleaner-tests", &["*"]),
     (TESTING, &[]),
@@ -43,11 +51,13 @@ const IMPORTS: [(&str, &[&str]); 17] = [
 const TESTING: &str = "gleaner-testing";
 
 /// Packages that only some crates may know; a `*` at the end of a name stands for any ending.
-const OWNERS: [(&str, &[&str]); 9] = [
+const OWNERS: [(&str, &[&str]); 11] = [
     ("rusqlite", &["gleaner-store"]),
     ("reqwest", &["gleaner-egress"]),
     ("wasmtime*", &["gleaner-runtime"]),
     ("notify*", &["gleaner-watch"]),
+    ("axum*", &["gleaner-serve"]),
+    ("maud", &["gleaner-serve"]),
     ("tracing-subscriber", &["gleaner-telemetry"]),
     ("opentelemetry*", &["gleaner-telemetry", "gleaner-tests"]),
     ("anyhow", &["gleaner-cli", "xtask", "gleaner-tests"]),

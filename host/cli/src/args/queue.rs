@@ -27,6 +27,12 @@ pub(crate) struct Turn {
     pub(crate) not_before: Option<When>,
 }
 
+impl From<Turn> for gleaner_desk::Turn {
+    fn from(Turn { priority, not_before }: Turn) -> Self {
+        Self { priority, not_before }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Queue {
     /// Add works
@@ -184,6 +190,16 @@ pub(crate) struct Run {
     /// With --drain, the longest pause to sit out
     #[arg(long, value_name = "DUR", default_value = "10m")]
     pub(crate) max_wait: Span,
+    #[command(flatten)]
+    pub(crate) caps: Caps,
+    /// Write metrics there every few seconds, for the textfile collector of Prometheus' node exporter
+    #[arg(long, value_name = "PATH")]
+    pub(crate) metrics_file: Option<PathBuf>,
+}
+
+/// What a run is to keep to, over the configuration.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Caps {
     /// Plugin calls at once (1-256)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) workers: Option<u16>,
@@ -196,7 +212,4 @@ pub(crate) struct Run {
     /// Which licences files may have [default: open]
     #[arg(long, value_enum)]
     pub(crate) license: Option<License>,
-    /// Write metrics there every few seconds, for the textfile collector of Prometheus' node exporter
-    #[arg(long, value_name = "PATH")]
-    pub(crate) metrics_file: Option<PathBuf>,
 }

@@ -5,9 +5,9 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use gleaner_desk::Cancelled;
 use gleaner_model::job::JobId;
 use gleaner_store::{Library, WorkQueue};
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::args;
@@ -19,17 +19,6 @@ use crate::input::{Lines, Notation};
 
 /// Jobs a transaction.
 const BATCH: usize = 2000;
-
-/// What became of what was named.
-#[derive(Debug, Default, Serialize)]
-struct Cancelled {
-    /// Jobs that were ended.
-    cancelled: u64,
-    /// Jobs that had ended already.
-    ended: u64,
-    /// Names that no job has, and lines that are none.
-    unknown: u64,
-}
 
 struct Canceller<'a> {
     context: &'a Context,

@@ -6,12 +6,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use gleaner_desk::{problems_of_settings, takes};
 use gleaner_orchestrator::{Rights, Sidecar};
 use gleaner_runtime::{Catalogue, LoadError, Plugin, PluginInfo};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::commands::plugin::{needs, problems_of_settings, takes};
+use crate::commands::plugin::needs;
 use crate::context::Context;
 use crate::exit::{Exit, Failed};
 use crate::output::bytes;

@@ -6,10 +6,10 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use gleaner_desk::{Setting, problems_of_settings};
 use serde_json::json;
 
 use crate::args::{Config, Global, Init};
-use crate::commands::plugin::problems_of_settings;
 use crate::config::{self, Contact};
 use crate::context::Context;
 use crate::exit::{Exit, Failed};
@@ -87,19 +87,12 @@ fn write_new(path: &Path, text: &str, replace: bool) -> std::io::Result<()> {
 }
 
 fn show(context: &Context) -> Result<Exit, Failed> {
-    let layers = &context.loaded.layers;
-    let rows = layers.flattened();
+    let settings = context.loaded.layers.settings();
     if context.output.is_json() {
-        let values: Vec<_> = rows
-            .iter()
-            .map(|(key, value)| json!({ "key": key, "value": value, "origin": layers.origin(key) }))
-            .collect();
-        context.output.json(&values)?;
+        context.output.json(&settings)?;
     } else {
-        let rows: Vec<_> =
-            rows.into_iter().map(|(key, value)| (layers.origin(&key).to_owned(), key, value)).collect();
-        let rows: Vec<_> =
-            rows.into_iter().map(|(origin, key, value)| vec![key, origin, value.to_string()]).collect();
+        let row = |one: Setting| vec![one.key, one.origin, one.value.to_string()];
+        let rows: Vec<_> = settings.into_iter().map(row).collect();
         context.output.table(&["KEY", "ORIGIN", "VALUE"], &rows)?;
     }
     Ok(Exit::Well)

@@ -12,6 +12,7 @@ use gleaner_store::{Library, ManifestFilter};
 use serde_json::Value;
 
 use crate::args::Manifest;
+use crate::commands::queue::no_such_job;
 use crate::context::Context;
 use crate::exit::{Exit, Failed};
 
@@ -24,13 +25,7 @@ pub(crate) async fn manifest(context: &Context, args: &Manifest) -> Result<Exit,
     let job = match &args.job {
         Some(text) => {
             let found = library.find(text).await?;
-            let unknown = || {
-                Failed::usage(format!(
-                    "no job in {} has {text:?} as its number, artifact id or identifier; see `gleaner queue list`",
-                    context.library_dir().display()
-                ))
-            };
-            Some(found.ok_or_else(unknown)?.row.id)
+            Some(found.ok_or_else(|| no_such_job(context, text))?.row.id)
         }
         None => None,
     };

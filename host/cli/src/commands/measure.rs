@@ -56,7 +56,8 @@ impl Measure {
                 (JobState::Skipped, stats.skipped),
                 (JobState::Error, stats.error),
             ];
-            metrics.set_depths(&states, self.pieces.inflight());
+            metrics.set_depths(&states);
+            metrics.set_inflight(self.pieces.inflight());
         }
         let Some(file) = &self.file else { return };
         if let Err(error) = replace(file, &metrics.render())

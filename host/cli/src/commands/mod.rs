@@ -26,6 +26,7 @@ mod resolve;
 mod run;
 #[cfg(test)]
 pub(crate) mod said;
+mod serve;
 mod verify;
 
 use crate::args::{Cli, Command, Format, Library};
@@ -50,6 +51,11 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failed> {
             resolve::resolve(&context, &args).await
         }
         Command::Queue(command) => queue::queue(&cli.global, command).await,
+        Command::Serve(args) => {
+            let flags = args.clone();
+            let context = Context::new(&cli.global, move |layers| serve::lay_flags(&flags, layers))?;
+            serve::serve(&context).await
+        }
         Command::Plugin(command) => plugin::plugin(&cli.global, command).await,
         Command::Library(command) => library::library(&context()?, command).await,
         Command::Config(command) => config::config(&cli.global, command).await,

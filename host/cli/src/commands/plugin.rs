@@ -3,14 +3,14 @@
 //!
 //! Must never show a secret, only what carries it.
 
-use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
-use gleaner_model::next::Takes;
+use gleaner_desk::{
+    LackingLimit, PluginBase, PluginView, RefusedView, problems_of_settings, suspended_now, takes,
+};
 use gleaner_model::suspension::Suspension;
-use gleaner_orchestrator::{Refused, Resolvers, Rights, Sidecar, Wish};
+use gleaner_orchestrator::{Refused, Resolvers, Rights, Sidecar};
 use gleaner_runtime::{Catalogue, Plugin as Loaded, PluginInfo};
 use gleaner_store::Library;
 use serde_json::{Value, json};
@@ -45,17 +45,11 @@ async fn list(context: &Context) -> Result<Exit, Failed> {
         Vec::new()
     });
     if context.output.is_json() {
-        for (plugin, rights) in in_use(&resolvers) {
-            let mut json = as_json(&plugin.info, rights.asked, rights.hosts);
-            json["not_granted"] = json!(rights.lacking.hosts);
-            let held = suspended.iter().find(|one| one.resolver == plugin.info.name);
-            json["suspended"] = held.map_or(Value::Null, |one| {
-                json!({ "until": one.until.to_string(), "failures": one.failures, "because": one.because })
-            });
-            context.output.json(&json)?;
+        for plugin in PluginView::all(&resolvers, &suspended) {
+            context.output.json(&plugin)?;
         }
         for refused in resolvers.refused() {
-            context.output.json(&json!({ "path": refused.path, "problem": refused.problem }))?;
+            context.output.json(&RefusedView::from(refused))?;
         }
     } else {
         let rows: Vec<Vec<String>> = resolvers
@@ -102,10 +96,8 @@ async fn suspended(context: &Context, resolvers: &Resolvers) -> Result<Vec<Suspe
     if !context.library_dir().join(Library::DATABASE).exists() {
         return Ok(Vec::new());
     }
-    let mut all = context.existing_library()?.suspensions().await?;
-    let now = context.now();
-    all.retain(|one| resolvers.sha256(&one.resolver).is_some_and(|sha256| one.holds(&sha256, now)));
-    Ok(all)
+    let all = context.existing_library()?.suspensions().await?;
+    Ok(suspended_now(all, resolvers, context.now()))
 }
 
 async fn inspect(context: &Context, target: &str) -> Result<Exit, Failed> {
@@ -143,7 +135,7 @@ fn print(
     broken_sidecar: Option<&Refused>,
 ) -> Result<(), Failed> {
     if context.output.is_json() {
-        return Ok(context.output.json(&whole(info, rights, broken_sidecar))?);
+        return Ok(context.output.json(&whole(info, rights, broken_sidecar)?)?);
     }
     let mut rows: Vec<Vec<String>> = Vec::new();
     let mut add = |name: &str, values: Vec<String>| {
@@ -219,16 +211,20 @@ fn print(
 }
 
 /// Everything for a program.
-fn whole(info: &PluginInfo, rights: Result<&Rights<'_>, &str>, broken_sidecar: Option<&Refused>) -> Value {
+fn whole(
+    info: &PluginInfo,
+    rights: Result<&Rights<'_>, &str>,
+    broken_sidecar: Option<&Refused>,
+) -> std::io::Result<Value> {
     let asked = rights.map_or(&*info.hosts, |rights| rights.asked);
-    let mut value = as_json(info, asked, rights.map(|rights| rights.hosts).unwrap_or_default());
+    let granted = rights.ok().map(|rights| rights.hosts);
+    let mut value = serde_json::to_value(PluginBase::new(info, asked, granted))?;
     match rights {
         Ok(rights) => {
             let injected = rights.injected.iter();
-            let wish =
-                |wish: &Wish| json!({ "limit": wish.limit, "asked": wish.asked, "allowed": wish.allowed });
             value["not_granted"] = json!(rights.lacking.hosts);
-            value["not_granted_limits"] = rights.lacking.limits.iter().map(wish).collect();
+            value["not_granted_limits"] =
+                json!(rights.lacking.limits.iter().map(LackingLimit::from).collect::<Vec<_>>());
             value["sidecar"] = rights
                 .sidecar
                 .map_or(Value::Null, |sidecar| json!({ "path": sidecar.path, "sha256": sidecar.sha256 }));
@@ -242,28 +238,10 @@ fn whole(info: &PluginInfo, rights: Result<&Rights<'_>, &str>, broken_sidecar: O
             value["problems"] = json!(problems);
         }
         Err(why) => {
-            value["granted_hosts"] = Value::Null;
             value["problems"] = json!([why]);
         }
     }
-    value
-}
-
-/// Required settings that are not there, each with where to give it.
-pub(crate) fn problems_of_settings(info: &PluginInfo, given: &BTreeMap<String, String>) -> Vec<String> {
-    let name = &info.name;
-    let required = info.settings.iter().filter_map(|(setting, _)| setting.strip_suffix('!'));
-    let missing = required.filter(|setting| !given.contains_key(*setting));
-    missing
-        .map(|setting| {
-            let place = match setting {
-                "contact" => "at the top of the configuration".to_owned(),
-                "base-url" => format!("under [resolvers.{name}]"),
-                other => format!("as resolvers.{name}.settings.{other}"),
-            };
-            format!("resolver {name} needs the setting {setting:?}; give it {place}")
-        })
-        .collect()
+    Ok(value)
 }
 
 /// What an instance takes from the start.
@@ -278,40 +256,4 @@ pub(crate) fn needs(info: &PluginInfo) -> String {
         count(needs.tables, "table", "tables"),
         needs.table_elements
     )
-}
-
-fn as_json(info: &PluginInfo, asked: &[String], granted: &[String]) -> Value {
-    let settings: Vec<Value> =
-        info.settings.iter().map(|(name, meaning)| json!({ "name": name, "meaning": meaning })).collect();
-    json!({
-        "name": info.name,
-        "version": info.version,
-        "summary": info.summary,
-        "path": info.path,
-        "sha256": info.sha256,
-        "size": info.size,
-        "wit": info.wit,
-        "takes": info.takes.iter().map(takes_word).collect::<Vec<_>>(),
-        "hosts": asked,
-        "granted_hosts": granted,
-        "settings": settings,
-        "imports": info.imports,
-        "exports": info.exports,
-        "works_a_call": info.most.map_or(1, NonZeroU32::get),
-        "needs": info.needs,
-        "compile_ms": u64::try_from(info.compile.as_millis()).unwrap_or(u64::MAX),
-    })
-}
-
-pub(crate) fn takes(info: &PluginInfo) -> String {
-    info.takes.iter().map(takes_word).collect::<Vec<_>>().join(" ")
-}
-
-fn takes_word(takes: &Takes) -> String {
-    match takes {
-        Takes::Identifier(scheme, prefix) if prefix.is_empty() => scheme.to_string(),
-        Takes::Identifier(scheme, prefix) => format!("{scheme}:{prefix}"),
-        Takes::LandingPage => "landing-page".into(),
-        Takes::FailedUrl => "failed-url".into(),
-    }
 }

@@ -1,14 +1,13 @@
 //! `gleaner queue enqueue|import|run|stats|retry-failed|list|show`; the other commands of the queue have files of
 //! their own.
 
+use gleaner_desk::{Enqueuer, JobDocument, JobLine, Retry};
 use gleaner_model::job::{JobId, JobState};
 use gleaner_model::key::ResolverName;
-use gleaner_store::{JobRow, JobView, RetryFilter, WorkQueue};
-use serde_json::{Value, json};
+use gleaner_store::{JobView, RetryFilter, WorkQueue};
 
 use crate::args::{self, Global, Queue, RetryFailed, Turn};
-use crate::commands::enqueue::{self, Added, Enqueuer};
-use crate::commands::{cancel, explain, keys, run};
+use crate::commands::{cancel, enqueue, explain, keys, run};
 use crate::context::Context;
 use crate::exit::{Exit, Failed};
 
@@ -24,7 +23,7 @@ pub(crate) async fn queue(global: &Global, command: Queue) -> Result<Exit, Faile
         }
         Queue::Import { file, turn } => add(&context()?, Source::Json(file), turn).await,
         Queue::Run(args) => {
-            let flags = args.clone();
+            let flags = args.caps.clone();
             let context = Context::new(global, move |layers| run::lay_flags(&flags, layers))?;
             run::run(&context, &args).await
         }
@@ -51,11 +50,11 @@ async fn add(context: &Context, source: Source, turn: Turn) -> Result<Exit, Fail
     let library = context.library()?;
     let runtime = context.runtime()?;
     let resolvers = context.resolvers(&runtime).await;
-    let enqueuer = Enqueuer::new(context, &library, context.planner(&resolvers)).turn(turn);
-    let enqueuer = enqueuer.without(context.suspended(&library, &resolvers).await?);
-    let added: Added = match source {
-        Source::Works(works, resolver) => enqueuer.hint(resolver).works(&works).await?,
-        Source::Json(file) => enqueuer.import(&file).await?,
+    let enqueuer = Enqueuer::new(context.look(&library), context.planner(&resolvers)).turn(turn.into());
+    let enqueuer = enqueuer.telling(enqueue::report).without(context.suspended(&library, &resolvers).await?);
+    let added = match source {
+        Source::Works(works, resolver) => enqueue::works(enqueuer.hint(resolver), &works).await?,
+        Source::Json(file) => enqueue::import(enqueuer, &file).await?,
     };
     library.close().await;
     enqueue::print(context, &added)
@@ -87,13 +86,13 @@ async fn retry_failed(context: &Context, args: RetryFailed) -> Result<Exit, Fail
     let states = state.into_iter().collect();
     let older_than = older_than.map(|span| span.0);
     let filter = RetryFilter { states, reason, resolver, host, older_than };
-    let retried = library.retry_failed(filter, dry_run).await?;
+    let retried = Retry { filter, dry_run }.run(&library).await?;
     library.close().await;
     if context.output.is_json() {
-        context.output.json(&json!({ "retried": retried, "dry_run": dry_run }))?;
+        context.output.json(&retried)?;
     } else {
         let verb = if dry_run { "would start" } else { "start" };
-        context.output.line(&format!("{retried} works {verb} anew"))?;
+        context.output.line(&format!("{} works {verb} anew", retried.retried))?;
     }
     Ok(Exit::Well)
 }
@@ -110,7 +109,7 @@ async fn list(context: &Context, state: Option<JobState>) -> Result<Exit, Failed
         after = Some(last.id);
         for row in &rows {
             if context.output.is_json() {
-                context.output.json(&row_json(row))?;
+                context.output.json(&JobLine::from(row))?;
             } else {
                 let text = |value: Option<String>| value.unwrap_or_default();
                 context.output.line(&format!(
@@ -127,24 +126,11 @@ async fn list(context: &Context, state: Option<JobState>) -> Result<Exit, Failed
     }
 }
 
-fn row_json(row: &JobRow) -> Value {
-    json!({
-        "job": row.id,
-        "artifact_id": row.artifact_id,
-        "state": row.state,
-        "key": row.key.as_ref().map(ToString::to_string),
-        "reason": row.reason,
-        "detail": row.detail,
-        "attempts": row.attempts,
-        "at": row.at.map(|at| at.to_string()),
-    })
-}
-
 async fn show(context: &Context, id: &str) -> Result<Exit, Failed> {
     let library = context.existing_library()?;
     let view = library.find(id).await?.ok_or_else(|| no_such_job(context, id))?;
     if context.output.is_json() {
-        context.output.json(&view_json(&view))?;
+        context.output.json(&JobDocument::from(view))?;
     } else {
         print_view(context, &view)?;
     }
@@ -153,19 +139,7 @@ async fn show(context: &Context, id: &str) -> Result<Exit, Failed> {
 
 /// What to say when nothing is called so.
 pub(crate) fn no_such_job(context: &Context, id: &str) -> Failed {
-    Failed::usage(format!(
-        "no job in {} has {id:?} as its number, artifact id or identifier; see `gleaner queue list`",
-        context.library_dir().display()
-    ))
-}
-
-fn view_json(view: &JobView) -> Value {
-    let mut value = row_json(&view.row);
-    value["artifact"] = json!(view.artifact);
-    value["plan"] = json!(view.plan);
-    value["file"] = json!(view.file);
-    value["attempts_made"] = json!(view.records);
-    value
+    Failed::usage(gleaner_desk::no_such_job(context.library_dir(), id))
 }
 
 fn print_view(context: &Context, view: &JobView) -> Result<(), Failed> {

@@ -11,8 +11,10 @@ use gleaner_egress::Egress;
 use gleaner_limits::KeyedLimiter;
 use gleaner_model::clock::SharedClock;
 use gleaner_orchestrator::{Generation, Live, Resolvers, Sources};
+use gleaner_serve::{InForce, Ledger};
 use gleaner_watch::{Watch, Watched};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use toml::Value;
 
 use crate::config::{Layers, Loaded};
@@ -39,6 +41,14 @@ pub(crate) struct Reload {
     in_force: Loaded,
     /// Why the configuration, as it was read last, is not in force.
     complaint: Option<String>,
+    /// Who else hears of it.
+    told: Option<Told>,
+}
+
+/// Who hears what is loaded anew, and what holds then.
+pub(crate) struct Told {
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) in_force: watch::Sender<Arc<InForce>>,
 }
 
 /// Why everything is looked at again.
@@ -58,15 +68,29 @@ impl Reload {
         // Before they are read, so that no change falls between.
         let watch = Watch::start(watched(&files, &in_force)).await;
         let resolvers = files.resolvers(config, None).await;
-        say_refused(&resolvers, None);
+        refused(&resolvers, None).iter().for_each(|says| tracing::warn!("{says}"));
         if resolvers.list().next().is_none() {
             tracing::warn!("no resolver is loaded, so nothing can be found; see `gleaner plugin list`");
         }
         let sources = context.sources(resolvers, Some(generations::cache_dir(context.library_dir())))?;
         let (live, limiter, clock) = (Arc::clone(&sources.live), sources.limiter.clone(), context.clock());
         let read_again = context.read_again();
-        let reload = Self { read_again, files, live, limiter, clock, watch, in_force, complaint: None };
+        let reload =
+            Self { read_again, files, live, limiter, clock, watch, in_force, complaint: None, told: None };
         Ok((sources, reload))
+    }
+
+    /// Tells somebody else too.
+    pub(crate) fn telling(self, told: Told) -> Self {
+        Self { told: Some(told), ..self }
+    }
+
+    /// Into the log, and to who else hears.
+    fn say(&self, says: String) {
+        tracing::warn!("{says}");
+        if let Some(told) = &self.told {
+            told.ledger.reloaded(says);
+        }
     }
 
     /// Takes in what changes, until it is dropped.
@@ -93,7 +117,7 @@ impl Reload {
         let config = new.as_ref().map_or(&self.in_force.config, |(loaded, _)| &loaded.config);
         let resolvers = self.files.resolvers(config, Some(&before.resolvers)).await;
         let changes = resolvers.changes(&before.resolvers);
-        say_refused(&resolvers, Some(&before.resolvers));
+        refused(&resolvers, Some(&before.resolvers)).into_iter().for_each(|says| self.say(says));
         if new.is_none() && changes.is_empty() && resolvers.refused() == before.resolvers.refused() {
             return;
         }
@@ -103,7 +127,7 @@ impl Reload {
         // Also when they are the same: who waits for a host that only a removed plugin asks is planned anew.
         self.limiter.set_rules(limits);
         if !changes.is_empty() {
-            tracing::warn!("plugins have changed (generation {number}): {}", changes.join(", "));
+            self.say(format!("plugins have changed (generation {number}): {}", changes.join(", ")));
         }
         if let Some((new, _)) = new {
             self.put_in_force(occasion, new);
@@ -155,15 +179,19 @@ impl Reload {
         self.watch.set(watched(&self.files, &new));
         self.in_force = new;
         self.complaint = None;
-        tracing::warn!("the configuration was read again ({occasion}): {}", said.join("; "));
+        // What is told holds by then.
+        if let Some(told) = &self.told {
+            told.in_force.send_replace(Arc::new(generations::in_force(&self.in_force)));
+        }
+        self.say(format!("the configuration was read again ({occasion}): {}", said.join("; ")));
     }
 
     /// Once for each mistake, however often other files change meanwhile.
     fn complain(&mut self, occasion: Occasion, error: String) {
         if occasion == Occasion::Asked || self.complaint.as_ref() != Some(&error) {
-            tracing::warn!(
+            self.say(format!(
                 "the configuration was read again ({occasion}), and the old one stays in force: {error}"
-            );
+            ));
         }
         self.complaint = Some(error);
     }
@@ -184,12 +212,11 @@ fn watched(files: &PluginFiles, loaded: &Loaded) -> Watched {
     Watched { dirs: files.dirs(&loaded.config), endings: vec!["wasm", "toml"], files: single }
 }
 
-/// Says what is not used and was not said before.
-fn say_refused(resolvers: &Resolvers, before: Option<&Resolvers>) {
+/// What is not used and was not said before.
+fn refused(resolvers: &Resolvers, before: Option<&Resolvers>) -> Vec<String> {
     let known = before.map(Resolvers::refused).unwrap_or_default();
-    for refused in resolvers.refused().iter().filter(|refused| !known.contains(refused)) {
-        tracing::warn!("{} is not used: {}", refused.path.display(), refused.problem);
-    }
+    let new = resolvers.refused().iter().filter(|refused| !known.contains(refused));
+    new.map(|refused| format!("{} is not used: {}", refused.path.display(), refused.problem)).collect()
 }
 
 /// What changed between two configurations: sections that a run takes in, and single values that it cannot.

@@ -11,13 +11,17 @@ use std::time::{Duration, Instant};
 
 use gleaner_model::job::{JobId, JobState};
 use gleaner_orchestrator::{Drain, Finish, RunReport, Sources, Stop};
+use gleaner_serve::{Bound, Ledger};
 use gleaner_store::{Library, Scope, Summary, WorkQueue};
+use gleaner_telemetry::{Event, Observer};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use toml::Value;
 
-use crate::args::{License, Run};
+use crate::args::{Caps, License, Run};
+use crate::commands::enqueue::report;
 use crate::commands::measure::Measure;
 use crate::commands::reload::Reload;
 use crate::config::Layers;
@@ -38,8 +42,8 @@ struct Totals {
     seconds: f64,
 }
 
-/// Lays the flags of `queue run` over the configuration.
-pub(crate) fn lay_flags(args: &Run, layers: &mut Layers) {
+/// Lays the flags of a run over the configuration.
+pub(crate) fn lay_flags(args: &Caps, layers: &mut Layers) {
     lay_license(args.license, layers);
     if let Some(workers) = args.workers {
         layers.set(&["orchestrator", "workers"], Value::Integer(workers.into()), "--workers");
@@ -75,7 +79,41 @@ pub(crate) async fn run(context: &Context, args: &Run) -> Result<Exit, Failed> {
     let (sources, reload) = Reload::begin(context).await?;
     let library = context.library()?;
     let task = if args.drain { Task::Drain { max_wait: args.max_wait.0 } } else { Task::Serve };
-    work(context, library, sources, reload, task, args.metrics_file.clone()).await
+    let beside = Beside { metrics_file: args.metrics_file.clone(), ..Beside::default() };
+    work(context, library, sources, reload, task, beside).await
+}
+
+/// What else there is while a run goes on.
+#[derive(Default)]
+pub(crate) struct Beside {
+    /// Who answers.
+    pub(crate) server: Option<Server>,
+    /// Where measurements are written.
+    pub(crate) metrics_file: Option<PathBuf>,
+}
+
+/// What answers while a run goes on.
+pub(crate) struct Server {
+    pub(crate) bound: Bound,
+    pub(crate) ledger: Arc<Ledger>,
+}
+
+impl Server {
+    /// Says where it listens, now that signals are heard: whoever started it on port 0 has to know.
+    fn start(self, told: watch::Receiver<Stop>) -> std::io::Result<JoinHandle<()>> {
+        report(&format!("listening on http://{}/", self.bound.address()?));
+        Ok(tokio::spawn(self.bound.run(told)))
+    }
+}
+
+/// Two who listen.
+struct Both(Arc<dyn Observer>, Arc<dyn Observer>);
+
+impl Observer for Both {
+    fn on(&self, event: &Event) {
+        self.0.on(event);
+        self.1.on(event);
+    }
 }
 
 /// Works on the library's queue, with whatever other processes do.
@@ -85,7 +123,7 @@ pub(crate) async fn work(
     sources: Sources,
     reload: Reload,
     task: Task,
-    metrics_file: Option<PathBuf>,
+    Beside { server, metrics_file }: Beside,
 ) -> Result<Exit, Failed> {
     let started = Instant::now();
     // One spelling of the directory, so that traces go on wherever the command is given.
@@ -105,7 +143,10 @@ pub(crate) async fn work(
     let is_serving = matches!(task, Task::Serve);
     let (drain, total, scope) = lower(&library, task).await?;
     let progress = Arc::new(Progress::new(total, context.quiet));
-    let observer = Arc::clone(&progress) as Arc<dyn gleaner_telemetry::Observer>;
+    let mut observer = Arc::clone(&progress) as Arc<dyn Observer>;
+    if let Some(server) = &server {
+        observer = Arc::new(Both(observer, Arc::clone(&server.ledger) as Arc<dyn Observer>));
+    }
     let reload = tokio::spawn(reload.keep_up()?);
     let pieces = context.pieces(library.clone(), sources, identity, observer)?;
     let measure = || Measure::new(library.clone(), Arc::clone(&pieces), metrics_file.clone());
@@ -113,12 +154,16 @@ pub(crate) async fn work(
     let (tell, told) = watch::channel(Stop::Go);
     let interrupted = Arc::new(AtomicBool::new(false));
     let signals = tokio::spawn(pass_signals_on(tell, Arc::clone(&interrupted))?);
+    let server = server.map(|server| server.start(told.clone())).transpose()?;
     let notify = Notify::from_environment();
     notify.ready();
     let notifying = tokio::spawn(Notify::from_environment().keep_up(told.clone()));
     let report = pieces.run(drain, told).await;
     notify.stopping();
     notifying.abort();
+    if let Some(server) = server {
+        end(server, &report).await;
+    }
     signals.abort();
     reload.abort();
     measuring.abort();
@@ -140,6 +185,14 @@ pub(crate) async fn work(
         _ if totals(&summary, 0.0).error > failed_before => Exit::SomeFailed,
         _ => Exit::Well,
     })
+}
+
+/// The server ends by itself when the run was told to stop, and with a run that failed.
+async fn end<E>(server: JoinHandle<()>, report: &Result<RunReport, E>) {
+    if report.is_err() {
+        server.abort();
+    }
+    let _ = server.await;
 }
 
 /// What the run drains, over how many jobs, and what its summary is of. Looked up after joining: that may

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use gleaner_desk::Setting;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
@@ -119,7 +120,16 @@ impl Layers {
         self.origins.contains_key(key)
     }
 
-    /// Every value with its dotted key, for people.
+    /// Every value with its dotted key and where it came from, as it is shown.
+    pub(crate) fn settings(&self) -> Vec<Setting> {
+        let setting = |(key, value): (String, Value)| {
+            let origin = self.origin(&key).to_owned();
+            Setting::new(key, value, &origin)
+        };
+        self.flattened().into_iter().map(setting).collect()
+    }
+
+    /// Every value with its dotted key, to compare.
     pub(crate) fn flattened(&self) -> Vec<(String, Value)> {
         let mut rows = Vec::new();
         flatten("", &self.merged, &mut rows);

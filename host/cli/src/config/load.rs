@@ -12,7 +12,8 @@ use crate::environment;
 pub(crate) const DEFAULTS: &str = include_str!("../../../../config/default.toml");
 
 /// Keys that hold paths.
-const PATHS: [&[&str]; 3] = [&["library", "path"], &["plugins", "dirs"], &["egress", "extra-ca-certs"]];
+const PATHS: [&[&str]; 4] =
+    [&["library", "path"], &["plugins", "dirs"], &["egress", "extra-ca-certs"], &["serve", "token", "file"]];
 
 /// A valid configuration and where it came from.
 #[derive(Clone)]
@@ -311,7 +312,8 @@ mod tests {
     }
 
     /// What is said of a run that goes on, which no test of messages waits for.
-    const WHILE_A_RUN_GOES_ON: [(&str, &str); 40] = [
+    const WHILE_A_RUN_GOES_ON: [(&str, &str); 22] = [
+        ("a run", "listening on http://127.0.0.1:8417/"),
         (
             "log",
             "the configuration was read again (SIGHUP): what changed in limits, resolvers holds from now on",
@@ -336,22 +338,6 @@ mod tests {
             "a key",
             "host:a.org is not paused; the upstream asked to wait until 2030-01-31T08:00:00.000Z, and 3 works wait under it",
         ),
-        (
-            "a job",
-            "fetching https://a.org/x.pdf failed 2 times (timeout); it is tried again at 2030-01-31T08:00:00.000Z",
-        ),
-        ("a job", "its time came at 2030-01-31T08:00:00.000Z; a run takes it up"),
-        ("a job", "its next step is found when a run takes it up"),
-        ("a job", "nothing holds it: it is the next of host:a.org, and runs when a worker is free"),
-        ("a job", "host:a.org asked to slow down, and nothing of it runs before 2030-01-31T08:00:00.000Z"),
-        (
-            "a job",
-            "arxiv is suspended until 2030-01-31T08:00:00.000Z because it failed 10 times in a row, the last time with plugin_trap: unreachable",
-        ),
-        (
-            "a job",
-            "then one call shows whether it works again; another file of that name ends it at once, and so does `gleaner queue resume resolver:arxiv`",
-        ),
         ("a key", "suspended until 2030-01-31T08:00:00.000Z: plugin_trap: unreachable"),
         (
             "a plugin",
@@ -370,27 +356,6 @@ mod tests {
         ("a grant", "another process is changing files in its directory"),
         ("a grant", "gleaner.toml has changed meanwhile, and nothing was written; run this again"),
         ("log", "whether plugins are suspended is not known: library/library.db is not a library of gleaner"),
-        ("a job", "4 steps of host:a.org run, and 4 at once is its limit"),
-        ("a job", "`gleaner queue limit host:a.org --concurrency N` changes it"),
-        ("a job", "unpaywall is being asked"),
-        ("a job", "a file is being fetched from a.org"),
-        ("a job", "it was just taken up"),
-        (
-            "a job",
-            "it was just taken up by process 7; its lease lasts until 2030-01-31T08:00:00.000Z and is extended meanwhile",
-        ),
-        (
-            "a job",
-            "it was just taken up by process 7, and its lease expired at 2030-01-31T08:00:00.000Z: whoever worked on it does not answer",
-        ),
-        ("a job", "any run takes it back; `gleaner queue run` is one"),
-        ("a job", "timeout, 2 times so far"),
-        ("a job", "No step is left: it ends as skipped, no_candidate (3 resolvers asked)"),
-        ("a job", "more than 10000 works go first under host:a.org at 4 at once"),
-        (
-            "an argument",
-            "\"tomorrow\" is neither a time like 2030-01-31T08:00:00Z nor a duration from now like 30m or 2h",
-        ),
     ];
 
     #[test]

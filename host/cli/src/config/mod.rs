@@ -21,6 +21,7 @@ use gleaner_model::units::ByteSize;
 use gleaner_orchestrator::SecretConfig;
 use gleaner_orchestrator::config::{OrchestratorConfig, ResolverConfig, SuspendConfig, TiersConfig};
 use gleaner_runtime::Sandbox;
+use gleaner_serve::ServeConfig;
 use gleaner_store::StoreOptions;
 use gleaner_telemetry::TelemetryConfig;
 use serde::Deserialize;
@@ -61,6 +62,7 @@ pub(crate) struct Config {
     pub(crate) queue: StoreOptions,
     /// What is told to a collector of yours.
     pub(crate) telemetry: TelemetryConfig,
+    pub(crate) serve: ServeConfig,
 }
 
 /// `[library]`.

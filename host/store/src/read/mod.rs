@@ -5,6 +5,7 @@
 pub(crate) mod files;
 pub(crate) mod health;
 pub(crate) mod keys;
+pub(crate) mod search;
 
 use std::time::Duration;
 
@@ -90,8 +91,8 @@ pub(crate) fn job(connection: &Connection, id: JobId) -> Result<Option<JobView>,
     let Some(found) = rows.next()? else { return Ok(None) };
     let row = job_row(found)?;
     Ok(Some(JobView {
-        artifact: decode::artifact(id.0, row.artifact_id.as_str(), found.get_ref(8)?.as_str()?)?,
-        plan: Plan::read(id.0, found.get_ref(9)?.as_str()?)?,
+        artifact: decode::artifact(id.0, row.artifact_id.as_str(), found.get_ref(9)?.as_str()?)?,
+        plan: Plan::read(id.0, found.get_ref(10)?.as_str()?)?,
         file: list(connection, sql::FILE_OF_JOB, [id.0], file_row)?.pop(),
         records: list(connection, sql::ATTEMPTS_OF_JOB, [id.0], |row| {
             Ok(ManifestRecord::read(id.0, row.get_ref(0)?.as_str()?)?)
@@ -247,6 +248,7 @@ fn job_row(row: &Row<'_>) -> Result<JobRow, Trouble> {
         detail: row.get(5)?,
         attempts: row.get(6)?,
         at: row.get::<_, Option<i64>>(7)?.map(UnixMillis),
+        title: row.get(8)?,
     })
 }
 

@@ -6,13 +6,14 @@ use gleaner_model::artifact::Artifact;
 use gleaner_model::clock::{Clock, UnixMillis};
 use gleaner_model::identifier::Identifier;
 use gleaner_model::job::{JobId, JobResult, JobState};
-use gleaner_model::key::{HostKey, Key};
+use gleaner_model::key::{HostKey, Key, ResolverName};
 use gleaner_model::manifest::{AttemptOutcome, ManifestRecord, RunIdentity};
 use gleaner_model::plan::Plan;
 use gleaner_model::reason::Reason;
 use gleaner_model::setting::Condition;
 use gleaner_store::{
-    AfterRecord, Fenced, Library, ManifestFilter, NewJob, Scope, StoreError, StoredFile, Summary, WorkQueue,
+    AfterRecord, Fenced, JobFilter, Library, ManifestFilter, NewJob, Scope, StoreError, StoredFile, Summary,
+    WorkQueue,
 };
 
 use crate::scratch::{NOON, Scratch, TTL, done, job, options};
@@ -109,6 +110,52 @@ async fn lists_come_in_pages() {
     let records = first.records.iter().chain(&rest.records);
     let works: Vec<_> = records.map(|(_, record)| record.artifact_id.as_str()).collect();
     assert_eq!(works, ["doi:10.1000/1", "doi:10.1000/1", "doi:10.1000/3"]);
+}
+
+#[tokio::test]
+async fn jobs_are_found_in_pages_by_what_is_known_of_them() {
+    let scratch = Scratch::new();
+    let library = harvested(&scratch).await;
+    let found = async |filter: &JobFilter, after: Option<i64>, limit| {
+        let page = library.search(filter.clone(), after.map(JobId), limit).await.unwrap();
+        (page.rows.iter().map(|row| row.id.0).collect::<Vec<_>>(), page.next.map(|id| id.0))
+    };
+    let all = JobFilter::default();
+    assert_eq!(found(&all, None, 10).await, (vec![1, 2, 3, 4, 5], None));
+    assert_eq!(found(&all, None, 2).await, (vec![1, 2], Some(2)));
+    assert_eq!(library.search(all.clone(), None, 2).await.unwrap().looked_at, 2);
+    assert_eq!(found(&all, Some(4), 1).await, (vec![5], None));
+    let in_state = |state| JobFilter { state: Some(state), ..JobFilter::default() };
+    for (state, wanted) in JobState::ALL.into_iter().zip([5, 4, 1, 2, 3]) {
+        assert_eq!(found(&in_state(state), None, 10).await, (vec![wanted], None), "{state}");
+    }
+    let because = |reason| JobFilter { reason: Some(reason), ..JobFilter::default() };
+    assert_eq!(found(&because(Reason::Timeout), None, 10).await.0, [3]);
+    assert_eq!(
+        found(&JobFilter { state: Some(JobState::Queued), ..because(Reason::Ok) }, None, 10).await.0,
+        [0; 0]
+    );
+    let asked = JobFilter { resolver: Some(ResolverName::new("asked").unwrap()), ..all.clone() };
+    assert_eq!(found(&asked, None, 10).await.0, [1, 3]);
+    assert_eq!(found(&asked, None, 1).await, (vec![1], Some(1)));
+    let says = |text: &str| JobFilter { text: Some(text.into()), ..JobFilter::default() };
+    assert_eq!(found(&says("10.1000/2"), None, 10).await.0, [2]);
+    assert_eq!(found(&says("1000"), None, 10).await.0, [1, 2, 3, 4, 5]);
+    assert_eq!(found(&says("nothing"), None, 10).await, (vec![], None));
+}
+
+/// What no index knows is looked for in so many jobs, and the next page goes on behind them.
+#[tokio::test]
+async fn a_search_looks_at_so_many_jobs_and_goes_on() {
+    let scratch = Scratch::new();
+    let library = scratch.open();
+    let jobs = (1..=12_000).map(|n| job(&format!("10.1000/{n}")));
+    library.enqueue(jobs.collect(), TTL).await.unwrap();
+    let last = JobFilter { text: Some("/11999".into()), ..JobFilter::default() };
+    let first = library.search(last.clone(), None, 10).await.unwrap();
+    assert_eq!((first.rows.len(), first.next, first.looked_at), (0, Some(JobId(10_000)), 10_000));
+    let second = library.search(last, first.next, 10).await.unwrap();
+    assert_eq!((second.rows.len(), second.rows[0].id, second.next), (1, JobId(11_999), None));
 }
 
 #[tokio::test]

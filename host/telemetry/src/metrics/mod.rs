@@ -61,12 +61,16 @@ impl Metrics {
         }
     }
 
-    /// How the library's jobs stand, and how many of them this process works on: for gauges, now and then.
-    pub fn set_depths(&self, states: &[(JobState, u64)], inflight: u64) {
+    /// How the library's jobs stand.
+    pub fn set_depths(&self, states: &[(JobState, u64)]) {
         for (state, jobs) in states {
             self.note(catalogue::QUEUE_DEPTH, &[state.as_str()], *jobs as f64);
         }
-        self.note(catalogue::JOBS_INFLIGHT, &[], inflight as f64);
+    }
+
+    /// How many jobs this process works on.
+    pub fn set_inflight(&self, jobs: u64) {
+        self.note(catalogue::JOBS_INFLIGHT, &[], jobs as f64);
     }
 
     /// A request was answered, or not.
@@ -207,7 +211,7 @@ mod tests {
     fn nothing_is_counted_until_it_is_wanted() {
         let metrics = Metrics::default();
         metrics.on(&step("arxiv", Reason::Ok, 1));
-        metrics.set_depths(&[(JobState::Queued, 3)], 1);
+        metrics.set_depths(&[(JobState::Queued, 3)]);
         assert_eq!(metrics.render(), Metrics::default().render());
         assert!(!metrics.render().contains("arxiv"));
     }
@@ -226,7 +230,8 @@ mod tests {
         let took = Duration::from_millis(30);
         metrics.on_request(&RequestEnded { role: "metadata", status: Some(404), took });
         metrics.on_request(&RequestEnded { role: "content", status: None, took });
-        metrics.set_depths(&[(JobState::Queued, 3), (JobState::Done, 1)], 2);
+        metrics.set_depths(&[(JobState::Queued, 3), (JobState::Done, 1)]);
+        metrics.set_inflight(2);
         let text = metrics.render();
         for line in [
             "gleaner_attempts_total{resolver=\"arxiv\",status=\"ok\",reason=\"ok\"} 1",

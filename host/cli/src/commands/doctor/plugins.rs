@@ -2,11 +2,11 @@
 //!
 //! Must never tell more than `plugin check` knows: it has the whole of one plugin.
 
+use gleaner_desk::problems_of_settings;
 use gleaner_orchestrator::{Resolvers, Rights};
 use gleaner_runtime::PluginInfo;
 
 use super::{Finding, ok, problem, warning};
-use crate::commands::plugin::problems_of_settings;
 
 pub(super) fn of_plugins(resolvers: &Resolvers) -> Vec<Finding> {
     let mut findings: Vec<Finding> = resolvers

@@ -5,42 +5,40 @@
 use std::collections::BTreeMap;
 
 use gleaner_model::clock::UnixMillis;
-use gleaner_model::job::JobResult;
-use gleaner_model::key::Key;
+use gleaner_model::job::{JobResult, JobState};
 use gleaner_model::next::{Next, Planner};
 use gleaner_model::plan::{Fate, Plan, Step};
 use gleaner_store::JobView;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use crate::commands::keys::Keys;
-use crate::context::Context;
+use crate::keys::Keys;
+use crate::look::Look;
 
-/// A step and its name: a resolver's, or a URL.
-#[derive(Debug, Clone)]
-struct Named {
-    is_fetch: bool,
+/// A step and its name.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(super) struct Named {
+    /// `ask` or `fetch`.
+    step: &'static str,
     /// The resolver that is asked, or that proposed the URL.
     resolver: String,
+    /// What is fetched.
     url: Option<String>,
 }
 
 impl Named {
     fn new(plan: &Plan, step: &Step) -> Self {
         match step {
-            Step::Resolve(name) => Self { is_fetch: false, resolver: name.to_string(), url: None },
+            Step::Resolve(name) => Self { step: "ask", resolver: name.to_string(), url: None },
             Step::Fetch(index) => {
                 let candidate = plan.candidates.get(*index).map(|proposed| &proposed.candidate);
                 Self {
-                    is_fetch: true,
+                    step: "fetch",
                     resolver: candidate.map_or(String::new(), |candidate| candidate.resolver.to_string()),
                     url: candidate.map(|candidate| candidate.url.as_url().to_string()),
                 }
             }
         }
-    }
-
-    fn kind(&self) -> &'static str {
-        if self.is_fetch { "fetch" } else { "ask" }
     }
 
     fn target(&self) -> &str {
@@ -49,13 +47,21 @@ impl Named {
 }
 
 /// A step that was tried at least once, or a page that was proposed.
-pub(super) struct Tried {
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Tried {
+    /// Which.
+    #[serde(flatten)]
     step: Named,
+    /// `answered`, `accepted`, `failed` (and is tried again), `closed`.
     is: &'static str,
+    /// Failed tries so far, of a step that is tried again.
     failures: u32,
+    /// Why it failed or was closed.
     reason: Option<String>,
+    /// What more there is to say.
     detail: String,
-    retry_at: Option<UnixMillis>,
+    /// Not before then: RFC 3339.
+    retry_at: Option<String>,
 }
 
 impl Tried {
@@ -81,7 +87,7 @@ impl Tried {
                     failures: *failures,
                     reason: record.map(|record| record.reason.to_string()),
                     detail: record.map_or(String::new(), |record| record.detail.clone()),
-                    retry_at: *retry_at,
+                    retry_at: retry_at.map(|at| at.to_string()),
                     ..tried("failed")
                 })
             }
@@ -101,20 +107,8 @@ impl Tried {
         }
     }
 
-    pub(super) fn as_json(&self) -> Value {
-        json!({
-            "step": self.step.kind(),
-            "resolver": self.step.resolver,
-            "url": self.step.url,
-            "is": self.is,
-            "failures": self.failures,
-            "reason": self.reason,
-            "detail": self.detail,
-            "retry_at": self.retry_at.map(|at| at.to_string()),
-        })
-    }
-
-    pub(super) fn row(&self) -> Vec<String> {
+    /// As a row of a table: step, from, came to, detail.
+    pub fn row(&self) -> Vec<String> {
         let is = match (&self.reason, self.failures) {
             (Some(reason), 0) => reason.clone(),
             (reason, 1..) => {
@@ -122,7 +116,7 @@ impl Tried {
             }
             (None, 0) => self.is.to_owned(),
         };
-        vec![self.step.kind().to_owned(), self.step.target().to_owned(), is, self.detail.clone()]
+        vec![self.step.step.to_owned(), self.step.target().to_owned(), is, self.detail.clone()]
     }
 }
 
@@ -137,71 +131,78 @@ pub(super) fn tried(view: &JobView) -> Vec<Tried> {
 /// Which failed step the job waits for that long, in words.
 pub(super) fn put_off(view: &JobView, at: UnixMillis) -> Option<String> {
     let tried = tried(view);
-    let step = tried.iter().find(|tried| tried.retry_at == Some(at))?;
+    let step = tried.iter().find(|tried| tried.retry_at.as_deref() == Some(&*at.to_string()))?;
     let reason = step.reason.as_deref().map_or(String::new(), |reason| format!(" ({reason})"));
     let times = if step.failures == 1 { "once".to_owned() } else { format!("{} times", step.failures) };
-    let verb = if step.step.is_fetch { "fetching" } else { "asking" };
+    let verb = if step.step.url.is_some() { "fetching" } else { "asking" };
     Some(format!("{verb} {} failed {times}{reason}", step.step.target()))
 }
 
 /// A step that is still to come.
-pub(super) struct Coming {
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Coming {
+    /// Which.
+    #[serde(flatten)]
     step: Named,
-    key: Key,
-    not_before: Option<UnixMillis>,
-    is_paused: bool,
+    /// What it is limited by.
+    key: String,
+    /// Not before then: RFC 3339.
+    not_before: Option<String>,
+    /// Whether an operator paused its key.
+    paused: bool,
 }
 
 impl Coming {
-    pub(super) fn as_json(&self) -> Value {
-        json!({
-            "step": self.step.kind(),
-            "resolver": self.step.resolver,
-            "url": self.step.url,
-            "key": self.key.to_string(),
-            "not_before": self.not_before.map(|at| at.to_string()),
-            "paused": self.is_paused,
-        })
-    }
-
-    pub(super) fn row(&self) -> Vec<String> {
-        let when = match (self.is_paused, self.not_before) {
+    /// As a row of a table: step, where, when.
+    pub fn row(&self) -> Vec<String> {
+        let when = match (self.paused, &self.not_before) {
             (true, _) => format!("when {} is resumed", self.key),
             (false, Some(at)) => format!("not before {at}"),
             (false, None) => "when it may".to_owned(),
         };
-        vec![self.step.kind().to_owned(), self.step.target().to_owned(), when]
+        vec![self.step.step.to_owned(), self.step.target().to_owned(), when]
     }
 }
 
 /// What becomes of the job.
-pub(super) enum Ending {
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Ending {
     /// Nothing is left: it ends so when a run looks at it.
-    Now(JobResult),
+    Now {
+        /// In which state.
+        state: JobState,
+        /// Why.
+        reason: &'static str,
+        /// What more there is to say.
+        detail: String,
+        /// What the reason means.
+        #[serde(skip)]
+        meaning: &'static str,
+    },
     /// When none of the steps gives a file.
-    Later { tries: u32 },
+    Later {
+        /// Tries of its budget that are left.
+        tries_left: u32,
+    },
 }
 
 impl Ending {
-    pub(super) fn as_json(&self) -> Value {
-        match self {
-            Self::Now(result) => {
-                json!({ "state": result.state(), "reason": result.reason(), "detail": result.detail() })
-            }
-            Self::Later { tries } => json!({ "tries_left": tries }),
-        }
+    fn now(result: &JobResult) -> Self {
+        let reason = result.reason();
+        let (reason, meaning) = (reason.as_str(), reason.meaning());
+        Self::Now { state: result.state(), reason, detail: result.detail().to_owned(), meaning }
     }
 
-    pub(super) fn in_words(&self) -> String {
+    /// For people.
+    pub fn in_words(&self) -> String {
         match self {
-            Self::Now(result) => format!(
-                "No step is left: it ends as {}, {} ({})",
-                result.state(),
-                result.reason(),
-                if result.detail().is_empty() { result.reason().meaning() } else { result.detail() },
+            Self::Now { state, reason, detail, meaning } => format!(
+                "No step is left: it ends as {state}, {reason} ({})",
+                if detail.is_empty() { meaning } else { detail.as_str() },
             ),
-            Self::Later { tries } => format!(
-                "Answers may add files and resolvers to this. If nothing gives a file it ends; {tries} tries of its \
+            Self::Later { tries_left } => format!(
+                "Answers may add files and resolvers to this. If nothing gives a file it ends; {tries_left} tries of its \
                  budget are left."
             ),
         }
@@ -210,16 +211,16 @@ impl Ending {
 
 /// Every step that is still to come, in the order of a run, and what becomes of the job then.
 pub(super) fn coming(
-    context: &Context,
+    look: Look<'_>,
     view: &JobView,
     keys: &Keys,
     planner: &Planner,
 ) -> (Vec<Coming>, Option<Ending>) {
-    let now = context.now();
+    let now = look.now;
     let suspended = keys.keys.iter().filter_map(|key| key.suspended.as_ref());
     let suspended: BTreeMap<_, _> = suspended.map(|one| (one.resolver.clone(), one.until)).collect();
     let first = match planner.next_without(&view.plan, &view.artifact, now, &suspended) {
-        Next::End(result) => return (Vec::new(), Some(Ending::Now(result))),
+        Next::End(result) => return (Vec::new(), Some(Ending::now(&result))),
         Next::Step(step) | Next::Wait(step, _) => step,
     };
     let retry_at = |step: &Step| match view.plan.fate(step) {
@@ -233,22 +234,24 @@ pub(super) fn coming(
     let mut steps = planner.open_steps(&view.plan, &view.artifact);
     // As a run does it: a step that failed waits behind those that can run.
     steps.sort_by_key(|step| (*step != first, retry_at(step).max(until(step))));
-    let limits = &context.loaded.config.limits;
+    let limits = &look.rules.limits;
     let coming = |step: Step| {
         let key = limits.canonical(&view.plan.key(&step));
         let held = keys.get(&key);
         let cooldown = held.and_then(|held| held.cooldown_until);
         let suspended = held.and_then(|held| held.suspended.as_ref()).map(|one| one.until);
-        let whole_job =
-            view.row.at.filter(|at| *at > now && view.row.state == gleaner_model::job::JobState::Queued);
+        let whole_job = view.row.at.filter(|at| *at > now && view.row.state == JobState::Queued);
         Coming {
             step: Named::new(&view.plan, &step),
-            not_before: [retry_at(&step), cooldown, suspended, whole_job].into_iter().flatten().max(),
-            is_paused: held.is_some_and(|held| held.is_paused()),
-            key,
+            not_before: [retry_at(&step), cooldown, suspended, whole_job]
+                .into_iter()
+                .flatten()
+                .max()
+                .map(|at| at.to_string()),
+            paused: held.is_some_and(|held| held.is_paused()),
+            key: key.to_string(),
         }
     };
-    let (_, budgets) = context.loaded.config.tiers.lower();
-    let tries = budgets.attempts.get().saturating_sub(view.plan.tries);
-    (steps.into_iter().map(coming).collect(), Some(Ending::Later { tries }))
+    let tries_left = look.rules.tries.saturating_sub(view.plan.tries);
+    (steps.into_iter().map(coming).collect(), Some(Ending::Later { tries_left }))
 }

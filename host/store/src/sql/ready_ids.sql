@@ -1,0 +1,1 @@
+SELECT id FROM ready WHERE id > ?1 ORDER BY id LIMIT ?2
