@@ -367,6 +367,11 @@ impl Egress {
         let asked = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
         let asked = asked.and_then(|value| retry_after::parse(value, self.0.clock.now()));
         match status {
+            // An archive gives an answer that it kept with the status that it had (RFC 7089): no word of its own.
+            _ if headers.contains_key("memento-datetime") => {
+                self.0.limiter.note(key, Outcome::Worked);
+                return Ok(());
+            }
             StatusCode::TOO_MANY_REQUESTS => {}
             StatusCode::SERVICE_UNAVAILABLE if asked.is_some() => {}
             _ => {

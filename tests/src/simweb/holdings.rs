@@ -82,7 +82,7 @@ impl Holding {
 /// The answer of the source whose API that is; `path` is decoded. None if it is nobody's.
 pub(super) fn answer(url: &Url, path: &str, holdings: &[Holding]) -> Option<Reply> {
     let (source, rest) = match (url.host_str()?, path) {
-        ("api.openalex.org", path) => (Source::OpenAlex, path.strip_prefix("/works/")?),
+        ("api.openalex.org", path) => (Source::OpenAlex, path.strip_prefix("/works")?),
         ("api.datacite.org", path) => (Source::DataCite, path.strip_prefix("/dois/")?),
         ("zenodo.org", path) => (Source::Zenodo, path.strip_prefix("/api/records/")?),
         ("api.osf.io", path) => (Source::Osf, path.strip_prefix("/v2/")?),
@@ -95,7 +95,18 @@ pub(super) fn answer(url: &Url, path: &str, holdings: &[Holding]) -> Option<Repl
         |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
     let mut known = holdings.iter().filter(|holding| holding.source == source);
     let found = match source {
+        // `filter=doi:A|B`.
+        Source::OpenAlex if rest.is_empty() => {
+            let filter = parameter("filter").unwrap_or_default();
+            let (scheme, values) = filter.split_once(':')?;
+            let name = |value| if scheme == "doi" { format!("doi:{value}") } else { String::from(value) };
+            let names: Vec<String> = values.split('|').map(name).collect();
+            let is_meant = |work: &&Holding| names.iter().any(|name| work.is_openalex(name));
+            let found: Vec<Value> = known.filter(is_meant).map(Holding::openalex).collect();
+            Some(json!({ "meta": { "count": found.len() }, "results": found }))
+        }
         Source::OpenAlex => {
+            let rest = rest.strip_prefix('/')?;
             return Some(match known.find(|work| work.is_openalex(rest)) {
                 Some(work) => Reply::json(&work.openalex()).header("x-ratelimit-remaining", "995"),
                 None => Reply::error(404),
@@ -106,8 +117,10 @@ pub(super) fn answer(url: &Url, path: &str, holdings: &[Holding]) -> Option<Repl
         Source::Osf => known.find_map(|work| work.osf(rest)),
         Source::Hal => {
             let search = parameter("q").unwrap_or_default();
-            let found: Vec<Value> =
-                known.filter(|work| work.is_meant_by(&search)).map(Holding::hal).collect();
+            let found: Vec<Value> = known
+                .filter(|work| search.split(" OR ").any(|term| work.is_meant_by(term)))
+                .map(Holding::hal)
+                .collect();
             Some(json!({ "response": { "numFound": found.len(), "start": 0, "docs": found } }))
         }
         Source::Figshare => match (rest.strip_prefix('/'), parameter("doi")) {
