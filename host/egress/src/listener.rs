@@ -6,7 +6,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::EgressError;
 use crate::scope::Role;
 
 /// One request that was sent.
@@ -29,9 +28,9 @@ impl Listener {
         Self(Some(Arc::new(listener)))
     }
 
-    pub(crate) fn tell(&self, role: Role, answer: Result<u16, &EgressError>, took: Duration) {
+    pub(crate) fn tell(&self, role: Role, status: Option<u16>, took: Duration) {
         if let Some(listener) = &self.0 {
-            listener(Exchange { role, status: answer.ok(), took });
+            listener(Exchange { role, status, took });
         }
     }
 }

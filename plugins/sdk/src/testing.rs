@@ -3,7 +3,7 @@
 
 use crate::{
     BatchResolver, Disposition, Failure, Host, HttpError, Identifier, Level, Query, Request, Resolution,
-    Response, answers::field,
+    Response, answers::field, clean_url,
 };
 use serde_json::{Value, json};
 use std::cell::RefCell;
@@ -147,8 +147,7 @@ pub fn urls_read(outcome: &Result<Resolution, Failure>) -> Vec<&str> {
     match outcome {
         Ok(resolution) => {
             let urls = urls(resolution);
-            let is_http = |url: &&str| url.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("http"));
-            assert!(urls.iter().all(is_http), "{urls:?}");
+            assert!(urls.iter().all(|url| clean_url(url).as_deref() == Some(*url)), "{urls:?}");
             urls
         }
         Err(failure) => {

@@ -14,7 +14,7 @@ use super::core::{self, CoreWork};
 use super::crossref::{self, Deposit};
 use super::doaj::{self, OpenArticle};
 use super::europe_pmc::{self, Article};
-use super::holdings::{self, Holding};
+use super::listings::{self, Listing};
 use super::pdf;
 use super::pmc::{self, CentralArticle};
 use super::reply::Reply;
@@ -30,7 +30,7 @@ pub struct World {
     eprints: HashMap<String, Eprint>,
     deposits: HashMap<String, Deposit>,
     articles: Vec<Article>,
-    holdings: Vec<Holding>,
+    listings: Vec<Listing>,
     central: Vec<CentralArticle>,
     papers: Vec<Paper>,
     open_articles: Vec<OpenArticle>,
@@ -71,7 +71,8 @@ impl World {
         Self::default()
     }
 
-    /// Sets what a URL does, APIs included; a URL without a query answers for every query that has no entry of its own.
+    /// Sets what a URL does, APIs included; a URL without a query answers for every query that has no entry of its own,
+    /// and one of plain http for the same over https, as most hosts do.
     pub fn set(&mut self, url: &str, behaviour: impl Into<Behaviour>) -> &mut Self {
         self.pages.insert(Address::parse(url), behaviour.into());
         self
@@ -115,11 +116,11 @@ impl World {
     }
 
     /// Makes an index or a repository know a work, and puts a sound PDF at its place if nothing else is there yet.
-    pub fn holding(&mut self, holding: Holding) -> &mut Self {
-        if let Some(file) = holding.file() {
+    pub fn listing(&mut self, listing: Listing) -> &mut Self {
+        if let Some(file) = listing.file() {
             self.sound_file(&file);
         }
-        self.holdings.push(holding);
+        self.listings.push(listing);
         self
     }
 
@@ -186,12 +187,19 @@ impl World {
     }
 
     fn page(&self, url: &Url) -> Option<(Duration, Reply)> {
-        let mut address = Address::of(url);
-        let behaviour = self.pages.get(&address).or_else(|| {
-            address.query = None;
-            self.pages.get(&address)
+        let behaviour = self.behaviour(Address::of(url)).or_else(|| {
+            let mut plain = url.clone();
+            (url.scheme() == "https").then(|| plain.set_scheme("http").ok())??;
+            self.behaviour(Address::of(&plain))
         })?;
         Some((behaviour.delay(), behaviour.next()?))
+    }
+
+    fn behaviour(&self, mut address: Address) -> Option<&Behaviour> {
+        self.pages.get(&address).or_else(|| {
+            address.query = None;
+            self.pages.get(&address)
+        })
     }
 
     fn api(&self, url: &Url, authorization: Option<&str>, body: &[u8]) -> Option<(Duration, Reply)> {
@@ -221,7 +229,7 @@ impl World {
                 wayback::wayback(url.host_str()?, path, url, &self.snapshots)?
             }
             (host, path) => pmc::pmc(host, path, url, &self.central)
-                .or_else(|| holdings::answer(url, path, &self.holdings))?,
+                .or_else(|| listings::answer(url, path, &self.listings))?,
         };
         Some((Duration::ZERO, reply))
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use gleaner_tests::harness::{Bench, Output};
 use gleaner_tests::simweb::{
-    Access, Article, Behaviour, CentralArticle, Deposit, HeldBy, Holding, OpenArticle, Paper, Reply,
+    Access, Article, Behaviour, CentralArticle, Deposit, Holding, Listing, OpenArticle, Paper, Reply,
     RetryAfter, Source, World,
 };
 use serde_json::Value;
@@ -150,15 +150,15 @@ fn known_by(source: &str) -> (World, Vec<String>) {
         let pdf = format!("https://repo.example.org/{source}/{n}.pdf");
         match source {
             "crossref" => drop(world.deposit(Deposit::open(doi, &pdf))),
-            "openalex" => drop(world.holding(Holding::open(Source::OpenAlex, doi, &format!("W{n}")))),
-            "hal" => drop(world.holding(Holding::open(Source::Hal, doi, &format!("hal-0000000{n}")))),
+            "openalex" => drop(world.listing(Listing::open(Source::OpenAlex, doi, &format!("W{n}")))),
+            "hal" => drop(world.listing(Listing::open(Source::Hal, doi, &format!("hal-0000000{n}")))),
             "semantic_scholar" => drop(world.paper(Paper::open(doi, &pdf, "GREEN"))),
             "doaj" => drop(world.open_article(OpenArticle::new(doi, &pdf, Some("PDF")))),
             "pmc" => drop(world.central(CentralArticle {
                 pmcid: format!("PMC90{n}"),
                 pmid: None,
                 doi: Some(doi.clone()),
-                holding: HeldBy::Datasets,
+                holding: Holding::Datasets,
             })),
             _ => drop(world.article(Article {
                 pmid: format!("70{n}"),

@@ -35,7 +35,7 @@ impl Egress {
     /// As [`Egress::send`]; a status is none.
     pub async fn reach(&self, url: &Url, end: Instant) -> Result<Reached, EgressError> {
         let scope = Scope::download(end);
-        let host: HostKey = self.check(url, None, &scope)?;
+        let host: HostKey = self.check(url, &scope)?;
         let permit = self.permit(&host, &scope, end).await?;
         let looked_up = self.0.clients.look_up(url).await;
         let looked_up = looked_up
@@ -44,7 +44,8 @@ impl Egress {
         permit.spend();
         let hop = Hop { method: Method::HEAD, url: url.clone(), headers: HeaderMap::new(), body: None };
         let sent = Instant::now();
-        let answer = self.ask(&hop, &host, &scope, sent, end).await?;
+        let asked = self.ask(&hop, &host, &scope, sent, end).await;
+        let (answer, _) = asked.map_err(|unasked| unasked.error)?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         Ok(Reached { looked_up, answered: sent.elapsed(), status, headers })
     }
