@@ -203,7 +203,8 @@ mod tests {
         let own =
             "[plugins]\nsandbox = { requests = 7 }\n[resolvers.direct]\nsandbox = { memory = \"1MiB\" }\n";
         let config = read_with(own).unwrap();
-        let part = config.resolvers[&ResolverName::new("direct").unwrap()].sandbox.unwrap();
+        let part =
+            config.resolvers[&gleaner_model::key::ResolverName::new("direct").unwrap()].sandbox.unwrap();
         let both = config.plugins.sandbox.with(&part);
         assert_eq!((both.requests, both.memory.0, both.cpu), (7, 1 << 20, plugins.sandbox.cpu));
     }
