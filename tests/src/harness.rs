@@ -5,6 +5,7 @@
 
 mod running;
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -21,6 +22,11 @@ use crate::simweb::{SimWeb, World};
 /// How long a command may take before it is killed and the test fails.
 pub const TIMEOUT: Duration = Duration::from_secs(120);
 
+/// The bundled resolvers that take part in [`Bench::new`]. The list is closed, so that no further resolver changes what a
+/// suite counts: suites about others name them, see [`Bench::with_resolvers`].
+pub const USUAL: [&str; 7] =
+    ["arxiv", "crossref", "direct", "doi", "europe_pmc", "landing_page", "unpaywall"];
+
 /// One library, one web, one configuration. All of its methods panic with a message where a test should stop.
 #[derive(Debug)]
 pub struct Bench {
@@ -33,8 +39,26 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// A bench in `world`, with the bundled plugins and no setting but those that lead to the simulated web.
+    /// A bench in `world`, with the [`USUAL`] resolvers and no setting but those that lead to the simulated web.
     pub fn new(world: World) -> Self {
+        Self::with_resolvers(world, &USUAL)
+    }
+
+    /// The same with these bundled resolvers alone, however many there are by now; the others are switched off.
+    pub fn with_resolvers(world: World, names: &[&str]) -> Self {
+        let mut bench = Self::with_every_resolver(world);
+        let bundled = bench.bundled_names();
+        for name in names {
+            assert!(bundled.contains(*name), "no bundled resolver is called {name:?}: {bundled:?}");
+        }
+        for name in bundled.iter().filter(|name| !names.contains(&name.as_str())) {
+            bench.configure(&format!("[resolvers.{name}]\nenabled = false"));
+        }
+        bench
+    }
+
+    /// The same with every bundled resolver, as a user's. What is counted here must hold whatever resolvers there are.
+    pub fn with_every_resolver(world: World) -> Self {
         let target = target_dir();
         let plugins = vec![built(&target, "plugins")];
         built(&target, "debug/gleaner");
@@ -91,6 +115,11 @@ impl Bench {
     /// Where the bundled resolvers are built to.
     pub fn bundled(&self) -> PathBuf {
         built(&self.target, "plugins")
+    }
+
+    /// The names of the bundled plugins.
+    pub fn bundled_names(&self) -> BTreeSet<String> {
+        components(&self.bundled())
     }
 
     /// Runs `gleaner` to its end; kills it and panics after [`TIMEOUT`].
@@ -183,6 +212,14 @@ fn built(target: &Path, part: &str) -> PathBuf {
     let path = target.join(part);
     assert!(path.exists(), "{} is missing: run `cargo xtask test`, which builds it first", path.display());
     path
+}
+
+/// The names of the components in a directory.
+fn components(dir: &Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(dir).unwrap_or_else(|error| panic!("cannot list {}: {error}", dir.display()));
+    let paths = entries.map(|entry| entry.expect("an entry of a directory").path());
+    let components = paths.filter(|path| path.extension().is_some_and(|ending| ending == "wasm"));
+    components.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect()
 }
 
 fn read(path: &Path) -> String {

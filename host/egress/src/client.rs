@@ -385,6 +385,11 @@ impl Egress {
     ) -> Result<(), EgressError> {
         let asked = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
         let asked = asked.and_then(|value| retry_after::parse(value, self.0.clock.now()));
+        // An archive gives an answer that it kept with the status that it had (RFC 7089): no word of its own.
+        if headers.contains_key("memento-datetime") {
+            errand.answered(StatusCode::OK);
+            return Ok(());
+        }
         let is_throttled = status == StatusCode::TOO_MANY_REQUESTS
             || status == StatusCode::SERVICE_UNAVAILABLE && asked.is_some();
         if !is_throttled {

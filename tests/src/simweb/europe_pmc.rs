@@ -95,7 +95,11 @@ pub(super) fn europe_pmc(url: &Url, articles: &[Article]) -> Reply {
         |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
     let search = parameter("query").unwrap_or_default();
     let core = parameter("resultType").as_deref() == Some("core");
-    let found = articles.iter().filter(|article| article.is_meant_by(&search));
+    // `(A) OR (B)`, or one alone.
+    let terms: Vec<_> = search.split(" OR ").map(|term| term.trim_matches(['(', ')'])).collect();
+    let found = articles.iter().filter(|article| terms.iter().any(|term| article.is_meant_by(term)));
+    let most = parameter("pageSize").and_then(|size| size.parse().ok()).unwrap_or(25_usize);
+    let found = found.take(most);
     let found: Vec<Value> = found.map(|article| article.json(core)).collect();
     Reply::json(&json!({
         "version": "simulated",

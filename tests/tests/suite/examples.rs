@@ -46,7 +46,7 @@ impl Example {
     /// A bench where this resolver is asked first and alone.
     fn bench(&self, world: World) -> Option<Bench> {
         let component = built(self.name)?;
-        let mut bench = holdings::bench(world);
+        let mut bench = holdings::bench_with(world, &[]);
         let (name, host) = (self.name, self.host);
         bench.configure(&format!(
             "[tiers]\nlist = [{{ name = \"only\", resolvers = [\"{name}\"] }}]\n\
@@ -54,9 +54,6 @@ impl Example {
              [resolvers.{name}]\ngrants = {{ hosts = [\"{host}\"] }}\n{}",
             self.settings
         ));
-        for other in ["unpaywall", "arxiv", "direct"] {
-            bench.configure(&format!("[resolvers.{other}]\nenabled = false"));
-        }
         fs::create_dir(bench.path("own")).unwrap();
         fs::copy(component, bench.path("own").join(format!("{name}.wasm"))).unwrap();
         let own = bench.path("own");

@@ -25,20 +25,15 @@ burst = 1000
 backoff = \"20ms\"
 ";
 
-/// A bench with `unpaywall`, `arxiv` and `direct` alone, so that a suite's expectations do not change with every new
-/// resolver, and without limits that make it wait.
+/// A bench with `unpaywall`, `arxiv` and `direct` alone, and without limits that make it wait.
 pub(crate) fn bench(world: World) -> Bench {
-    let mut bench = Bench::new(world);
+    bench_with(world, &["unpaywall", "arxiv", "direct"])
+}
+
+/// The same with these bundled resolvers.
+pub(crate) fn bench_with(world: World, resolvers: &[&str]) -> Bench {
+    let mut bench = Bench::with_resolvers(world, resolvers);
     bench.configure(QUICK);
-    let others = fs::read_dir(bench.bundled()).unwrap().filter_map(|entry| {
-        let path = entry.unwrap().path();
-        let name = path.file_stem()?.to_str()?.to_owned();
-        let wanted = ["unpaywall", "arxiv", "direct"].contains(&&*name);
-        (path.extension()? == "wasm" && !wanted).then_some(name)
-    });
-    for name in others.collect::<Vec<_>>() {
-        bench.configure(&format!("[resolvers.{name}]\nenabled = false"));
-    }
     bench
 }
 

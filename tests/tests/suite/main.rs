@@ -6,6 +6,7 @@
 mod answers;
 mod backup;
 mod bad_days;
+mod batches;
 mod caps;
 mod cli;
 mod client;
@@ -44,6 +45,8 @@ mod reading_list;
 mod recorded;
 mod reload;
 mod resolvers;
+mod resolvers_more;
+mod resolvers_repositories;
 mod resume;
 mod same_work;
 mod secrets;

@@ -4,21 +4,21 @@
 
 use std::time::Duration;
 
-use gleaner_tests::harness::Bench;
+use gleaner_tests::harness::{Bench, USUAL};
 use gleaner_tests::simweb::{
     Access, Article, Deposit, Location, Reply, RetryAfter, Work, World, reading_list,
 };
 use serde_json::Value;
 
 use crate::holdings::{attempts, end, files_in, get, job, manifest, text};
-use crate::papers::json;
+use crate::papers::{json, json_lines};
 
 const CROSSREF: &str = "api.crossref.org";
 const EUROPE_PMC: &str = "www.ebi.ac.uk";
 const PAGE: &str = "https://press.example.org/article/1";
 const FILE: &str = "https://press.example.org/article/1.pdf?a=1&b=2";
 
-/// With every bundled resolver and the limits of the defaults.
+/// With the usual resolvers and the limits of the defaults.
 fn bench(world: World) -> Bench {
     let mut bench = Bench::new(world);
     bench.configure("orchestrator.backoff = \"20ms\"");
@@ -35,6 +35,18 @@ fn paged(page: Reply) -> World {
 /// The URLs fetched for a work, and what came of each.
 fn fetches(job: &Value) -> Vec<(&str, &str)> {
     attempts(job).into_iter().filter(|(what, _)| what.starts_with("http")).collect()
+}
+
+#[test]
+fn a_bench_has_the_resolvers_that_it_names_and_no_others() {
+    let names = |bench: Bench| {
+        let listed = json_lines(&bench, &["plugin", "list"]);
+        listed.iter().map(|plugin| text(plugin, "name").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(bench(World::new())), USUAL);
+    assert_eq!(names(Bench::with_resolvers(World::new(), &["direct"])), ["direct"]);
+    let every = names(Bench::with_every_resolver(World::new()));
+    assert!(USUAL.iter().all(|usual| every.iter().any(|name| name == usual)), "{every:?}");
 }
 
 #[test]
