@@ -411,8 +411,8 @@ impl Egress {
     ) -> Result<(), EgressError> {
         let asked = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
         let asked = asked.and_then(|value| retry_after::parse(value, self.0.clock.now()));
+        // An archive gives an answer that it kept with the status that it had (RFC 7089): no word of its own.
         if headers.contains_key("memento-datetime") {
-            // An archive gives an answer that it kept with the status that it had (RFC 7089): no word of its own.
             errand.answered(StatusCode::OK);
             return Ok(());
         }
