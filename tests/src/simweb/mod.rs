@@ -45,7 +45,7 @@ pub use doaj::OpenArticle;
 pub use europe_pmc::{Access, Article};
 pub use holdings::{Holding, Source};
 pub use limit::HostLimit;
-pub use pmc::{CentralArticle, Holding};
+pub use pmc::{CentralArticle, HeldBy};
 pub use raw::{Act, RawWeb};
 pub use record::{HostReport, Report, Seen, Summary};
 pub use reply::{Reply, RetryAfter};

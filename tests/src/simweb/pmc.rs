@@ -18,12 +18,12 @@ pub struct CentralArticle {
     /// In any case.
     pub doi: Option<String>,
     /// Where its files are.
-    pub holding: Holding,
+    pub holding: HeldBy,
 }
 
 /// Where the files of an article are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Holding {
+pub enum HeldBy {
     /// In the datasets, under CC BY.
     Datasets,
     /// On the older site only, under CC BY.
@@ -39,11 +39,11 @@ impl CentralArticle {
     pub fn pdf(&self) -> Option<String> {
         let pmcid = &self.pmcid;
         match self.holding {
-            Holding::Datasets => Some(format!("https://{DATASETS}/{pmcid}.1/{pmcid}.1.pdf")),
-            Holding::OlderSite => {
+            HeldBy::Datasets => Some(format!("https://{DATASETS}/{pmcid}.1/{pmcid}.1.pdf")),
+            HeldBy::OlderSite => {
                 Some(format!("https://ftp.ncbi.nlm.nih.gov/pub/pmc/deprecated/oa_pdf/{pmcid}.pdf"))
             }
-            Holding::Closed => None,
+            HeldBy::Closed => None,
         }
     }
 
@@ -78,7 +78,7 @@ pub(super) fn pmc(host: &str, path: &str, url: &Url, articles: &[CentralArticle]
         (DATASETS, "/") => Some(listing(&parameter("prefix")?, articles)),
         (DATASETS, path) => {
             let pmcid = path.strip_suffix(".1.json")?.rsplit('/').next()?;
-            let found = articles.iter().find(|one| one.pmcid == pmcid && one.holding == Holding::Datasets)?;
+            let found = articles.iter().find(|one| one.pmcid == pmcid && one.holding == HeldBy::Datasets)?;
             Some(Reply::json(&found.metadata()))
         }
         ("pmc.ncbi.nlm.nih.gov", "/tools/idconv/api/v1/articles/") => {
@@ -90,7 +90,7 @@ pub(super) fn pmc(host: &str, path: &str, url: &Url, articles: &[CentralArticle]
 }
 
 fn listing(prefix: &str, articles: &[CentralArticle]) -> Reply {
-    let held = articles.iter().filter(|one| one.holding == Holding::Datasets);
+    let held = articles.iter().filter(|one| one.holding == HeldBy::Datasets);
     let folders = held.map(|one| format!("{}.1/", one.pmcid)).filter(|folder| folder.starts_with(prefix));
     let folders: Vec<_> =
         folders.map(|folder| format!("<CommonPrefixes><Prefix>{folder}</Prefix></CommonPrefixes>")).collect();
@@ -126,7 +126,7 @@ fn convert(ids: &str, kind: &str, articles: &[CentralArticle]) -> Reply {
 }
 
 fn oa(id: &str, articles: &[CentralArticle]) -> Reply {
-    let known = articles.iter().find(|one| one.pmcid == id && one.holding == Holding::OlderSite);
+    let known = articles.iter().find(|one| one.pmcid == id && one.holding == HeldBy::OlderSite);
     let answer = match known {
         Some(_) => format!(
             "<records returned-count=\"1\"><record id=\"{id}\" license=\"CC BY\">\

@@ -6,7 +6,7 @@
 
 use gleaner_tests::harness::{Bench, TIMEOUT, USUAL};
 use gleaner_tests::simweb::{
-    CORE_KEY, CentralArticle, CoreWork, Eprint, Holding, Kept, Location, OpenArticle, Paper, Reply, Snapshot,
+    CORE_KEY, CentralArticle, CoreWork, Eprint, HeldBy, Kept, Location, OpenArticle, Paper, Reply, Snapshot,
     Work, World,
 };
 use serde_json::Value;
@@ -55,7 +55,7 @@ fn asked(bench: &Bench, host: &str) -> Vec<String> {
     requests.into_iter().map(|seen| seen.target).filter(|target| target != "/robots.txt").collect()
 }
 
-fn central(holding: Holding) -> CentralArticle {
+fn central(holding: HeldBy) -> CentralArticle {
     CentralArticle {
         pmcid: "PMC888".to_owned(),
         pmid: Some("777".to_owned()),
@@ -66,7 +66,7 @@ fn central(holding: Holding) -> CentralArticle {
 
 #[test]
 fn pmc_finds_a_file_in_the_datasets_by_the_doi() {
-    let (mut world, article) = (World::new(), central(Holding::Datasets));
+    let (mut world, article) = (World::new(), central(HeldBy::Datasets));
     let file = article.pdf().unwrap();
     world.central(article);
     let bench = bench(world, "pmc");
@@ -78,7 +78,7 @@ fn pmc_finds_a_file_in_the_datasets_by_the_doi() {
 
 #[test]
 fn pmc_finds_a_file_that_is_on_the_older_site_only() {
-    let (mut world, article) = (World::new(), central(Holding::OlderSite));
+    let (mut world, article) = (World::new(), central(HeldBy::OlderSite));
     let file = article.pdf().unwrap();
     world.central(article);
     let bench = bench(world, "pmc");
@@ -88,7 +88,7 @@ fn pmc_finds_a_file_that_is_on_the_older_site_only() {
 
 #[test]
 fn a_page_of_pmc_that_wants_a_proof_of_work_is_no_file() {
-    let (mut world, article) = (World::new(), central(Holding::Datasets));
+    let (mut world, article) = (World::new(), central(HeldBy::Datasets));
     world.set(&article.pdf().unwrap(), Reply::challenge_page()).central(article);
     expect_nothing(&bench(world, "pmc"), "PMC888", "error", "challenge_page");
 }
@@ -96,7 +96,7 @@ fn a_page_of_pmc_that_wants_a_proof_of_work_is_no_file() {
 #[test]
 fn an_article_of_pmc_that_is_not_open_is_not_fetched() {
     let mut world = World::new();
-    world.central(central(Holding::Closed));
+    world.central(central(HeldBy::Closed));
     let bench = bench(world, "pmc");
     expect_nothing(&bench, "PMID:777", "skipped", "no_candidate");
     assert_eq!(asked(&bench, DATASETS).len(), 1, "the listing that does not have it");

@@ -1,7 +1,7 @@
 //! The simulated APIs answer in the documented shapes, and refuse what the real ones refuse.
 
 use gleaner_tests::simweb::{
-    CORE_KEY, CentralArticle, Eprint, Holding, Kept, Location, Paper, SimWeb, Snapshot, Work, World,
+    CORE_KEY, CentralArticle, Eprint, HeldBy, Kept, Location, Paper, SimWeb, Snapshot, Work, World,
 };
 use serde_json::Value;
 
@@ -162,7 +162,7 @@ async fn the_archive_lists_and_serves_what_it_kept() {
 async fn an_article_of_pmc_is_in_the_datasets_or_on_the_older_site() {
     let mut world = World::new();
     for (pmcid, holding) in
-        [("PMC1", Holding::Datasets), ("PMC2", Holding::OlderSite), ("PMC3", Holding::Closed)]
+        [("PMC1", HeldBy::Datasets), ("PMC2", HeldBy::OlderSite), ("PMC3", HeldBy::Closed)]
     {
         world.central(CentralArticle { pmcid: pmcid.to_owned(), pmid: None, doi: None, holding });
     }
