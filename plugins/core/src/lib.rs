@@ -2,7 +2,7 @@
 //! never take a work for the one wanted that does not carry its DOI, nor know the key: the host adds it to requests.
 
 use gleaner_sdk::{
-    Candidate, Failure, Host, Identifier, Info, Leads, Maybe, Query, Resolution, Resolver, host_of,
+    Candidate, Failure, Host, Identifier, Info, Leads, Maybe, Query, Resolution, Resolver, bare_doi, host_of,
 };
 use serde::Deserialize;
 
@@ -38,7 +38,7 @@ impl Resolver for Core {
             return Err(Failure::unknown_shape("CORE answered with something that is no list of works"));
         };
         let works = works.iter().filter_map(|work| work.as_ref());
-        let works = works.filter(|work| work.dois().any(|known| known.eq_ignore_ascii_case(doi)));
+        let works = works.filter(|work| work.dois().any(|known| known == bare_doi(doi)));
         let mut resolution = Resolution::of(works.clone().flat_map(Work::copies));
         for name in works.flat_map(Work::names) {
             if !resolution.discovered.contains(&name) {
@@ -101,21 +101,22 @@ struct Link {
 
 impl Work {
     /// Repositories write them with or without a resolver before them.
-    fn dois(&self) -> impl Iterator<Item = &str> {
+    fn dois(&self) -> impl Iterator<Item = String> {
         let names = self.identifiers.iter().flatten().filter_map(|name| name.as_ref());
         let names = names.filter(|name| name.r#type.as_deref() == Some("DOI"));
         let all = self.doi.as_deref().into_iter().chain(names.filter_map(|name| name.identifier.as_deref()));
-        all.map(|doi| doi.find("10.").map_or(doi, |start| &doi[start..]).trim_end())
+        all.map(bare_doi).filter(|doi| !doi.is_empty())
     }
 
-    fn names(&self) -> impl Iterator<Item = Identifier> {
+    fn names(&self) -> Vec<Identifier> {
         let eprint = self.urls().find_map(|url| eprint(url));
+        let doi = self.dois().next();
         let named = [
-            ("doi", self.dois().next()),
+            ("doi", doi.as_deref()),
             ("arxiv", self.arxiv_id.as_deref().filter(|id| !id.is_empty()).or(eprint)),
             ("pmid", self.pubmed_id.as_deref().filter(|id| !id.is_empty())),
         ];
-        named.into_iter().filter_map(|(scheme, value)| Some(Identifier::new(scheme, value?)))
+        named.into_iter().filter_map(|(scheme, value)| Some(Identifier::new(scheme, value?))).collect()
     }
 
     /// Best first.

@@ -56,7 +56,7 @@ fn the_copies_of_the_very_work_are_proposed_and_its_names_told() {
         ..Candidate::pdf("https://core.example/download/2.pdf").unwrap()
     };
     assert_eq!(resolution.candidates[1], pdf);
-    let names = [("doi", "10.1000/A"), ("arxiv", "2104.1"), ("pmid", "9"), ("doi", "10.1000/a")];
+    let names = [("doi", "10.1000/a"), ("arxiv", "2104.1"), ("pmid", "9")];
     assert_eq!(resolution.discovered, names.map(|(scheme, value)| Identifier::new(scheme, value)));
 }
 
