@@ -209,6 +209,11 @@ fn built(target: &Path, part: &str) -> PathBuf {
     path
 }
 
+/// The names of all bundled resolvers, as far as they have been built.
+pub fn bundled_resolvers() -> BTreeSet<String> {
+    components(&built(&target_dir(), "plugins"))
+}
+
 /// The names of the components in a directory.
 fn components(dir: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(dir).unwrap_or_else(|error| panic!("cannot list {}: {error}", dir.display()));

@@ -19,11 +19,13 @@ use super::reply::Reply;
 #[derive(Debug, Default)]
 pub struct World {
     pages: HashMap<Address, Behaviour>,
+    searches: HashMap<Address, Vec<Search>>,
     hosts: HashMap<String, Behaviour>,
     works: HashMap<String, Work>,
     eprints: HashMap<String, Eprint>,
     deposits: HashMap<String, Deposit>,
     articles: Vec<Article>,
+    mistakes: HashMap<String, Vec<Article>>,
     latency: Duration,
 }
 
@@ -36,6 +38,21 @@ struct Address {
     query: Option<String>,
 }
 
+/// What a URL does for requests that have these parameters, decoded, whatever others they have.
+#[derive(Debug)]
+struct Search {
+    parameters: Vec<(String, String)>,
+    behaviour: Behaviour,
+}
+
+impl Search {
+    fn is_meant_by(&self, url: &Url) -> bool {
+        self.parameters
+            .iter()
+            .all(|wanted| url.query_pairs().any(|(name, value)| *wanted.0 == *name && *wanted.1 == *value))
+    }
+}
+
 impl Address {
     fn of(url: &Url) -> Self {
         Self {
@@ -46,11 +63,12 @@ impl Address {
     }
 
     fn parse(url: &str) -> Self {
-        Self::of(
-            &Url::parse(url)
-                .unwrap_or_else(|error| panic!("`{url}` is no URL for the simulated web: {error}")),
-        )
+        Self::of(&parsed(url))
     }
+}
+
+fn parsed(url: &str) -> Url {
+    Url::parse(url).unwrap_or_else(|error| panic!("`{url}` is no URL for the simulated web: {error}"))
 }
 
 impl World {
@@ -62,6 +80,17 @@ impl World {
     /// Sets what a URL does, APIs included; a URL without a query answers for every query that has no entry of its own.
     pub fn set(&mut self, url: &str, behaviour: impl Into<Behaviour>) -> &mut Self {
         self.pages.insert(Address::parse(url), behaviour.into());
+        self
+    }
+
+    /// Sets what a URL does for requests that have at least the parameters of its query, in any order and spelling. Of
+    /// several that fit, the one that was set first answers.
+    pub fn set_search(&mut self, url: &str, behaviour: impl Into<Behaviour>) -> &mut Self {
+        let url = parsed(url);
+        let parameters =
+            url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+        let search = Search { parameters, behaviour: behaviour.into() };
+        self.searches.entry(Address { query: None, ..Address::of(&url) }).or_default().push(search);
         self
     }
 
@@ -102,6 +131,12 @@ impl World {
         self
     }
 
+    /// Makes Europe PMC answer a search for a DOI with an article that is another.
+    pub fn mistake(&mut self, doi: &str, article: &Article) -> &mut Self {
+        self.mistakes.entry(doi.to_lowercase()).or_default().push(article.clone());
+        self
+    }
+
     /// Makes doi.org lead from a DOI to a page.
     pub fn doi(&mut self, doi: &str, page: &str) -> &mut Self {
         self.set(&format!("https://doi.org/{}", doi.to_lowercase()), Reply::redirect(302, page))
@@ -133,7 +168,9 @@ impl World {
         let mut address = Address::of(url);
         let behaviour = self.pages.get(&address).or_else(|| {
             address.query = None;
-            self.pages.get(&address)
+            let mut searches = self.searches.get(&address).into_iter().flatten();
+            let search = searches.find(|search| search.is_meant_by(url)).map(|search| &search.behaviour);
+            search.or_else(|| self.pages.get(&address))
         })?;
         Some((behaviour.delay(), behaviour.next()?))
     }
@@ -144,7 +181,7 @@ impl World {
             ("api.unpaywall.org", path) => apis::unpaywall(path.strip_prefix("/v2/")?, url, &self.works),
             ("api.crossref.org", path) => crossref::crossref(path.strip_prefix("/works/")?, &self.deposits),
             ("www.ebi.ac.uk", "/europepmc/webservices/rest/search") => {
-                europe_pmc::europe_pmc(url, &self.articles)
+                europe_pmc::europe_pmc(url, &self.articles, &self.mistakes)
             }
             ("export.arxiv.org", "/api/query") => apis::arxiv(url, &self.eprints),
             ("arxiv.org" | "export.arxiv.org", path) => {
@@ -152,6 +189,6 @@ impl World {
             }
             _ => return None,
         };
-        Some((Duration::ZERO, reply))
+        Some((Duration::ZERO, reply.of_api()))
     }
 }

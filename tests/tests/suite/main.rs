@@ -12,6 +12,7 @@ mod client;
 mod compiled_cache;
 mod configuration;
 mod connections;
+mod corpus;
 mod crash;
 mod docs;
 mod durability;
