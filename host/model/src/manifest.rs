@@ -76,7 +76,7 @@ pub struct Durations {
     /// Waiting for limits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait_ms: Option<u64>,
-    /// The plugin call, its own requests included.
+    /// The plugin call, its own requests included; where one call was for several works, the whole of it for each.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resolve_ms: Option<u64>,
     /// Looking up the host, connecting, TLS; absent where a connection was there already, and where nobody measured it.

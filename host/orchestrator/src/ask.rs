@@ -12,6 +12,7 @@ use gleaner_model::plan::{Fate, Plan, Step};
 use gleaner_model::reason::Failure;
 
 use crate::generation::Generation;
+use crate::resolve::query;
 use crate::sources::Sources;
 
 /// What one resolver said.
@@ -115,5 +116,6 @@ async fn ask_one(
     };
     let permit = sources.limiter.acquire(&Key::Resolver(resolver.clone())).await;
     permit.spend();
-    sources.call(generation, installed, "resolve", artifact, plan, 1, None).await.outcome
+    let query = query("resolve", artifact, plan, 1, installed.sandbox.wall.0);
+    sources.call(generation, installed, &query, None).await.outcome
 }

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::gather::Member;
 use crate::heartbeat;
 use crate::pieces::{Pieces, RunError, lock};
 use crate::reserve::{Place, Refusal, Reservation};
@@ -314,7 +315,7 @@ impl<'a> Turns<'a> {
                 let Some((key, ready)) = lock(&pieces.schedule).next(slots) else { break };
                 match pieces.reserve(&key) {
                     Ok(reservation) => {
-                        let most = u64::from(pieces.jobs_a_slot(&key)).min(ready).max(1);
+                        let most = u64::from(pieces.jobs_of(&reservation)).min(ready).max(1);
                         lock(&pieces.schedule).took(&key, most);
                         jobs += most;
                         offers.push(Offer { most, reservation });
@@ -412,7 +413,7 @@ async fn lease(pieces: &Arc<Pieces>, offers: Vec<Offer>, tasks: &mut Tasks) -> R
         let mut jobs = jobs.into_iter().peekable();
         for Offer { most, reservation } in rooms.remove(&key).unwrap_or_default() {
             let of_this: Vec<Leased> = jobs.by_ref().take(usize::try_from(most).unwrap_or(1)).collect();
-            for (job, place) in places(reservation, of_this) {
+            for (job, place) in places(pieces, reservation, of_this) {
                 start(pieces, job, place, tasks);
             }
         }
@@ -420,10 +421,17 @@ async fn lease(pieces: &Arc<Pieces>, offers: Vec<Offer>, tasks: &mut Tasks) -> R
     Ok(started)
 }
 
-/// Each job with its place: alone, or in turn with others.
-fn places(reservation: Reservation, mut jobs: Vec<Leased>) -> Vec<(Leased, Place)> {
+/// Each job with its place: alone, in one call with others, or in turn with them.
+fn places(pieces: &Arc<Pieces>, reservation: Reservation, mut jobs: Vec<Leased>) -> Vec<(Leased, Place)> {
     if jobs.len() == 1 {
         return jobs.pop().map(|job| (job, Place::Own(reservation))).into_iter().collect();
+    }
+    if let Key::Resolver(name) = &reservation.key
+        && pieces.most_a_call(name).is_some()
+    {
+        let name = name.clone();
+        let places = Member::places(pieces, &name, reservation, jobs.len());
+        return jobs.into_iter().zip(places.into_iter().map(Place::Together)).collect();
     }
     let shared = Arc::new(tokio::sync::Mutex::new(reservation));
     jobs.into_iter().map(|job| (job, Place::Shared(Arc::clone(&shared)))).collect()

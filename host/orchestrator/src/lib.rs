@@ -10,6 +10,7 @@ mod breaker;
 pub mod config;
 mod dispatcher;
 mod fetch;
+mod gather;
 mod generation;
 mod guest_host;
 mod heartbeat;

@@ -24,6 +24,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_millis(250);
 pub(crate) struct Paces {
     calls: Mutex<HashMap<ResolverName, Duration>>,
     lease: Mutex<Duration>,
+    /// Works of one call, where calls for several ended without answers and it has not come back to as many as it takes.
+    batches: Mutex<HashMap<ResolverName, u32>>,
 }
 
 impl Paces {
@@ -43,6 +45,30 @@ impl Paces {
         *lease = (*lease * 3 + took) / 4;
     }
 
+    /// A call for so many works, or for one, ended with answers or without. Half as many are asked about next, or twice as
+    /// many again.
+    pub(crate) fn note_batch(&self, resolver: &ResolverName, works: usize, answered: bool) {
+        let works = u32::try_from(works).unwrap_or(u32::MAX);
+        let mut batches = lock(&self.batches);
+        match batches.get_mut(resolver) {
+            Some(most) if answered => *most = most.saturating_mul(2),
+            Some(most) => *most = (*most).min(works / 2).max(1),
+            // One that was asked about alone has nothing to do with how many are asked about.
+            None if answered || works == 1 => {}
+            None => drop(batches.insert(resolver.clone(), works / 2)),
+        }
+    }
+
+    /// How many works to ask about in one call that takes `most`.
+    pub(crate) fn works_a_call(&self, resolver: &ResolverName, most: u32) -> u32 {
+        let mut batches = lock(&self.batches);
+        let Some(&now) = batches.get(resolver) else { return most };
+        if now >= most {
+            batches.remove(resolver);
+        }
+        now.clamp(1, most)
+    }
+
     /// How many jobs a slot can do while the next lease is written; 1 when nothing is known.
     pub(crate) fn jobs_a_slot(&self, resolver: &ResolverName) -> u32 {
         let lease = (*lock(&self.lease)).clamp(*LEASE.start(), *LEASE.end());
@@ -56,6 +82,23 @@ impl Paces {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_batch_without_answers_is_asked_about_in_halves_until_one_is_left() {
+        let (paces, name) = (Paces::default(), ResolverName::new("r").unwrap());
+        let works = || paces.works_a_call(&name, 100);
+        assert_eq!(works(), 100);
+        for (asked, expected) in [(100, 50), (50, 25), (25, 12), (12, 6), (6, 3), (3, 1), (1, 1)] {
+            paces.note_batch(&name, asked, false);
+            assert_eq!(works(), expected);
+        }
+        for expected in [2, 4, 8, 16, 32, 64, 100, 100] {
+            paces.note_batch(&name, works() as usize, true);
+            assert_eq!(works(), expected);
+        }
+        paces.note_batch(&name, 40, false);
+        assert_eq!(works(), 20, "half of what was asked, not of what it takes");
+    }
 
     #[test]
     fn quick_calls_come_in_batches_and_a_slow_one_ends_that() {

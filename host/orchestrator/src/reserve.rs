@@ -10,10 +10,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gleaner_limits::{Permit, Room, Why};
-use gleaner_model::key::Key;
+use gleaner_model::key::{Key, ResolverName};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::breaker::{Suspended, Trial};
+use crate::gather::Member;
 use crate::pace;
 use crate::pieces::{Pieces, lock};
 use crate::schedule::Slots;
@@ -39,6 +40,8 @@ pub(crate) enum Place {
     Own(Reservation),
     /// Several jobs', one after the other: only for calls whose key has neither a rate nor a host to ask.
     Shared(Arc<tokio::sync::Mutex<Reservation>>),
+    /// A place in one call for several jobs.
+    Together(Member),
 }
 
 /// Why a step may not start now.
@@ -173,10 +176,15 @@ impl Pieces {
         }
     }
 
-    /// How many jobs to lease for one slot of the key. More than one only where they need nothing but the slot.
-    pub(crate) fn jobs_a_slot(&self, key: &Key) -> u32 {
+    /// How many jobs to lease for one reservation. More than one only where they need nothing but the slot, or where one
+    /// call takes them all.
+    pub(crate) fn jobs_of(&self, Reservation { key, trial, .. }: &Reservation) -> u32 {
         match key {
             Key::Plan => pace::MOST,
+            Key::Resolver(name) if let Some(most) = self.most_a_call(name) => {
+                // The call that shows whether a plugin works again is of one job.
+                if trial.is_some() { 1 } else { self.paces.works_a_call(name, most) }
+            }
             Key::Resolver(name)
                 if self.asked_hosts(key).is_empty()
                     && self.sources.limiter.get_limit(key).is_some_and(|limit| limit.rate.is_none()) =>
@@ -185,6 +193,12 @@ impl Pieces {
             }
             Key::Resolver(_) | Key::Host(_) => 1,
         }
+    }
+
+    /// How many works one call of a resolver takes, if it takes several.
+    pub(crate) fn most_a_call(&self, name: &ResolverName) -> Option<u32> {
+        let most = self.sources.now().resolvers.get(name)?.plugin.info.most?.get();
+        (most > 1).then_some(most)
     }
 
     /// How many of `total` slots this key may hold: a quarter while jobs of other keys wait that could run. Alone

@@ -24,44 +24,65 @@ impl Sources {
         &self,
         generation: &Generation,
         installed: &Installed,
-        job: &str,
-        artifact: &Artifact,
-        plan: &Plan,
-        attempt: u32,
+        query: &Query,
         host_permit: Option<Permit>,
     ) -> CallReport {
-        let wall = installed.sandbox.wall.0;
-        let scope = Scope::plugin(Arc::clone(&installed.policy), tokio::time::Instant::now() + wall);
-        if let Some(permit) = host_permit {
+        let host = self.host_of(generation, installed, host_permit);
+        let scope = host.scope.clone();
+        let report = installed.plugin.resolve(query, Arc::new(host), &installed.sandbox).await;
+        if scope.was_refused_by_robots() { blame_robots(report) } else { report }
+    }
+
+    /// Asks an installed resolver about several works in one call.
+    ///
+    /// # Errors
+    /// The report of a call that ended without answers.
+    pub(crate) async fn call_many(
+        &self,
+        generation: &Generation,
+        installed: &Installed,
+        queries: &[Query],
+        host_permit: Option<Permit>,
+    ) -> Result<Vec<CallReport>, Box<CallReport>> {
+        let host = self.host_of(generation, installed, host_permit);
+        let scope = host.scope.clone();
+        let reports = installed.plugin.resolve_many(queries, Arc::new(host), &installed.sandbox).await?;
+        let is_refused = scope.was_refused_by_robots();
+        Ok(reports.into_iter().map(|one| if is_refused { blame_robots(one) } else { one }).collect())
+    }
+
+    fn host_of(&self, generation: &Generation, installed: &Installed, permit: Option<Permit>) -> CallHost {
+        let ends = tokio::time::Instant::now() + installed.sandbox.wall.0;
+        let scope = Scope::plugin(Arc::clone(&installed.policy), ends);
+        if let Some(permit) = permit {
             scope.reserve(permit);
         }
-        let host = CallHost {
+        CallHost {
             egress: generation.egress.clone(),
             scope,
             max_body: generation.max_body,
             settings: Arc::clone(&installed.settings),
             clock: Arc::clone(&self.clock),
-        };
-        let query = query(job, artifact, plan, attempt, wall);
-        let scope = host.scope.clone();
-        let mut report = installed.plugin.resolve(&query, Arc::new(host), &installed.sandbox).await;
-        if scope.was_refused_by_robots() {
-            // The guest was only told that it may not, or that there was no answer.
-            match &mut report.outcome {
-                Err(failure) if matches!(failure.reason, Reason::Denied | Reason::Connection) => {
-                    failure.reason = Reason::RobotsDisallowed;
-                }
-                Ok(found) if found.candidates.is_empty() => {
-                    report.outcome = Err(Failure::permanent(Reason::RobotsDisallowed, "by robots.txt"));
-                }
-                _ => {}
-            }
         }
-        report
     }
 }
 
-fn query(job: &str, artifact: &Artifact, plan: &Plan, attempt: u32, deadline: Duration) -> Query {
+/// The guest was only told that it may not, or that there was no answer.
+fn blame_robots(mut report: CallReport) -> CallReport {
+    match &mut report.outcome {
+        Err(failure) if matches!(failure.reason, Reason::Denied | Reason::Connection) => {
+            failure.reason = Reason::RobotsDisallowed;
+        }
+        Ok(found) if found.candidates.is_empty() => {
+            report.outcome = Err(Failure::permanent(Reason::RobotsDisallowed, "by robots.txt"));
+        }
+        _ => {}
+    }
+    report
+}
+
+/// What a resolver is told of a job.
+pub(crate) fn query(job: &str, artifact: &Artifact, plan: &Plan, attempt: u32, deadline: Duration) -> Query {
     let named = artifact.identifiers.iter().chain(&plan.discovered);
     let strings = |urls: &mut dyn Iterator<Item = &url::Url>| urls.map(ToString::to_string).collect();
     Query {

@@ -15,16 +15,19 @@ use gleaner_model::key::{Key, ResolverName};
 use gleaner_model::manifest::ManifestRecord;
 use gleaner_model::plan::{Fate, Plan, Resolution, Step};
 use gleaner_model::reason::{Failure, FailureClass, Reason};
+use gleaner_runtime::CallReport;
 use gleaner_store::{Lease, StoredFile};
 use gleaner_telemetry::{StepEnded, StepKind};
 use tokio::time::Instant;
 use url::Url;
 
 use crate::breaker::Trial;
+use crate::gather::{Answer, Member};
 use crate::generation::Generation;
 use crate::install::Installed;
 use crate::pieces::Pieces;
 use crate::reserve::Reservation;
+use crate::resolve::query;
 
 /// How long a step may take beyond its own limits before it counts as hung.
 const SLACK: Duration = Duration::from_secs(10);
@@ -40,6 +43,8 @@ pub(crate) enum Done {
     },
     /// Its plugin was suspended before it began.
     Suspended,
+    /// A call for several jobs gave it no answer.
+    Again,
     /// It could not run: its limit, or the upstream, asks to wait.
     Blocked {
         /// At least so long.
@@ -159,6 +164,57 @@ impl Pieces {
         }
     }
 
+    /// Asks about a job together with others that were leased with it.
+    pub(crate) async fn call_together(
+        &self,
+        generation: &Generation,
+        lease: Lease,
+        artifact: &Artifact,
+        plan: &Plan,
+        resolver: &ResolverName,
+        member: Member,
+    ) -> Done {
+        let step = &Step::Resolve(resolver.clone());
+        let (key, number) = (Key::Resolver(resolver.clone()), plan.fate(step).failures() + 1);
+        let this = Try { pieces: self, lease, artifact, plan, step, key, number, started: Instant::now() };
+        let Some(installed) = generation.resolvers.get(resolver) else {
+            return this.resolver_is_gone(resolver);
+        };
+        let query = query(&lease.job.to_string(), artifact, plan, number, installed.sandbox.wall.0);
+        match member.ask(query).await {
+            Answer::Report(report, pause) => this.judge(installed, *report, pause),
+            Answer::Apart => Done::Again,
+        }
+    }
+
+    /// Takes in what a call showed of its plugin, its service and its pace; for how long the resolver is not to be asked,
+    /// if it said so.
+    pub(crate) fn note_call(
+        &self,
+        installed: &Installed,
+        report: &CallReport,
+        trial: Option<&Trial>,
+    ) -> Option<Duration> {
+        let info = &installed.plugin.info;
+        let key = Key::Resolver(info.name.clone());
+        self.paces.note(&info.name, report.wall);
+        self.sources.breakers.note(&info.name, &info.sha256, report, trial);
+        let limiter = &self.sources.limiter;
+        if let Err(Failure { class: FailureClass::Throttled { retry_after }, .. }) = report.outcome {
+            return Some(limiter.throttled(&key, Some(retry_after)));
+        }
+        // A request that was put off says nothing of the service.
+        if report.outcome.as_ref().is_err_and(|failure| failure.class != FailureClass::PluginFault)
+            && report.rate_limited.is_some()
+        {
+            return None;
+        }
+        if let Some(outcome) = outcome_of(&report.outcome, installed) {
+            limiter.note(&key, outcome);
+        }
+        None
+    }
+
     /// How long a step may take in all.
     pub(crate) fn deadline_of(&self, generation: &Generation, step: &Step) -> Duration {
         let own = match step {
@@ -182,14 +238,22 @@ impl Try<'_> {
         let Self { pieces, artifact, plan, number, .. } = self;
         permit.spend();
         let job = self.lease.job.to_string();
-        let report = pieces.sources.call(generation, installed, &job, artifact, plan, number, host).await;
+        let query = query(&job, artifact, plan, number, installed.sandbox.wall.0);
+        let report = pieces.sources.call(generation, installed, &query, host).await;
+        let pause = pieces.note_call(installed, &report, trial);
+        let is_fault = |failure: &Failure| failure.class == FailureClass::PluginFault;
+        let answered = !report.outcome.as_ref().is_err_and(is_fault);
+        pieces.paces.note_batch(&installed.plugin.info.name, 1, answered);
+        self.judge(installed, report, pause)
+    }
+
+    /// Makes facts of a report; `pause` is what the call showed of its resolver.
+    fn judge(self, installed: &Installed, report: CallReport, pause: Option<Duration>) -> Done {
+        let Self { pieces, artifact, number, .. } = self;
         let info = &installed.plugin.info;
-        pieces.paces.note(&info.name, report.wall);
-        pieces.sources.breakers.note(&info.name, &info.sha256, &report, trial);
         if let Err(failure) = &report.outcome {
             if let FailureClass::Throttled { retry_after } = failure.class {
-                let retry_after = pieces.sources.limiter.throttled(&self.key, Some(retry_after));
-                return Done::Blocked { retry_after };
+                return Done::Blocked { retry_after: pause.unwrap_or(retry_after) };
             }
             // Whatever the guest made of a request that was put off; but not what it broke by itself.
             if let (Some(retry_after), true) =
@@ -197,9 +261,6 @@ impl Try<'_> {
             {
                 return Done::Blocked { retry_after };
             }
-        }
-        if let Some(outcome) = outcome_of(&report.outcome, installed) {
-            pieces.sources.limiter.note(&self.key, outcome);
         }
         let record = pieces.record_of_call(artifact, info, &report, number);
         let outcome = report.outcome.map(Finding::Answer);

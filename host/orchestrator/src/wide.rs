@@ -125,7 +125,7 @@ impl Pieces {
                     self.put_back(lease, all.key, None).await?;
                     return Err(RunError::Files { detail });
                 }
-                Done::Suspended => blocked = Some((self.key_of(&plan, &step), None)),
+                Done::Suspended | Done::Again => blocked = Some((self.key_of(&plan, &step), None)),
                 Done::Blocked { retry_after } => {
                     let until = self.sources.clock.now().after(retry_after);
                     blocked = Some((self.key_of(&plan, &step), Some(until)));

@@ -46,7 +46,10 @@ async fn steps(pieces: &Pieces, leased: Leased, place: Place) -> Result<(), RunE
     let mut held = Some(place);
     loop {
         // This step's, whatever is changed until it is recorded.
-        let generation = pieces.sources.now();
+        let generation = match &held {
+            Some(Place::Together(member)) => member.generation(),
+            _ => pieces.sources.now(),
+        };
         let step = match pieces.sources.next(&generation, &plan, &artifact) {
             Next::Step(step) => step,
             Next::Wait(step, until) => {
@@ -83,6 +86,12 @@ async fn steps(pieces: &Pieces, leased: Leased, place: Place) -> Result<(), RunE
                 pieces.running.begin(lease, key.clone(), deadline);
                 pieces.carry_out(generation, lease, &artifact, &plan, &step, reservation).await
             }
+            Place::Together(member) => {
+                let Step::Resolve(name) = &step else { return pieces.put_back(lease, key, None).await };
+                let deadline = Instant::now() + pieces.deadline_of(&generation, &step);
+                pieces.running.begin(lease, key.clone(), deadline);
+                pieces.call_together(&generation, lease, &artifact, &plan, name, member).await
+            }
             Place::Shared(shared) => {
                 let turn = tokio::time::timeout(PATIENCE, shared.lock()).await;
                 let (Ok(turn), Step::Resolve(name)) = (turn, &step) else {
@@ -97,7 +106,7 @@ async fn steps(pieces: &Pieces, leased: Leased, place: Place) -> Result<(), RunE
         pieces.save_cooldowns().await?;
         pieces.save_suspensions().await?;
         match done {
-            Done::Suspended => return pieces.put_back(lease, key, None).await,
+            Done::Suspended | Done::Again => return pieces.put_back(lease, key, None).await,
             Done::Blocked { retry_after } => {
                 // By the clock, whichever key it was: only the others of a blocked key wait without being looked at.
                 let until = Some(pieces.sources.clock.now().after(retry_after));

@@ -31,6 +31,10 @@ pub(crate) struct Description {
     pub(crate) takes: Vec<String>,
     pub(crate) hosts: Vec<String>,
     pub(crate) settings: Vec<(String, String)>,
+    /// How many works one call of `resolve-many` takes, where it is exported. What was stored before it was known of is
+    /// asked anew.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub(crate) most: Option<u32>,
 }
 
 /// What `resolve` says when it has an answer.

@@ -2,6 +2,8 @@
 //!
 //! Must never widen a right: hosts and settings are requests, which the operator grants or not.
 
+use std::num::NonZeroU32;
+
 use gleaner_model::key::ResolverName;
 use gleaner_model::next::Takes;
 use url::Host;
@@ -12,6 +14,8 @@ use crate::text::tidy;
 const MOST_TAKES: usize = 32;
 const MOST_HOSTS: usize = 64;
 const MOST_SETTINGS: usize = 32;
+/// Most works of one call: what they say and what is said of them has to fit into one call's memory.
+const MOST_WORKS: u32 = 1000;
 
 /// The checked parts of a [`Description`].
 #[derive(Debug)]
@@ -22,6 +26,7 @@ pub(crate) struct Said {
     pub(crate) takes: Vec<Takes>,
     pub(crate) hosts: Vec<String>,
     pub(crate) settings: Vec<(String, String)>,
+    pub(crate) most: Option<NonZeroU32>,
 }
 
 impl Description {
@@ -37,6 +42,10 @@ impl Description {
         at_most("takes", self.takes.len(), MOST_TAKES)?;
         at_most("hosts", self.hosts.len(), MOST_HOSTS)?;
         at_most("settings", self.settings.len(), MOST_SETTINGS)?;
+        let most = self.most.map(|most| {
+            NonZeroU32::new(most.min(MOST_WORKS))
+                .ok_or("one call of resolve-many takes 0 works; say at least 1")
+        });
         let takes = self
             .takes
             .iter()
@@ -48,6 +57,7 @@ impl Description {
             takes: takes.collect::<Result<_, _>>()?,
             hosts: self.hosts.iter().map(|host| exact_host(host)).collect::<Result<_, _>>()?,
             settings: self.settings.iter().map(setting).collect::<Result<_, _>>()?,
+            most: most.transpose()?,
         })
     }
 }
@@ -97,6 +107,7 @@ mod tests {
             takes: vec!["doi".into(), "doi:10.48550/".into(), "landing-page".into()],
             hosts: vec!["API.Example.org".into()],
             settings: vec![("contact!".into(), "who asks".into())],
+            most: Some(5000),
         }
     }
 
@@ -106,6 +117,7 @@ mod tests {
         assert_eq!(said.hosts, ["api.example.org"]);
         assert_eq!(said.summary, "Open copies by DOI");
         assert_eq!(said.takes.len(), 3);
+        assert_eq!(said.most.map(NonZeroU32::get), Some(1000));
     }
 
     #[test]
@@ -118,6 +130,7 @@ mod tests {
             (Description { hosts: vec!["*.example.org".into()], ..description() }, "*.example.org"),
             (Description { hosts: vec!["127.0.0.1".into()], ..description() }, "127.0.0.1"),
             (Description { hosts: vec!["a.example".into(); 65], ..description() }, "65 hosts"),
+            (Description { most: Some(0), ..description() }, "takes 0 works"),
             (Description { settings: vec![("A B".into(), String::new())], ..description() }, "A B"),
         ] {
             let message = wrong.check().unwrap_err();

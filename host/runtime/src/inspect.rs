@@ -11,6 +11,8 @@ use crate::track_0_1;
 /// The package that every resolver speaks.
 const PACKAGE: &str = "gleaner:resolver/";
 const RESOLVER: &str = "gleaner:resolver/resolver";
+/// What it may export beside that.
+const BATCH: &str = "gleaner:resolver-batch/batch";
 /// What is linked of WASI 0.2: empty packages, and `wasi:http` as far as requests to the outside go.
 const WASI: [&str; 8] = [
     "wasi:cli/",
@@ -30,6 +32,8 @@ pub(crate) struct Borders {
     pub(crate) exports: Vec<String>,
     /// Of the interface that it was built for.
     pub(crate) version: String,
+    /// Whether it can be asked about several works at once.
+    pub(crate) has_batch: bool,
 }
 
 /// Tells a component by its first bytes, and that its end is there.
@@ -104,7 +108,9 @@ fn check_names(imports: Vec<String>, exports: Vec<String>) -> Result<Borders, Lo
         let exports = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
         return Err(LoadError::OtherWorld { exports });
     };
-    let spoken = imports.iter().chain(&exports).filter(|name| name.starts_with(PACKAGE));
+    let has_batch = exports.iter().any(|name| split(name).0 == BATCH);
+    let is_spoken = |name: &&String| name.starts_with(PACKAGE) || split(name).0 == BATCH;
+    let spoken = imports.iter().chain(&exports).filter(is_spoken);
     if let Some(theirs) = spoken.map(|name| split(name).1).find(|theirs| track(theirs) != track(ours)) {
         let todo =
             if track(theirs) > track(ours) { "update gleaner" } else { "get a newer plugin, or rebuild it" };
@@ -118,7 +124,7 @@ fn check_names(imports: Vec<String>, exports: Vec<String>) -> Result<Borders, Lo
     if !unknown.is_empty() {
         return Err(LoadError::UnknownImports { imports: unknown, ours });
     }
-    Ok(Borders { imports, exports, version })
+    Ok(Borders { imports, exports, version, has_batch })
 }
 
 /// Why a component whose names are right cannot be linked, from what wasmtime says and the version it was built for.
@@ -199,7 +205,10 @@ mod tests {
             &["gleaner:resolver/http@0.1.0", "wasi:io/streams@0.2.9", "wasi:http/outgoing-handler@0.2.4"],
             &["gleaner:resolver/resolver@0.1.4", "init"],
         );
-        assert_eq!(fine.unwrap().version, "0.1.4");
+        let fine = fine.unwrap();
+        assert_eq!((fine.version.as_str(), fine.has_batch), ("0.1.4", false));
+        let batch = names(&[], &["gleaner:resolver/resolver@0.1.0", "gleaner:resolver-batch/batch@0.1.2"]);
+        assert!(batch.unwrap().has_batch);
         for (imports, exports, part) in [
             (
                 &["gleaner:resolver/http@0.3.0"][..],
@@ -210,6 +219,11 @@ mod tests {
                 &[],
                 &["gleaner:resolver/resolver@0.0.9"],
                 "built for gleaner:resolver 0.0.9, this host speaks 0.1.0; get",
+            ),
+            (
+                &[],
+                &["gleaner:resolver/resolver@0.1.0", "gleaner:resolver-batch/batch@0.2.0"],
+                "built for gleaner:resolver 0.2.0, this host speaks 0.1.0; update gleaner",
             ),
             (&[], &["wasi:cli/run@0.2.0"], "it exports wasi:cli/run@0.2.0"),
             (&[], &[], "it exports nothing"),

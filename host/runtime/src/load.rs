@@ -108,6 +108,7 @@ impl Runtime {
             takes: said.takes,
             hosts: said.hosts,
             settings: said.settings,
+            most: said.most,
             path: path.to_owned(),
             sha256: compiled.sha256,
             size: compiled.size,
@@ -178,7 +179,7 @@ fn compile(shared: &Shared, source: Source) -> Result<Compiled, LoadError> {
     let borders = check_borders(&component)?;
     let mismatch = |error: wasmtime::Error| mismatch(&format!("{error:#}"), &borders.version);
     let instance = shared.linker.instantiate_pre(&component).map_err(mismatch)?;
-    let track = Track::new(instance).map_err(mismatch)?;
+    let track = Track::new(instance, borders.has_batch).map_err(mismatch)?;
     let said_before = shared.cache.as_ref().and_then(|cache| cache.description(&sha256));
     let needs = Needs::of(&component);
     Ok(Compiled { track, borders, said_before, needs, sha256, size: bytes.len() as u64, compile })

@@ -21,7 +21,7 @@ use crate::{LoadError, RuntimeError};
 
 #[test]
 fn a_mutated_description_is_refused_or_normalised() {
-    let seed = r#"{"name":"unpaywall","version":"1.2.3-rc.1","summary":"Open copies","takes":["doi","doi:10.48550/","landing-page"],"hosts":["API.Example.org","bücher.example"],"settings":[["contact!","who asks"],["base-url","where"]]}"#;
+    let seed = r#"{"name":"unpaywall","version":"1.2.3-rc.1","summary":"Open copies","takes":["doi","doi:10.48550/","landing-page"],"hosts":["API.Example.org","bücher.example"],"settings":[["contact!","who asks"],["base-url","where"]],"most":200}"#;
     each_mutation(&[seed], |json| {
         let Ok(description) = serde_json::from_str::<Description>(json) else { return };
         let said = match description.check() {

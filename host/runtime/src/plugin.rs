@@ -4,6 +4,7 @@
 //! call that did not end with an answer.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,15 +17,17 @@ use gleaner_model::reason::Failure;
 use serde::Serialize;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
+use wasmtime::Store;
 use wasmtime::component::Component;
 
+use crate::answer::{Answer, Refusal};
 use crate::engine::Shared;
 use crate::failure;
 use crate::guest::{Guest, prepare};
 use crate::host::GuestHost;
 use crate::reuse::{Idle, Kept};
 use crate::sandbox::Sandbox;
-use crate::track_0_1::Track;
+use crate::track_0_1::{Live, Track};
 
 /// One generation of a plugin: a compiled component that was linked and has described itself.
 pub struct Plugin {
@@ -67,6 +70,8 @@ pub struct PluginInfo {
     pub wit: String,
     /// Time to compile it, or to read it from the cache.
     pub compile: Duration,
+    /// How many works one call takes, where it can be asked about several at once.
+    pub most: Option<NonZeroU32>,
     /// What an instance of it takes from the start.
     pub needs: Needs,
     /// Interfaces it imports.
@@ -200,15 +205,72 @@ impl Plugin {
     /// answer where the sandbox says `reuse`. Waits for a free instance when all of `workers` are in use. Dropping
     /// the future ends the call and frees its instance.
     pub async fn resolve(&self, query: &Query, host: Arc<dyn GuestHost>, sandbox: &Sandbox) -> CallReport {
-        // Held until the store is gone, which is declared later and so dropped before. Never closed, so
-        // never an error.
-        let _permit = self.shared.calls.acquire().await;
         #[cfg(feature = "native")]
         if let Some(native) = self.native {
             return crate::native::report(native, query, &*host);
         }
-        let wall = sandbox.wall.0.min(query.deadline);
-        let who = (self.info.name.as_str(), query.job.as_str());
+        let ask = async |live: &Live, store: &mut Store<Guest>| live.resolve(store, query).await;
+        let (outcome, spent) = self.call((&query.job, query.deadline), host, sandbox, ask).await;
+        let (outcome, extra) = match outcome {
+            Ok(said) => self.checked(said),
+            Err(failure) => (Err(failure), Vec::new()),
+        };
+        CallReport { outcome, extra, ..spent }
+    }
+
+    /// Asks about several works in one call, as [`Plugin::resolve`] does about one; as many as `info.most` at most. One
+    /// report a query, in the order of the queries: each has the accounts of the whole call, and the first has its log.
+    ///
+    /// # Errors
+    /// When the call ended without an answer to each of them: the report of the call.
+    pub async fn resolve_many(
+        &self,
+        queries: &[Query],
+        host: Arc<dyn GuestHost>,
+        sandbox: &Sandbox,
+    ) -> Result<Vec<CallReport>, Box<CallReport>> {
+        let deadline = queries.iter().map(|query| query.deadline).min().unwrap_or_default();
+        let job = match queries {
+            [] => return Ok(Vec::new()),
+            [one] => one.job.clone(),
+            [first, others @ ..] => format!("{} and {} more", first.job, others.len()),
+        };
+        let ask = async |live: &Live, store: &mut Store<Guest>| {
+            let said = live.resolve_many(store, queries).await?;
+            let (given, wanted) = (said.len(), queries.len());
+            // In the words of a failure that breaks the interface.
+            wasmtime::ensure!(
+                given == wanted,
+                "resolve-many was asked about {wanted} works and gave {given} answers"
+            );
+            Ok(said)
+        };
+        let (outcome, mut spent) = self.call((&job, deadline), host, sandbox, ask).await;
+        let said = match outcome {
+            Ok(said) => said,
+            Err(failure) => return Err(Box::new(CallReport { outcome: Err(failure), ..spent })),
+        };
+        let reports = said.into_iter().map(|said| {
+            let (outcome, extra) = self.checked(said);
+            let log = std::mem::take(&mut spent.log);
+            CallReport { outcome, extra, log, ..spent.clone() }
+        });
+        Ok(reports.collect())
+    }
+
+    /// One call in an instance of its own, and what it spent: a report that lacks an outcome.
+    async fn call<T>(
+        &self,
+        (job, deadline): (&str, Duration),
+        host: Arc<dyn GuestHost>,
+        sandbox: &Sandbox,
+        ask: impl AsyncFnOnce(&Live, &mut Store<Guest>) -> wasmtime::Result<T>,
+    ) -> (Result<T, Failure>, CallReport) {
+        // Held until the store is gone, which is declared later and so dropped before. Never closed, so
+        // never an error.
+        let _permit = self.shared.calls.acquire().await;
+        let wall = sandbox.wall.0.min(deadline);
+        let who = (self.info.name.as_str(), job);
         let (mut store, live, kept) = match self.idle.take(sandbox) {
             Some(Kept { mut store, live, use_of }) => {
                 store.data_mut().begin(who, host, *sandbox, wall);
@@ -222,27 +284,21 @@ impl Plugin {
                 Some(live) => live,
                 None => self.track.instantiate(&mut store).await?,
             };
-            let answer = live.resolve(&mut store, query).await?;
+            let answer = ask(&live, &mut store).await?;
             Ok((answer, live))
         };
         let result = timeout(wall, call).await;
-        let mut answered = None;
-        let (outcome, extra) = match judged(result, store.data()) {
-            Ok((Ok(answer), live)) => {
-                answered = Some(live);
-                let (resolution, extra) = answer.check(&self.info.name);
-                (Ok(resolution), extra)
-            }
-            Ok((Err(refusal), _)) => (Err(refusal.check()), Vec::new()),
-            Err(failure) => (Err(failure), Vec::new()),
+        let (outcome, answered) = match judged(result, store.data()) {
+            Ok((said, live)) => (Ok(said), Some(live)),
+            Err(failure) => (Err(failure), None),
         };
         let guest = store.data_mut();
         guest.log_refusals();
         // What it began to send and did not wait for ends with the call, so its instance ends too.
         let answered = answered.filter(|_| guest.outbound.is_idle());
-        let report = CallReport {
-            outcome,
-            extra,
+        let spent = CallReport {
+            outcome: Ok(Resolution::default()),
+            extra: Vec::new(),
             cpu: guest.cpu(),
             wall: guest.began.elapsed(),
             peak_memory: guest.memory.peak as u64,
@@ -254,7 +310,17 @@ impl Plugin {
         if let Some(live) = answered {
             self.idle.keep(&self.shared, sandbox, kept, (store, live));
         }
-        report
+        (outcome, spent)
+    }
+
+    fn checked(&self, said: Result<Answer, Refusal>) -> (Result<Resolution, Failure>, Vec<(String, String)>) {
+        match said {
+            Ok(answer) => {
+                let (resolution, extra) = answer.check(&self.info.name);
+                (Ok(resolution), extra)
+            }
+            Err(refusal) => (Err(refusal.check()), Vec::new()),
+        }
     }
 }
 

@@ -23,16 +23,35 @@ mod bindings {
     });
 }
 
+/// `gleaner:resolver-batch@0.1.0`, which is optional.
+#[allow(missing_docs, unreachable_pub, unsafe_code, reason = "generated")]
+mod batch_bindings {
+    wasmtime::component::bindgen!({
+        path: ["../../wit/resolver-0.1.0", "../../wit/resolver-batch-0.1.0"],
+        world: "gleaner:resolver-batch/batch-resolver",
+        with: { "gleaner:resolver/types": super::bindings::gleaner::resolver::types },
+        exports: { default: async },
+    });
+}
+
+use batch_bindings::{BatchResolver, BatchResolverIndices};
 use bindings::gleaner::resolver::{clock, config, http, log, types};
 
 /// The version that this module speaks.
 pub(crate) const VERSION: &str = "0.1.0";
 
 /// A component that was linked against this version.
-pub(crate) struct Track(bindings::ResolverPluginPre<Guest>);
+pub(crate) struct Track {
+    instance: InstancePre<Guest>,
+    resolver: bindings::ResolverPluginIndices,
+    batch: Option<BatchResolverIndices>,
+}
 
 /// An instance of it, to be used with the store that it was made in.
-pub(crate) struct Live(bindings::ResolverPlugin);
+pub(crate) struct Live {
+    resolver: bindings::ResolverPlugin,
+    batch: Option<BatchResolver>,
+}
 
 /// Adds what this version imports.
 pub(crate) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
@@ -40,21 +59,31 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> 
 }
 
 impl Track {
-    /// Checks that the component exports what this version asks for.
-    pub(crate) fn new(instance: InstancePre<Guest>) -> wasmtime::Result<Self> {
-        bindings::ResolverPluginPre::new(instance).map(Self)
+    /// Checks that the component exports what this version asks for, and `resolve-many` as it should be where it is told
+    /// to export that.
+    pub(crate) fn new(instance: InstancePre<Guest>, has_batch: bool) -> wasmtime::Result<Self> {
+        let resolver = bindings::ResolverPluginIndices::new(&instance)?;
+        let batch = has_batch.then(|| BatchResolverIndices::new(&instance)).transpose()?;
+        Ok(Self { instance, resolver, batch })
     }
 
     /// Makes an instance in that store.
     pub(crate) async fn instantiate(&self, store: &mut Store<Guest>) -> wasmtime::Result<Live> {
-        self.0.instantiate_async(store).await.map(Live)
+        let instance = self.instance.instantiate_async(&mut *store).await?;
+        let resolver = self.resolver.load(&mut *store, &instance)?;
+        let batch = self.batch.as_ref().map(|batch| batch.load(&mut *store, &instance)).transpose()?;
+        Ok(Live { resolver, batch })
     }
 }
 
 impl Live {
     /// Runs `describe` in its store.
     pub(crate) async fn describe(&self, store: &mut Store<Guest>) -> wasmtime::Result<Description> {
-        let info = self.0.gleaner_resolver_resolver().call_describe(store).await?;
+        let info = self.resolver.gleaner_resolver_resolver().call_describe(&mut *store).await?;
+        let most = match &self.batch {
+            Some(batch) => Some(batch.gleaner_resolver_batch_batch().call_most(store).await?),
+            None => None,
+        };
         Ok(Description {
             name: info.name,
             version: info.version,
@@ -62,6 +91,7 @@ impl Live {
             takes: info.takes,
             hosts: info.hosts,
             settings: pairs(info.settings),
+            most,
         })
     }
 
@@ -73,8 +103,21 @@ impl Live {
     ) -> wasmtime::Result<Result<Answer, Refusal>> {
         let wall = store.data().wall;
         let query = question(query, wall);
-        let answer = self.0.gleaner_resolver_resolver().call_resolve(store, &query).await?;
+        let answer = self.resolver.gleaner_resolver_resolver().call_resolve(store, &query).await?;
         Ok(answer.map(answer_of).map_err(refusal_of))
+    }
+
+    /// Runs `resolve-many` in its store.
+    pub(crate) async fn resolve_many(
+        &self,
+        store: &mut Store<Guest>,
+        queries: &[Query],
+    ) -> wasmtime::Result<Vec<Result<Answer, Refusal>>> {
+        let Some(batch) = &self.batch else { wasmtime::bail!("the component has no resolve-many") };
+        let wall = store.data().wall;
+        let queries: Vec<_> = queries.iter().map(|query| question(query, wall)).collect();
+        let answers = batch.gleaner_resolver_batch_batch().call_resolve_many(store, &queries).await?;
+        Ok(answers.into_iter().map(|answer| answer.map(answer_of).map_err(refusal_of)).collect())
     }
 }
 

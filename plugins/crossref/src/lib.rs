@@ -4,7 +4,7 @@
 
 mod license;
 
-use gleaner_sdk::{Candidate, Failure, Host, Info, Maybe, Query, Resolution, Resolver};
+use gleaner_sdk::{Candidate, Failure, Host, Info, Maybe, Query, Resolution, Resolver, path_says_pdf};
 use license::License;
 use serde::Deserialize;
 
@@ -147,10 +147,9 @@ impl Link {
     /// A PDF by its type, or by its path where no type is given: many publishers give none.
     fn pdf(&self) -> Option<Candidate> {
         let url = self.url.as_deref()?;
-        let path = url.split(['?', '#']).next()?.trim().to_ascii_lowercase();
         match self.content_type.as_deref().unwrap_or("unspecified") {
             "application/pdf" => Candidate::pdf(url),
-            "unspecified" if path.ends_with("pdf") || path.contains("/pdf/") => Candidate::file(url),
+            "unspecified" if path_says_pdf(url) => Candidate::file(url),
             _ => None,
         }
     }

@@ -2,16 +2,21 @@
 //! <https://europepmc.org/RestfulWebService>. Must never take a record for the work's that does not carry the
 //! identifier searched for: a search may answer with others.
 
-use gleaner_sdk::{Candidate, Failure, Host, Identifier, Info, Maybe, Query, Resolution, Resolver};
+use gleaner_sdk::{
+    BatchResolver, Candidate, Failure, Host, Identifier, Info, Maybe, Query, Resolution, Resolver, Url,
+};
 use serde::Deserialize;
 
 const BASE: &str = "https://www.ebi.ac.uk/europepmc/webservices/rest";
 
-/// Takes a PMCID, a PMID or a DOI, the first of these that there is; sends one request.
+/// Records a page, at most 1000. One search finds a work under a few numbers at most.
+const PAGE: &str = "1000";
+
+/// Takes a PMCID, a PMID or a DOI, the first of these that there is; sends one request, for one work or for fifty.
 #[derive(Debug)]
 pub struct EuropePmc;
 
-gleaner_sdk::export_resolver!(EuropePmc);
+gleaner_sdk::export_batch_resolver!(EuropePmc);
 
 impl Resolver for EuropePmc {
     fn describe() -> Info {
@@ -27,31 +32,55 @@ impl Resolver for EuropePmc {
     }
 
     fn resolve(query: &Query, host: &impl Host) -> Result<Resolution, Failure> {
-        let schemes = ["pmcid", "pmid", "doi"];
-        let Some((scheme, value)) =
-            schemes.iter().find_map(|scheme| Some((*scheme, query.identifier(scheme)?)))
-        else {
-            return Ok(Resolution::none());
-        };
-        let url = host
-            .base_url(BASE)
-            .path("search")
-            .query("query", &search(scheme, value))
-            .query("resultType", "core") // `lite`, the default, says nothing of files
-            .query("format", "json");
-        let Some(answer) = host.get_json::<Answer>(&url)? else { return Ok(Resolution::none()) };
-        let Some(records) = answer.result_list.as_ref().and_then(|list| list.result.as_ref()) else {
-            return Err(Failure::unknown_shape(
-                "Europe PMC answered with something that is no list of records",
-            ));
-        };
-        let found = records.iter().filter_map(|record| record.as_ref());
-        Ok(resolution(found.filter(|record| record.identifier(scheme).eq_ignore_ascii_case(value))))
+        let Some(name) = name(query) else { return Ok(Resolution::none()) };
+        let found = find(host, &search(host, &term(name)))?;
+        Ok(resolution(found.iter().filter(|record| record.is(name))))
     }
 }
 
+impl BatchResolver for EuropePmc {
+    /// What fits into a URL that any server takes.
+    const MOST: u32 = 50;
+
+    fn resolve_many(queries: &[Query], host: &impl Host) -> Vec<Result<Resolution, Failure>> {
+        let terms: Vec<_> = queries.iter().filter_map(name).map(|name| format!("({})", term(name))).collect();
+        if terms.is_empty() {
+            return gleaner_sdk::for_each(queries, &Ok(Resolution::none()));
+        }
+        let found = match find(host, &search(host, &terms.join(" OR ")).query("pageSize", PAGE)) {
+            Ok(found) => found,
+            Err(failure) => return gleaner_sdk::for_each(queries, &Err(failure)),
+        };
+        let answer = |query: &Query| {
+            let records = found.iter().filter(|record| name(query).is_some_and(|name| record.is(name)));
+            Ok(resolution(records))
+        };
+        queries.iter().map(answer).collect()
+    }
+}
+
+/// The name that a work is searched for by: scheme and value.
+fn name(query: &Query) -> Option<(&'static str, &str)> {
+    ["pmcid", "pmid", "doi"].into_iter().find_map(|scheme| Some((scheme, query.identifier(scheme)?)))
+}
+
+fn search(host: &impl Host, terms: &str) -> Url {
+    let url = host.base_url(BASE).path("search").query("query", terms);
+    // `lite`, the default, says nothing of files.
+    url.query("resultType", "core").query("format", "json")
+}
+
+/// The records that a search finds; none where the service knows nothing.
+fn find(host: &impl Host, url: &Url) -> Result<Vec<Record>, Failure> {
+    let Some(answer) = host.get_json::<Answer>(url)? else { return Ok(Vec::new()) };
+    let Some(records) = answer.result_list.into_inner().and_then(|list| list.result.into_inner()) else {
+        return Err(Failure::unknown_shape("Europe PMC answered with something that is no list of records"));
+    };
+    Ok(records.into_iter().filter_map(Maybe::into_inner).collect())
+}
+
 /// The search syntax: <https://europepmc.org/searchsyntax>.
-fn search(scheme: &str, value: &str) -> String {
+fn term((scheme, value): (&str, &str)) -> String {
     match scheme {
         "pmcid" => format!("PMCID:{value}"),
         "pmid" => format!("EXT_ID:{value} AND SRC:MED"),
@@ -116,6 +145,11 @@ struct FullTextUrl {
 }
 
 impl Record {
+    /// Whether it is of the work of that name.
+    fn is(&self, (scheme, value): (&str, &str)) -> bool {
+        self.identifier(scheme).eq_ignore_ascii_case(value)
+    }
+
     /// Its name in a scheme; empty if it has none.
     fn identifier(&self, scheme: &str) -> &str {
         let value = match scheme {

@@ -6,7 +6,7 @@ use gleaner_sdk::testing::{
     FakeHost, assert_failures_keep_their_disposition, assert_unknown_shapes, each_odd_field, query, urls,
     urls_read,
 };
-use gleaner_sdk::{Candidate, Failure, Identifier, Resolution, Resolver};
+use gleaner_sdk::{BatchResolver, Candidate, Failure, Identifier, Resolution, Resolver, Url};
 use gleaner_testing::each_mutation;
 use serde_json::{Value, json};
 
@@ -134,4 +134,35 @@ fn a_field_of_any_type_never_costs_the_other_files() {
         let resolution = resolve_body(body).unwrap();
         assert!(urls(&resolution).contains(&"https://free.example/a.pdf") || place == 4);
     });
+}
+
+#[test]
+fn many_works_are_found_with_one_search_each_by_its_own_name() {
+    let queries = [
+        query(&[("pmcid", "PMC123")]),
+        query(&[("doi", "10.1000/closed"), ("pmid", "77")]),
+        query(&[("arxiv", "1")]),
+        query(&[("doi", "10.1000/NOBODY")]),
+        query(&[("doi", "10.1000/a")]),
+    ];
+    let url = Url::new("https://www.ebi.ac.uk/europepmc/webservices/rest/search")
+        .query(
+            "query",
+            "(PMCID:PMC123) OR (EXT_ID:77 AND SRC:MED) OR (DOI:\"10.1000/NOBODY\") OR (DOI:\"10.1000/a\")",
+        )
+        .query("resultType", "core")
+        .query("format", "json")
+        .query("pageSize", "1000");
+    let mut body = found();
+    let closed = json!({ "source": "MED", "pmid": "77", "doi": "10.1000/closed" });
+    body["resultList"]["result"].as_array_mut().unwrap().push(closed);
+    let host = FakeHost::new().answer(&url.to_string(), 200, body.to_string());
+    let answers = EuropePmc::resolve_many(&queries, &host);
+    let candidates: Vec<_> = answers.iter().map(|answer| urls(answer.as_ref().unwrap()).len()).collect();
+    assert_eq!(candidates, [2, 0, 0, 0, 2]);
+    assert_eq!(answers[1].as_ref().unwrap().discovered.len(), 2);
+    assert_eq!(answers[3], Ok(Resolution::none()));
+    assert_eq!(host.sent().len(), 1);
+    let unreachable = EuropePmc::resolve_many(&queries, &FakeHost::new());
+    assert!(unreachable.len() == 5 && unreachable.iter().all(Result::is_err), "each has the failure");
 }

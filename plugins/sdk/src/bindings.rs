@@ -1,8 +1,10 @@
-//! The generated bindings of `gleaner:resolver@0.1.0`, and the two places that touch them: the component that
-//! calls a resolver, and the host that it calls. Nothing here is part of this crate's interface.
+//! The generated bindings of `gleaner:resolver@0.1.0` and of `gleaner:resolver-batch@0.1.0`, and the places that touch
+//! them: the component that calls a resolver, and the host that it calls. Nothing here is part of this crate's interface.
 #![allow(unsafe_code, missing_docs, unreachable_pub, reason = "generated; documented in the WIT package")]
 
-use crate::{Failure, Host, HttpError, Info, Level, Query, Request, Resolution, Resolver, Response};
+use crate::{
+    BatchResolver, Failure, Host, HttpError, Info, Level, Query, Request, Resolution, Resolver, Response,
+};
 use std::marker::PhantomData;
 
 wit_bindgen::generate!({
@@ -13,6 +15,18 @@ wit_bindgen::generate!({
     export_macro_name: "export",
     default_bindings_module: "gleaner_sdk::bindings",
 });
+
+/// What a resolver exports that can be asked about several works at once.
+pub mod batch {
+    wit_bindgen::generate!({
+        path: ["../../wit/resolver-0.1.0", "../../wit/resolver-batch-0.1.0"],
+        world: "gleaner:resolver-batch/batch-resolver",
+        with: { "gleaner:resolver/types@0.1.0": crate::bindings::gleaner::resolver::types },
+        pub_export_macro: true,
+        export_macro_name: "export",
+        default_bindings_module: "gleaner_sdk::bindings::batch",
+    });
+}
 
 /// What the component model calls.
 pub struct Component<R>(PhantomData<R>);
@@ -26,6 +40,17 @@ impl<R: Resolver> exports::gleaner::resolver::resolver::Guest for Component<R> {
     fn resolve(query: Query) -> Result<Resolution, Failure> {
         log_panics();
         R::resolve(&query, &Imports)
+    }
+}
+
+impl<R: BatchResolver> batch::exports::gleaner::resolver_batch::batch::Guest for Component<R> {
+    fn most() -> u32 {
+        R::MOST
+    }
+
+    fn resolve_many(queries: Vec<Query>) -> Vec<Result<Resolution, Failure>> {
+        log_panics();
+        R::resolve_many(&queries, &Imports)
     }
 }
 

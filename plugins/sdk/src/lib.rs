@@ -52,6 +52,7 @@ mod failure;
 #[cfg(target_arch = "wasm32")]
 mod heap;
 mod host;
+mod link;
 mod maybe;
 pub mod testing;
 mod url;
@@ -63,6 +64,7 @@ pub use bindings::gleaner::resolver::types::{
     Candidate, CandidateKind, Disposition, Failure, Field, Identifier, Query, Resolution,
 };
 pub use host::Host;
+pub use link::{Leads, host_of, path_says_pdf};
 pub use maybe::Maybe;
 pub use url::{Url, clean_url, join};
 
@@ -73,6 +75,39 @@ pub trait Resolver {
 
     /// Where can this work be had? No open copy is an answer: [`Resolution::none`].
     fn resolve(query: &Query, host: &impl Host) -> Result<Resolution, Failure>;
+}
+
+/// A source that answers for many works in one request. Exported with [`export_batch_resolver!`] in place of
+/// [`export_resolver!`].
+pub trait BatchResolver: Resolver {
+    /// How many works one call takes, 1 to 1000.
+    const MOST: u32;
+
+    /// What [`Resolver::resolve`] would answer to each query, in the same order, and as many. A failure that concerns all
+    /// of them is given for each: [`for_each`].
+    fn resolve_many(queries: &[Query], host: &impl Host) -> Vec<Result<Resolution, Failure>>;
+}
+
+/// The same answer for every query.
+pub fn for_each(queries: &[Query], answer: &Result<Resolution, Failure>) -> Vec<Result<Resolution, Failure>> {
+    vec![answer.clone(); queries.len()]
+}
+
+/// As [`export_resolver!`], for a [`BatchResolver`].
+#[macro_export]
+macro_rules! export_batch_resolver {
+    ($resolver:ty) => {
+        $crate::export_resolver!($resolver);
+        const _: () = {
+            #[allow(dead_code, reason = "used on wasm only; here it checks that the type is one for batches")]
+            type Exported = $crate::bindings::Component<$resolver>;
+            #[cfg(target_arch = "wasm32")]
+    $crate::bindings::batch::export!(Exported with_types_in $crate::bindings::batch);
+            #[cfg(not(target_arch = "wasm32"))]
+            let _ =
+                <Exported as $crate::bindings::batch::exports::gleaner::resolver_batch::batch::Guest>::most;
+        };
+    };
 }
 
 /// Makes a [`Resolver`] the one that this component exports. Once per crate.

@@ -32,6 +32,13 @@ impl<T> Default for Maybe<T> {
     }
 }
 
+impl<T> Maybe<T> {
+    /// The value, if there is one.
+    pub fn into_inner(self) -> Option<T> {
+        self.0
+    }
+}
+
 impl<T> Deref for Maybe<T> {
     type Target = Option<T>;
 

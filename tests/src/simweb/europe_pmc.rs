@@ -98,9 +98,14 @@ pub(super) fn europe_pmc(url: &Url, articles: &[Article], mistakes: &HashMap<Str
         |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
     let search = parameter("query").unwrap_or_default();
     let core = parameter("resultType").as_deref() == Some("core");
-    let doi = search.strip_prefix("DOI:").map(|doi| doi.trim_matches('"').to_lowercase());
-    let mistaken = doi.and_then(|doi| mistakes.get(&doi)).into_iter().flatten();
-    let found = articles.iter().filter(|article| article.is_meant_by(&search)).chain(mistaken);
+    // `(A) OR (B)`, or one alone.
+    let terms: Vec<_> = search.split(" OR ").map(|term| term.trim_matches(['(', ')'])).collect();
+    let dois =
+        terms.iter().filter_map(|term| Some(term.strip_prefix("DOI:")?.trim_matches('"').to_lowercase()));
+    let mistaken = dois.filter_map(|doi| mistakes.get(&doi)).flatten();
+    let found = articles.iter().filter(|article| terms.iter().any(|term| article.is_meant_by(term)));
+    let most = parameter("pageSize").and_then(|size| size.parse().ok()).unwrap_or(25_usize);
+    let found = found.chain(mistaken).take(most);
     let found: Vec<Value> = found.map(|article| article.json(core)).collect();
     Reply::json(&json!({
         "version": "simulated",

@@ -6,6 +6,7 @@
 mod answers;
 mod backup;
 mod bad_days;
+mod batches;
 mod caps;
 mod cli;
 mod client;

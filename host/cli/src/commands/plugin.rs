@@ -4,6 +4,7 @@
 //! Must never show a secret, only what carries it.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -160,6 +161,9 @@ fn print(
     add("imports", info.imports.clone());
     add("exports", info.exports.clone());
     add("takes", vec![takes(info)]);
+    if let Some(most) = info.most {
+        add("works a call", vec![format!("up to {most}")]);
+    }
     let asked = rights.map_or(&*info.hosts, |rights| rights.asked);
     add("asks for hosts", asked.to_vec());
     let rights = match rights {
@@ -293,6 +297,7 @@ fn as_json(info: &PluginInfo, asked: &[String], granted: &[String]) -> Value {
         "settings": settings,
         "imports": info.imports,
         "exports": info.exports,
+        "works_a_call": info.most.map_or(1, NonZeroU32::get),
         "needs": info.needs,
         "compile_ms": u64::try_from(info.compile.as_millis()).unwrap_or(u64::MAX),
     })

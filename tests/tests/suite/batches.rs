@@ -1,0 +1,132 @@
+//! Works that wait for the same resolver are asked about together where it can: fewer calls, and every work with an answer,
+//! a record and an end of its own.
+//!
+//! The guest `batch` takes 50 works a call and says on the wire how many it was asked about. Must never assume in which
+//! order works are leased.
+
+use std::time::Duration;
+
+use gleaner_tests::harness::Bench;
+use gleaner_tests::simweb::{Behaviour, Reply, RetryAfter, World};
+use serde_json::Value;
+
+use crate::holdings::{self, attempts, end, job, manifest, text};
+use crate::papers::json;
+
+const API: &str = "batch.example.org";
+
+fn doi(word: &str, n: usize) -> String {
+    format!("10.5555/batch.{word}.{n}")
+}
+
+/// A world where the guest's service answers so, and each number below 1000 has a file.
+fn world(answer: impl Into<Behaviour>) -> World {
+    let mut world = World::new();
+    world.set_host(API, answer);
+    for n in 0..1000 {
+        world.set(&format!("https://files.example.org/{n}.pdf"), Reply::pdf(4000));
+    }
+    world
+}
+
+/// A bench where the guest alone is asked, and keeps no answers.
+fn bench(world: World) -> Bench {
+    let mut bench = holdings::bench_with(world, &[]);
+    bench.configure(&format!(
+        "egress.cache.size = \"0\"
+        [tiers]
+        list = [{{ name = \"only\", resolvers = [\"batch\"] }}]
+        [resolvers.batch]
+        grants = {{ hosts = [\"{API}\"] }}"
+    ));
+    bench.plugins(bench.guests());
+    bench
+}
+
+/// Enqueues these and drains the queue; the totals.
+fn drain(bench: &Bench, works: &[String], code: i32) -> Value {
+    let list = bench.file("list", &works.join("\n"));
+    bench.run(&["--format", "json", "get", "--input", &list]).expect_code(code).json()
+}
+
+/// How many works each call was about.
+fn calls(bench: &Bench) -> Vec<usize> {
+    let seen = bench.sim().seen(API);
+    let paths = seen.requests.iter().map(|request| request.target.split('/').collect::<Vec<_>>());
+    paths.map(|path| if path[1] == "many" { path[2].parse().unwrap() } else { 1 }).collect()
+}
+
+#[test]
+fn works_that_wait_for_one_resolver_are_asked_about_together() {
+    let bench = bench(world(Reply::empty()));
+    let works: Vec<_> = (0..120).map(|n| doi("file", n)).collect();
+    assert_eq!(drain(&bench, &works, 0)["done"], 120);
+    let mut calls = calls(&bench);
+    calls.sort_unstable();
+    assert_eq!(calls, [20, 50, 50]);
+    let records = manifest(&bench);
+    let answered = records.iter().filter(|record| text(record, "outcome") == "answered").count();
+    assert_eq!((answered, records.len()), (120, 240), "an answer and a file for every work");
+    let listed = json(&bench, &["plugin", "inspect", "batch"]);
+    assert_eq!(listed["works_a_call"], 50);
+}
+
+#[test]
+fn each_work_of_a_call_has_its_own_answer() {
+    let bench = bench(world(Reply::empty()));
+    let words = ["file", "none", "give-up", "retry"];
+    let works: Vec<_> = words.iter().enumerate().map(|(n, word)| doi(word, n)).collect();
+    let totals = drain(&bench, &works, 1);
+    assert_eq!([&totals["done"], &totals["skipped"], &totals["error"]], [1, 1, 2], "{totals}");
+    for (work, state, tries) in
+        [(&works[0], "done", 1), (&works[1], "skipped", 1), (&works[2], "error", 1), (&works[3], "error", 3)]
+    {
+        let job = job(&bench, work);
+        let made = attempts(&job).iter().filter(|(what, _)| *what == "batch").count();
+        assert_eq!((end(&job).0, made), (state, tries), "{work}");
+    }
+    // The one that is tried again is then asked about alone.
+    assert_eq!(calls(&bench), [4, 1, 1]);
+}
+
+#[test]
+fn a_work_that_breaks_the_call_costs_the_others_nothing() {
+    for (word, done, reason) in [("trap", 29, ("error", "plugin_trap")), ("short", 30, ("done", "ok"))] {
+        let bench = bench(world(Reply::empty()));
+        let works: Vec<_> = (0..30).map(|n| doi(if n == 17 { word } else { "file" }, n)).collect();
+        let totals = drain(&bench, &works, i32::from(word == "trap"));
+        assert_eq!(totals["done"], done, "{word}: {totals}");
+        for work in &works {
+            let job = job(&bench, work);
+            let expected = if work.contains(word) { reason } else { ("done", "ok") };
+            assert_eq!(end(&job), expected, "{work}");
+            let asked = attempts(&job).iter().filter(|(what, _)| *what == "batch").count();
+            assert_eq!(asked, 1, "{work}: only calls with answers are recorded");
+        }
+        let calls = calls(&bench);
+        assert!(calls[0] == 30 && calls.len() < 30, "{word}: {calls:?}");
+    }
+}
+
+#[test]
+fn a_service_that_asks_to_slow_down_is_asked_once_and_then_later() {
+    let slow = Reply::empty().after_first(1, Reply::too_many(RetryAfter::Seconds(1)));
+    let bench = bench(world(slow));
+    let works: Vec<_> = (0..40).map(|n| doi("file", n)).collect();
+    assert_eq!(drain(&bench, &works, 0)["done"], 40);
+    let calls = calls(&bench);
+    assert_eq!((calls[0], calls[1..].iter().sum()), (40, 40), "{calls:?}");
+    let seen = bench.sim().seen(API);
+    assert!(seen.requests[1].at - seen.requests[0].at >= Duration::from_secs(1));
+    let asked = manifest(&bench).iter().filter(|record| text(record, "outcome") == "answered").count();
+    assert_eq!(asked, 40, "what was put off is no attempt");
+}
+
+#[test]
+fn a_call_for_many_counts_once_against_the_resolvers_limit() {
+    let mut bench = bench(world(Reply::empty()));
+    bench.configure("[limits.resolvers]\nbatch = { concurrency = 1, per-day = 2 }");
+    let works: Vec<_> = (0..100).map(|n| doi("none", n)).collect();
+    assert_eq!(drain(&bench, &works, 0)["skipped"], 100);
+    assert_eq!(calls(&bench), [50, 50]);
+}
