@@ -3,7 +3,6 @@
 //!
 //! A page that wants a proof or a login first names no file, and so gives none: that is an answer, not a failure.
 
-mod html;
 mod page;
 
 use gleaner_sdk::{

@@ -1,7 +1,7 @@
 //! Reads what a page says of its files. Must never follow a script, and never fail: a page in any shape says
 //! something or nothing.
 
-use crate::html::{Tag, start_tags};
+use gleaner_sdk::html::{Tag, start_tags};
 
 /// Names under which pages state the URL of their PDF, in lower case. The first is what Google Scholar asks
 /// publishers for: <https://scholar.google.com/intl/en/scholar/inclusion.html#indexing>.

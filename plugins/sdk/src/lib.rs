@@ -48,10 +48,12 @@
 mod answers;
 #[doc(hidden)]
 pub mod bindings;
+mod doi;
 mod failure;
 #[cfg(target_arch = "wasm32")]
 mod heap;
 mod host;
+pub mod html;
 mod link;
 mod maybe;
 pub mod testing;
@@ -63,9 +65,10 @@ pub use bindings::gleaner::resolver::log::Level;
 pub use bindings::gleaner::resolver::types::{
     Candidate, CandidateKind, Disposition, Failure, Field, Identifier, Query, Resolution,
 };
+pub use doi::bare_doi;
 pub use host::Host;
 pub use link::{Leads, host_of, path_says_pdf};
-pub use maybe::Maybe;
+pub use maybe::{Many, Maybe};
 pub use url::{Url, clean_url, join};
 
 /// One source of full texts. A new instance of the component is made for every call: nothing is kept.

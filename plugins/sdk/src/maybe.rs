@@ -55,9 +55,58 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Maybe<T> {
     }
 }
 
+/// A list, of which broken elements count as none; sources that give one value in place of a list of one mean that.
+///
+/// ```
+/// let read = |json| serde_json::from_str::<gleaner_sdk::Many<u8>>(json).map(|many| many.iter().copied().collect::<Vec<_>>());
+/// assert_eq!(read("[1, null, 2]")?, [1, 2]);
+/// assert_eq!(read("3")?, [3]);
+/// assert!(read("{}")?.is_empty());
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Many<T>(Vec<T>);
+
+impl<T> Default for Many<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Deref for Many<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Many<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = Box::<RawValue>::deserialize(deserializer)?;
+        let bytes = json.get().as_bytes();
+        let list = serde_json::from_slice::<Vec<Maybe<T>>>(bytes);
+        let list = list.unwrap_or_else(|_| vec![Maybe(serde_json::from_slice(bytes).ok())]);
+        Ok(Self(list.into_iter().filter_map(|element| element.0).collect()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_value_is_a_list_of_one_and_another_type_is_none() {
+        for (json, expected) in [
+            (r#"["a", 1, {}, [], "b"]"#, &["a", "b"][..]),
+            (r#""a""#, &["a"]),
+            ("[]", &[]),
+            ("null", &[]),
+            (r#"{ "x": ["a"] }"#, &[]),
+        ] {
+            assert_eq!(*serde_json::from_str::<Many<String>>(json).unwrap(), *expected, "{json}");
+        }
+    }
 
     #[derive(Deserialize, Default, Debug)]
     #[serde(default)]

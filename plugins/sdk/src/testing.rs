@@ -189,3 +189,27 @@ pub fn each_odd_field(answer: &str, list: &str, fields: &[&str], check: impl Fn(
         }
     }
 }
+
+/// Calls `check` with every line about a service in the manifest of recorded answers, and with the answer's body. The
+/// answers are not part of the project: `GLEANER_RECORDED` names the directory that has them. Gives how many there
+/// were; none where it is not set.
+///
+/// # Panics
+/// When the directory has no such manifest or lacks a file that it names, or `check` does.
+pub fn each_recorded(service: &str, mut check: impl FnMut(&Value, String)) -> Option<usize> {
+    let folder = std::path::PathBuf::from(std::env::var_os("GLEANER_RECORDED")?);
+    let read = |name: &str| {
+        let text = std::fs::read_to_string(folder.join(name));
+        assert!(text.is_ok(), "cannot read {name} in {}: {text:?}", folder.display());
+        text.unwrap_or_default()
+    };
+    let mut count = 0;
+    for line in read("MANIFEST.jsonl").lines() {
+        let line: Value = serde_json::from_str(line).unwrap_or_default();
+        if line["api"] == service {
+            check(&line, read(line["file"].as_str().unwrap_or_default()));
+            count += 1;
+        }
+    }
+    Some(count)
+}

@@ -12,6 +12,7 @@ use super::apis::{self, Eprint, Work};
 use super::behaviour::Behaviour;
 use super::crossref::{self, Deposit};
 use super::europe_pmc::{self, Article};
+use super::holdings::{self, Holding};
 use super::pdf;
 use super::reply::Reply;
 
@@ -26,6 +27,7 @@ pub struct World {
     deposits: HashMap<String, Deposit>,
     articles: Vec<Article>,
     mistakes: HashMap<String, Vec<Article>>,
+    holdings: Vec<Holding>,
     latency: Duration,
 }
 
@@ -137,6 +139,15 @@ impl World {
         self
     }
 
+    /// Makes an index or a repository know a work, and puts a sound PDF at its place if nothing else is there yet.
+    pub fn holding(&mut self, holding: Holding) -> &mut Self {
+        if let Some(file) = holding.file() {
+            self.sound_file(&file);
+        }
+        self.holdings.push(holding);
+        self
+    }
+
     /// Makes doi.org lead from a DOI to a page.
     pub fn doi(&mut self, doi: &str, page: &str) -> &mut Self {
         self.set(&format!("https://doi.org/{}", doi.to_lowercase()), Reply::redirect(302, page))
@@ -187,7 +198,7 @@ impl World {
             ("arxiv.org" | "export.arxiv.org", path) => {
                 apis::arxiv_pdf(path.strip_prefix("/pdf/")?, &self.eprints)?
             }
-            _ => return None,
+            (_, path) => holdings::answer(url, path, &self.holdings)?,
         };
         Some((Duration::ZERO, reply.of_api()))
     }

@@ -46,6 +46,7 @@ mod reading_list;
 mod recorded;
 mod reload;
 mod resolvers;
+mod resolvers_repositories;
 mod resume;
 mod same_work;
 mod secrets;

@@ -1,5 +1,5 @@
-//! The start tags of an HTML page, found as the HTML standard says (<https://html.spec.whatwg.org/#tokenization>) but
-//! for two things: what stands in `<noscript>` counts, as for a reader without scripts, and only the entities that
+//! The tags and texts of an HTML page, found as the HTML standard says (<https://html.spec.whatwg.org/#tokenization>)
+//! but for two things: what stands in `<noscript>` counts, as for a reader without scripts, and only the entities that
 //! URLs are written with are known. Must never fail: browsers read everything, so this does too.
 //!
 //! It is written by hand because tokenisers that know all 2231 entities make the component three times as large.
@@ -9,50 +9,74 @@ const TEXT_ONLY: [&str; 7] = ["script", "style", "title", "textarea", "iframe", 
 
 /// `<name key="value">`.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Tag {
+pub struct Tag {
     /// In lower case.
-    pub(crate) name: String,
+    pub name: String,
     /// In order; names in lower case, values decoded.
     attributes: Vec<(String, String)>,
 }
 
 impl Tag {
     /// The value of an attribute, without surrounding space; empty where it has none. Of several the first counts.
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+    pub fn get(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|(key, _)| key == name).map(|(_, value)| value.trim())
     }
 }
 
-/// Every start tag, in order.
-pub(crate) fn start_tags(html: &str) -> impl Iterator<Item = Tag> {
+/// A part of a page. Comments are none, nor is what stands in scripts, styles and the like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Token<'a> {
+    /// `<name key="value">`.
+    Start(Tag),
+    /// `</name>`, the name in lower case.
+    End(String),
+    /// As it stands there; [`decode`] reads it. One text may come in several parts.
+    Text(&'a str),
+}
+
+/// Every part of a page, in order. A tag that the page ends in is none.
+pub fn tokens(html: &str) -> impl Iterator<Item = Token<'_>> {
     let mut rest = html;
     std::iter::from_fn(move || {
-        loop {
-            let (after, tag) = next_tag(rest)?;
+        while !rest.is_empty() {
+            let (after, token) = next_token(rest);
             rest = after;
-            if tag.is_some() {
-                return tag;
+            if token.is_some() {
+                return token;
             }
         }
+        None
     })
 }
 
-/// Reads on to behind the next `<`, and what begins there; none at the end of the page.
-fn next_tag(html: &str) -> Option<(&str, Option<Tag>)> {
-    let (_, rest) = html.split_once('<')?;
+/// Every start tag, in order.
+pub fn start_tags(html: &str) -> impl Iterator<Item = Tag> {
+    tokens(html).filter_map(|token| match token {
+        Token::Start(tag) => Some(tag),
+        _ => None,
+    })
+}
+
+/// Reads the text up to the next `<`, or what begins there; and where to read on.
+fn next_token(html: &str) -> (&str, Option<Token<'_>>) {
+    let (text, at) = html.split_at(html.find('<').unwrap_or(html.len()));
+    if !text.is_empty() {
+        return (at, Some(Token::Text(text)));
+    }
+    let rest = &at[1..];
     let opens = |text: &str| text.starts_with(|first: char| first.is_ascii_alphabetic());
     if let Some(comment) = rest.strip_prefix("!--") {
-        Some((after_comment(comment), None))
+        (after_comment(comment), None)
     } else if let Some(end) = rest.strip_prefix('/').filter(|end| opens(end)) {
-        Some((read_tag(end)?.0, None))
+        read_tag(end).map_or(("", None), |(rest, tag)| (rest, Some(Token::End(tag.name))))
     } else if rest.starts_with(['!', '?', '/']) {
-        Some((rest.split_once('>')?.1, None))
+        (rest.split_once('>').map_or("", |(_, after)| after), None)
     } else if opens(rest) {
-        let (rest, tag) = read_tag(rest)?;
+        let Some((rest, tag)) = read_tag(rest) else { return ("", None) };
         let text_only = TEXT_ONLY.contains(&&*tag.name);
-        Some((if text_only { after_text(rest, &tag.name) } else { rest }, Some(tag)))
+        (if text_only { after_text(rest, &tag.name) } else { rest }, Some(Token::Start(tag)))
     } else {
-        Some((rest, None))
+        (rest, Some(Token::Text(&at[..1])))
     }
 }
 
@@ -114,7 +138,7 @@ fn is_space(next: char) -> bool {
 }
 
 /// Replaces `&amp;`, `&#38;`, `&#x26;` and the like; leaves what is not known.
-fn decode(value: &str) -> String {
+pub fn decode(value: &str) -> String {
     let (mut decoded, mut rest) = (String::with_capacity(value.len()), value);
     while let Some((before, entity)) = rest.split_once('&') {
         decoded.push_str(before);
@@ -158,7 +182,7 @@ fn character(entity: &str) -> Option<char> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use html5gum::{DefaultEmitter, Token, Tokenizer};
+    use html5gum::{DefaultEmitter, Tokenizer};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -170,7 +194,7 @@ mod tests {
         emitter.naively_switch_states(true);
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         let start_tag = |token| match token {
-            Ok(Token::StartTag(tag)) => {
+            Ok(html5gum::Token::StartTag(tag)) => {
                 let attributes = tag.attributes.iter().map(|(key, value)| (text(key), text(&value.value)));
                 Some((text(&tag.name), attributes.collect()))
             }
@@ -207,6 +231,29 @@ mod tests {
         ] {
             assert_eq!(read(html), expected(html), "{html}");
         }
+    }
+
+    #[test]
+    fn texts_and_end_tags_are_read_between_the_start_tags() {
+        let read = |html| {
+            let read = |token| match token {
+                Token::Start(tag) => format!("<{}>", tag.name),
+                Token::End(name) => format!("</{name}>"),
+                Token::Text(text) => decode(text),
+            };
+            tokens(html).map(read).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            read("a &amp; <B>c</B\n><!-- d --> 1 < 2"),
+            ["a & ", "<b>", "c", "</b>", " 1 ", "<", " 2"]
+        );
+        assert_eq!(
+            read("<title>x</title><script>y</script>"),
+            ["<title>", "</title>", "<script>", "</script>"]
+        );
+        assert_eq!(read("x<a"), ["x"]);
+        assert_eq!(read("x</a"), ["x"]);
+        assert_eq!(read(""), [""; 0]);
     }
 
     #[test]
@@ -263,7 +310,7 @@ mod tests {
 
         #[test]
         fn any_text_is_read_to_its_end(html in "(\\PC|[<>&;#x/'\"= -]){0,60}") {
-            prop_assert!(start_tags(&html).count() <= html.len());
+            prop_assert!(tokens(&html).count() <= html.len());
         }
     }
 }
