@@ -3,7 +3,7 @@
 //! Must never ask what a resolver does with it: a case is what is the matter in the world.
 
 use super::making::Making;
-use crate::simweb::{Access, Article, Deposit, Eprint, Location, Reply};
+use crate::simweb::{Access, Article, Deposit, Eprint, Holding, Location, Reply, Source, World};
 
 /// What is the matter with a work.
 pub(super) struct Case {
@@ -99,7 +99,7 @@ pub(super) const SHARED: [Case; 14] = [
 ];
 
 /// Works that are elsewhere, in turn: each has one copy, which one service or page alone knows.
-pub(super) const ELSEWHERE: [Case; 8] = [
+pub(super) const ELSEWHERE: [Case; 14] = [
     case(0, "Crossref", "crossref", |work| {
         work.unknown_to_unpaywall();
         crossref(work);
@@ -134,7 +134,38 @@ pub(super) const ELSEWHERE: [Case; 8] = [
         let article = europe_pmc(work);
         work.name = Some(format!("PMID:{}", article.pmid));
     }),
+    case(0, "OpenAlex", "openalex", |work| {
+        work.unknown_to_unpaywall();
+        held(work, Source::OpenAlex, format!("W{}", 70_000_000 + work.number));
+    }),
+    case(0, "DataCite", "datacite", |work| held(work, Source::DataCite, format!("d{}", work.number))),
+    case(0, "Zenodo", "zenodo", |work| {
+        let id = (700_000 + work.number).to_string();
+        work.is_called(&format!("10.5281/zenodo.{id}"));
+        held(work, Source::Zenodo, id);
+    }),
+    case(0, "OSF", "osf", |work| {
+        let id = format!("c{:04}", work.number);
+        work.is_called(&format!("10.31234/osf.io/{id}"));
+        held(work, Source::Osf, id);
+    }),
+    case(0, "HAL", "hal", |work| {
+        work.unknown_to_unpaywall();
+        held(work, Source::Hal, format!("hal-{:08}", work.number));
+    }),
+    case(0, "figshare", "figshare", |work| {
+        let id = (1_000_000 + work.number).to_string();
+        work.is_called(&format!("10.6084/m9.figshare.{id}"));
+        held(work, Source::Figshare, id);
+    }),
 ];
+
+/// Records that services take for those of any work whose DOI they do not know, as merged ones are.
+pub(super) fn set_mistakes(world: &mut World) {
+    for source in [Source::OpenAlex, Source::DataCite, Source::Hal, Source::OpenAire] {
+        world.holding(Holding::open(source, "10.5555/corpus.merged", "W99999999").mistaken());
+    }
+}
 
 fn crossref(work: &mut Making<'_>) {
     let file = work.published();
@@ -164,6 +195,13 @@ fn europe_pmc(work: &mut Making<'_>) -> Article {
     work.copy(&file);
     work.world.article(article.clone());
     article
+}
+
+fn held(work: &mut Making<'_>, source: Source, id: String) {
+    let holding = Holding::open(source, &work.doi, &id);
+    let file = holding.file().expect("an open holding has a file");
+    work.copy(&file);
+    work.world.holding(holding);
 }
 
 fn eprint(work: &mut Making<'_>) -> String {

@@ -35,12 +35,19 @@ pub(super) struct Making<'a> {
 impl<'a> Making<'a> {
     /// A work whose DOI leads to a page that names no file.
     pub(super) fn begin(world: &'a mut World, number: usize) -> Self {
-        let doi = format!("10.5555/corpus.{number}");
-        let work = Self { world, number, doi, name: None, right: BTreeSet::new(), traps: Vec::new() };
-        let page = work.page();
-        let about = Reply::html(&work.title());
-        work.world.doi(&work.doi, &page).set(&page, about);
+        let mut work =
+            Self { world, number, doi: String::new(), name: None, right: BTreeSet::new(), traps: Vec::new() };
+        let (page, about) = (work.page(), Reply::html(&work.title()));
+        work.world.set(&page, about);
+        work.is_called(&format!("10.5555/corpus.{number}"));
         work
+    }
+
+    /// Its DOI, which leads to its page, is another.
+    pub(super) fn is_called(&mut self, doi: &str) {
+        self.doi = doi.to_owned();
+        let page = self.page();
+        self.world.doi(doi, &page);
     }
 
     pub(super) fn title(&self) -> String {

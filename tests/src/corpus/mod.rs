@@ -16,7 +16,7 @@ use gleaner_model::identifier::Identifier;
 
 use crate::harness::Bench;
 use crate::simweb::{Behaviour, World};
-use cases::{Case, ELSEWHERE, SHARED};
+use cases::{Case, ELSEWHERE, SHARED, set_mistakes};
 use making::{Making, SLOW_HOST};
 
 pub use judge::{Verdict, judge};
@@ -27,21 +27,26 @@ const KIB: usize = 1024;
 /// How long the slow host takes to answer.
 const DELAY: Duration = Duration::from_millis(300);
 
-/// Limits that nobody has to wait for, and no pause before a failed step is tried again: what is found does not depend
-/// on either, and how often a service is asked only on widths.
-const CONFIG: &str = r#"
-[limits]
-default-host = { concurrency = 8, rate = "10000/s", burst = 1000 }
-[limits.resolvers]
-unpaywall = { concurrency = 8 }
-[limits.hosts]
-"arxiv.org" = { shared = ["export.arxiv.org"], concurrency = 8, rate = "10000/s", burst = 1000 }
-"api.crossref.org" = { concurrency = 8, rate = "10000/s", burst = 1000 }
-"www.ebi.ac.uk" = { concurrency = 8, rate = "10000/s", burst = 1000 }
-"doi.org" = { shared = ["dx.doi.org"], concurrency = 8, rate = "10000/s", burst = 1000 }
-[orchestrator]
-backoff = "20ms"
-"#;
+/// No pause before a failed step is tried again.
+const CONFIG: &str = "[orchestrator]\nbackoff = \"20ms\"\n";
+
+/// The same, and limits that nobody has to wait for, of every host and resolver that the defaults know: what is found
+/// does not depend on them, nor how often a service is asked.
+fn configuration() -> String {
+    let defaults: toml::Table =
+        include_str!("../../../config/default.toml").parse().expect("the defaults are TOML");
+    let quick = "concurrency = 8, rate = \"10000/s\", burst = 1000";
+    let limits = |of: &str| defaults["limits"][of].as_table().into_iter().flat_map(toml::Table::keys);
+    let mut text = format!("{CONFIG}[limits]\ndefault-host = {{ {quick} }}\n[limits.hosts]\n");
+    for host in limits("hosts") {
+        text += &format!("{host:?} = {{ {quick} }}\n");
+    }
+    text += "[limits.resolvers]\n";
+    for resolver in limits("resolvers") {
+        text += &format!("{resolver} = {{ concurrency = 8 }}\n");
+    }
+    text
+}
 
 /// A work and the truth about it.
 #[derive(Debug, Clone)]
@@ -86,6 +91,7 @@ impl Corpus {
             let artifact_id = Artifact::of(identifier).id.to_string();
             works.push(Known { name, artifact_id, case: case.name, right, traps });
         }
+        set_mistakes(&mut world);
         Self { world, works }
     }
 
@@ -125,7 +131,7 @@ pub fn harvest(
 ) -> Harvest {
     let Corpus { world, works } = Corpus::of(count, bundled);
     let mut bench = start(world);
-    bench.configure(CONFIG);
+    bench.configure(&configuration());
     let list = bench.file("corpus", &Corpus::list(&works));
     let output = bench.spawn(&["--format", "json", "get", "--input", &list]).wait(patience);
     let totals = output.json();
