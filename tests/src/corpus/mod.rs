@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use gleaner_model::artifact::Artifact;
 use gleaner_model::identifier::Identifier;
+use serde::Serialize;
 
 use crate::harness::Bench;
 use crate::simweb::{Behaviour, World};
@@ -32,7 +33,7 @@ const CONFIG: &str = "[orchestrator]\nbackoff = \"20ms\"\n";
 
 /// The same, and limits that nobody has to wait for, of every host and resolver that the defaults know: what is found
 /// does not depend on them, nor how often a service is asked.
-fn configuration() -> String {
+pub fn quick() -> String {
     let defaults: toml::Table =
         include_str!("../../../config/default.toml").parse().expect("the defaults are TOML");
     let quick = "concurrency = 8, rate = \"10000/s\", burst = 1000";
@@ -112,9 +113,10 @@ fn shared(number: usize) -> Option<&'static Case> {
 }
 
 /// What a harvest of a corpus has brought, and what it has cost.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Harvest {
     /// What it has found, held against the truth.
+    #[serde(flatten)]
     pub verdict: Verdict,
     /// Requests that services answered: no pages, no files, no robots.txt.
     pub calls: usize,
@@ -131,7 +133,7 @@ pub fn harvest(
 ) -> Harvest {
     let Corpus { world, works } = Corpus::of(count, bundled);
     let mut bench = start(world);
-    bench.configure(&configuration());
+    bench.configure(&quick());
     let list = bench.file("corpus", &Corpus::list(&works));
     let output = bench.spawn(&["--format", "json", "get", "--input", &list]).wait(patience);
     let totals = output.json();
