@@ -12,6 +12,7 @@ mod cli;
 mod client;
 mod compiled_cache;
 mod configuration;
+mod conformance;
 mod connections;
 mod corpus;
 mod crash;
