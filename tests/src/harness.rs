@@ -36,6 +36,7 @@ pub struct Bench {
     dir: TempDir,
     config: toml::Table,
     plugins: Vec<PathBuf>,
+    program: PathBuf,
 }
 
 impl Bench {
@@ -61,14 +62,14 @@ impl Bench {
     pub fn with_every_resolver(world: World) -> Self {
         let target = target_dir();
         let plugins = vec![built(&target, "plugins")];
-        built(&target, "debug/gleaner");
+        let program = built(&target, "debug/gleaner");
         let dir = tempfile::tempdir().expect("a scratch directory");
         let runtime = Runtime::new().expect("a runtime for the simulated web");
         let sim = runtime.block_on(SimWeb::start(world)).expect("the simulated web");
         sim.write_config(dir.path()).expect("the simulated web's configuration");
         let config =
             read(&dir.path().join("gleaner.toml")).parse().expect("the configuration was just written");
-        Self { sim, runtime, target, dir, config, plugins }
+        Self { sim, runtime, target, dir, config, plugins, program }
     }
 
     /// The web, to change it or to ask what it saw.
@@ -98,6 +99,12 @@ impl Bench {
         let more = toml.parse().unwrap_or_else(|error| panic!("not TOML: {error}\n{toml}"));
         merge(&mut self.config, more);
         self.file("gleaner.toml", &self.config.to_string());
+        self
+    }
+
+    /// Runs this build of `gleaner` in place of the one for debugging.
+    pub fn program(&mut self, program: impl Into<PathBuf>) -> &mut Self {
+        self.program = program.into();
         self
     }
 
@@ -159,7 +166,7 @@ impl Bench {
     /// `gleaner` without a single argument, in the bench's environment and scratch directory: for suites that choose
     /// library, configuration and variables themselves. [`Running::of`] starts it.
     pub fn bare(&self) -> Command {
-        self.prepared(Command::new(built(&self.target, "debug/gleaner")))
+        self.prepared(Command::new(&self.program))
     }
 
     fn start(&self, tool: &[&str], args: &[&str], stdin: Stdio) -> Running {
@@ -167,7 +174,7 @@ impl Bench {
             [] => self.bare(),
             [program, options @ ..] => {
                 let mut command = Command::new(program);
-                command.args(options).arg(built(&self.target, "debug/gleaner"));
+                command.args(options).arg(&self.program);
                 self.prepared(command)
             }
         };
@@ -212,6 +219,11 @@ fn built(target: &Path, part: &str) -> PathBuf {
     let path = target.join(part);
     assert!(path.exists(), "{} is missing: run `cargo xtask test`, which builds it first", path.display());
     path
+}
+
+/// The names of all bundled resolvers, as far as they have been built.
+pub fn bundled_resolvers() -> BTreeSet<String> {
+    components(&built(&target_dir(), "plugins"))
 }
 
 /// The names of the components in a directory.

@@ -7,6 +7,7 @@
     reason = "a test that cannot set up its world should stop at once and say why"
 )]
 
+pub mod corpus;
 pub mod crash;
 pub mod harness;
 pub mod simweb;

@@ -41,7 +41,7 @@ impl Resolver for LandingPage {
         let (mut files, mut passing) = (Vec::new(), None);
         for (request, outcome) in requests.iter().zip(host.fetch_all(&requests)) {
             match outcome {
-                Ok(Some(response)) => files.extend(read(&request.url, &response)),
+                Ok(Some(response)) => files.extend(read(query, &request.url, &response)),
                 Ok(None) => {}
                 Err(failure) if failure.code == "too-large" => files.extend(Candidate::file(&request.url)),
                 Err(failure) => {
@@ -78,8 +78,9 @@ fn request(page: &str) -> Request {
     Request { url: page.to_owned(), max_bytes: Some(MOST_BYTES), ..request }
 }
 
-/// The files that an answer names, the surest way only: an anchor beside a stated URL is mostly a supplement.
-fn read(asked: &str, response: &Response) -> Vec<Candidate> {
+/// The files that an answer names, the surest way only: an anchor beside a stated URL is mostly a supplement. A page of
+/// another work names none: DOIs lead to one where a journal has moved, or where they are a figure's or a review's.
+fn read(query: &Query, asked: &str, response: &Response) -> Vec<Candidate> {
     let place = if response.url.is_empty() { asked } else { &response.url };
     let media_type = response.header("content-type").unwrap_or("text/html").to_ascii_lowercase();
     if response.body.starts_with(b"%PDF-") || media_type.starts_with("application/pdf") {
@@ -89,6 +90,11 @@ fn read(asked: &str, response: &Response) -> Vec<Candidate> {
         return Vec::new();
     }
     let page = Page::read(&String::from_utf8_lossy(&response.body));
+    let dois: Vec<&str> =
+        query.identifiers.iter().filter(|name| name.scheme == "doi").map(|name| &*name.value).collect();
+    if page.is_about_another(&dois) {
+        return Vec::new();
+    }
     let base = page.base.and_then(|base| join(place, &base)).unwrap_or_else(|| place.to_owned());
     let license = page.license.and_then(|license| join(&base, &license));
     let ways = [(page.stated, STATED), (page.alternate, ALTERNATE), (page.anchors, ANCHOR)];

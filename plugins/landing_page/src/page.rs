@@ -13,6 +13,8 @@ const PDF_NAMES: [&str; 4] =
 pub(crate) struct Page {
     /// What links are relative to, where that is not the page's own URL.
     pub(crate) base: Option<String>,
+    /// The DOIs of the work that the page is about, in lower case.
+    pub(crate) dois: Vec<String>,
     /// The licence that the page links to as its own.
     pub(crate) license: Option<String>,
     /// Stated in the head as the PDF's URL.
@@ -24,6 +26,17 @@ pub(crate) struct Page {
 }
 
 impl Page {
+    /// Whether it says that it is about another work than the one with these DOIs, in lower case. Another DOI of the same
+    /// registrant is another article, or that of which the work is a review or a figure; one of its versions is the work. A DOI of somebody else is the work's at a publisher, a repository or an archive.
+    pub(crate) fn is_about_another(&self, dois: &[&str]) -> bool {
+        let may_be = |known: &str, stated: &str| {
+            let registrant = |doi: &str| doi.split('/').next().map(str::to_owned);
+            registrant(known) != registrant(stated) || is_version(known, stated) || is_version(stated, known)
+        };
+        let agrees = |stated: &String| dois.is_empty() || dois.iter().any(|known| may_be(known, stated));
+        !self.dois.is_empty() && !self.dois.iter().any(agrees)
+    }
+
     pub(crate) fn read(html: &str) -> Self {
         let mut page = Self::default();
         for tag in start_tags(html) {
@@ -36,7 +49,10 @@ impl Page {
         let link = || tag.get("href").filter(|href| !href.is_empty()).map(str::to_owned);
         match &*tag.name {
             "base" if self.base.is_none() => self.base = link(),
-            "meta" => self.stated.extend(stated_pdf(tag)),
+            "meta" => {
+                self.stated.extend(stated_pdf(tag));
+                self.dois.extend(stated_doi(tag));
+            }
             "link" | "a" if is_license(tag) => self.license = self.license.take().or_else(link),
             "link" if is_pdf(tag) => self.alternate.extend(link()),
             "a" if is_pdf(tag) => self.anchors.extend(link()),
@@ -45,12 +61,28 @@ impl Page {
     }
 }
 
+/// Whether a DOI is another, or one of its versions: `10.1000/a` and `10.1000/a.v2`.
+fn is_version(whole: &str, of: &str) -> bool {
+    let Some(rest) = of.strip_prefix(whole) else { return false };
+    let number = rest.trim_start_matches(['.', '_', '-', '/']).strip_prefix('v');
+    rest.is_empty() || number.is_some_and(|number| number.parse::<u32>().is_ok())
+}
+
 fn stated_pdf(meta: &Tag) -> Option<String> {
     let name = meta.get("name").or_else(|| meta.get("property"))?.to_ascii_lowercase();
     let content = meta.get("content").filter(|content| !content.is_empty())?;
     // Repositories give the file itself for an identifier.
     let is_file = || name == "dc.identifier" && content.to_ascii_lowercase().ends_with(".pdf");
     (PDF_NAMES.contains(&&*name) || is_file()).then(|| content.to_owned())
+}
+
+/// Some write a URL of their own where the DOI belongs.
+fn stated_doi(meta: &Tag) -> Option<String> {
+    let is_doi = meta.get("name").is_some_and(|name| name.eq_ignore_ascii_case("citation_doi"));
+    let doi = meta.get("content").filter(|_| is_doi)?.to_ascii_lowercase();
+    let fronts = ["https://", "http://", "dx.doi.org/", "doi.org/", "doi:"];
+    let bare = fronts.iter().fold(doi.trim(), |rest, front| rest.strip_prefix(front).unwrap_or(rest)).trim();
+    bare.starts_with("10.").then(|| bare.to_owned())
 }
 
 fn is_pdf(link: &Tag) -> bool {
@@ -74,6 +106,7 @@ mod tests {
             <META CONTENT=/1.pdf?a=1&amp;b=2 NAME=Citation_PDF_URL>
             <meta property='bepress_citation_pdf_url' content=' https://a.example/2.pdf '/>
             <meta name="DC.Identifier" content="https://a.example/3.PDF"><meta name="DC.Identifier" content="10.1000/a">
+            <meta name="citation_doi" content="https://doi.org/10.1000/A"><meta name="Citation_DOI" content="https://a.example/1">
             <meta name="citation_pdf_url" content=""><meta name="citation_pdf_url"><meta content="x.pdf">
             <link rel=alternate type="application/pdf; x" href="4.pdf"><link rel="stylesheet" href="x.css">
             <link rel="nofollow License" href="https://creativecommons.org/licenses/by/4.0/">
@@ -82,12 +115,40 @@ mod tests {
         let strings = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
         let expected = Page {
             base: Some("/journal/".to_owned()),
+            dois: strings(&["10.1000/a"]),
             license: Some("https://creativecommons.org/licenses/by/4.0/".to_owned()),
             stated: strings(&["/1.pdf?a=1&b=2", "https://a.example/2.pdf", "https://a.example/3.PDF"]),
             alternate: strings(&["4.pdf"]),
             anchors: strings(&["5.pdf"]),
         };
         assert_eq!(page, expected);
+    }
+
+    #[test]
+    fn a_page_of_another_work_is_told_from_one_of_another_version_or_copy() {
+        let page = |dois: &[&str]| Page {
+            dois: dois.iter().map(|doi| (*doi).to_owned()).collect(),
+            ..Page::default()
+        };
+        let asked = ["10.1000/j.12"];
+        for same in [
+            &[][..],
+            &["10.1000/j.12"],
+            &["10.1000/j.12.v2"],
+            &["10.1000/j.12_v1"],
+            &["10.1000/j.13", "10.1000/j.12"],
+            &["10.48550/arxiv.2401.00001"],
+        ] {
+            assert!(!page(same).is_about_another(&asked), "{same:?}");
+        }
+        for other in ["10.1000/j.13", "10.1000/j.1", "10.1000/j.12.review", "10.1000/j.12.2", "10.1000/x"] {
+            assert!(page(&[other]).is_about_another(&asked), "{other}");
+            assert!(!page(&[other]).is_about_another(&[]), "a work without a DOI: {other}");
+            assert!(!page(&[other]).is_about_another(&["10.1000/j.12", other]), "{other}");
+        }
+        assert!(
+            page(&["10.1371/journal.pone.0263309"]).is_about_another(&["10.1371/journal.pone.0263309.r001"])
+        );
     }
 
     #[test]

@@ -50,6 +50,18 @@ fn a_stated_file_is_proposed_relative_to_where_the_page_is() {
 }
 
 #[test]
+fn a_page_of_another_work_names_no_file_of_this() {
+    let page = |doi: &str| {
+        let stated = r#"<meta name="citation_pdf_url" content="/journal/1.pdf">"#;
+        resolve(&html(&format!(r#"<meta name="citation_doi" content="{doi}">{stated}"#))).unwrap()
+    };
+    for same in ["10.1000/A", "https://doi.org/10.1000/a", "10.1000/a.v2", "10.5281/zenodo.1", "hal-1", ""] {
+        assert_eq!(urls(&page(same)), ["https://publisher.example/journal/1.pdf"], "{same}");
+    }
+    assert_eq!(page("10.1000/b"), Resolution::none());
+}
+
+#[test]
 fn weaker_ways_count_where_stronger_ones_are_missing_or_lead_nowhere() {
     let anchor = r#"<a type="application/pdf" href="anchor.pdf">PDF</a>"#;
     let link = r#"<link type="application/pdf" href="link.pdf">"#;

@@ -75,7 +75,7 @@ mod tests {
             headers: vec![],
         };
         let requests = arrivals_ms.into_iter().map(request).collect();
-        HostReport { requests, most_in_flight, min_interval: None }
+        HostReport { requests, most_in_flight, min_interval: None, calls: 0 }
     }
 
     #[test]

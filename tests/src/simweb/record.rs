@@ -47,6 +47,8 @@ pub struct HostReport {
     pub most_in_flight: usize,
     /// The shortest time between the starts of two requests; none below two requests.
     pub min_interval: Option<Duration>,
+    /// How many of the requests a service answered: no page, no file, no robots.txt.
+    pub calls: usize,
 }
 
 impl HostReport {
@@ -70,11 +72,13 @@ impl HostReport {
 pub struct Report {
     /// Requests to all hosts.
     pub requests: usize,
+    /// How many of them services answered, see [`HostReport::calls`].
+    pub calls: usize,
     /// Every host that saw a request.
     pub hosts: BTreeMap<String, Summary>,
 }
 
-/// A [`HostReport`] in three numbers.
+/// A [`HostReport`] in four numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Summary {
     /// How many requests arrived.
@@ -83,11 +87,15 @@ pub struct Summary {
     pub most_in_flight: usize,
     /// See [`HostReport::min_interval`]; `null` in JSON below two requests.
     pub min_interval_ms: Option<u128>,
+    /// See [`HostReport::calls`].
+    pub calls: usize,
 }
 
 #[derive(Debug)]
 enum Event {
     Start(Seen),
+    /// The request is one to a service.
+    Call,
     End,
 }
 
@@ -137,6 +145,7 @@ impl Recorder {
                     in_flight += 1;
                     report.requests.push(seen.clone());
                 }
+                Event::Call => report.calls += 1,
                 Event::End => in_flight -= 1,
             }
             report.most_in_flight = report.most_in_flight.max(in_flight);
@@ -167,11 +176,13 @@ impl Recorder {
                 requests: seen.requests.len(),
                 most_in_flight: seen.most_in_flight,
                 min_interval_ms: seen.min_interval.map(|interval| interval.as_millis()),
+                calls: seen.calls,
             };
             (host.to_string(), summary)
         };
         let hosts: BTreeMap<String, Summary> = names.iter().map(summary).collect();
-        Report { requests: hosts.values().map(|host| host.requests).sum(), hosts }
+        let calls = hosts.values().map(|host| host.calls).sum();
+        Report { requests: hosts.values().map(|host| host.requests).sum(), calls, hosts }
     }
 
     pub(super) fn forget(&self) {
@@ -189,12 +200,23 @@ pub(super) struct InFlight {
     log: Arc<Mutex<Log>>,
 }
 
-impl Drop for InFlight {
-    fn drop(&mut self) {
+impl InFlight {
+    /// Notes that a service answers it.
+    pub(super) fn is_call(&self) {
+        self.note(Event::Call);
+    }
+
+    fn note(&self, event: Event) {
         let mut log = locked(&self.log);
         if log.chapter == self.chapter {
-            log.events.push((Arc::clone(&self.host), Event::End));
+            log.events.push((Arc::clone(&self.host), event));
         }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.note(Event::End);
     }
 }
 

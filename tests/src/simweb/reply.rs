@@ -45,6 +45,7 @@ pub struct Reply {
     pub(super) gzip: bool,
     pub(super) header_flood: usize,
     pub(super) ranges: bool,
+    pub(super) is_api: bool,
 }
 
 impl Reply {
@@ -89,10 +90,21 @@ impl Reply {
 
     /// A work's landing page, which states where the PDF is as publishers do for search engines.
     pub fn landing_page(title: &str, pdf: &str) -> Self {
-        let pdf = pdf.replace('&', "&amp;");
+        Self::page_with(title, &[("citation_title", title), ("citation_pdf_url", pdf)])
+    }
+
+    /// The same of a page that states the work's DOI too.
+    pub fn article_page(title: &str, doi: &str, pdf: &str) -> Self {
+        Self::page_with(title, &[("citation_title", title), ("citation_doi", doi), ("citation_pdf_url", pdf)])
+    }
+
+    fn page_with(title: &str, stated: &[(&str, &str)]) -> Self {
+        let meta = |(name, content): &(&str, &str)| {
+            format!("<meta name=\"{name}\" content=\"{}\">\n", content.replace('&', "&amp;"))
+        };
+        let head: String = stated.iter().map(meta).collect();
         let page = format!(
-            "<!DOCTYPE html>\n<html lang=\"en\"><head><title>{title}</title>\n\
-             <meta name=\"citation_title\" content=\"{title}\">\n<meta name=\"citation_pdf_url\" content=\"{pdf}\">\n\
+            "<!DOCTYPE html>\n<html lang=\"en\"><head><title>{title}</title>\n{head}\
              </head>\n<body><h1>{title}</h1><p>An abstract of the simulated web.</p></body></html>\n"
         );
         Self::bytes("text/html; charset=utf-8", page)
@@ -147,6 +159,7 @@ impl Reply {
             gzip: false,
             header_flood: 0,
             ranges: false,
+            is_api: false,
         }
     }
 
@@ -237,6 +250,13 @@ impl Reply {
         self.header_flood = lines;
         self
     }
+
+    /// As a service answers; a file is none, also where a service has it.
+    pub(super) fn of_api(mut self) -> Self {
+        self.is_api = !matches!(self.content, Content::Pdf(_));
+        self
+    }
+
     /// Names the version of the file, `"v1"` with its quotes, and sends the rest of it to who has its beginning.
     pub fn resumable(mut self, etag: &str) -> Self {
         self.ranges = true;

@@ -104,6 +104,9 @@ async fn answer(
         let world = shared.world.read().expect("no thread panicked while it changed the world");
         world.answer(&url, header(request, AUTHORIZATION), &body)
     };
+    if reply.is_api {
+        in_flight.is_call();
+    }
     let reply = reply.unless_current(header(request, IF_NONE_MATCH), header(request, IF_MODIFIED_SINCE));
     tokio::time::sleep(delay).await;
     if let Some(barrier) = &reply.barrier {

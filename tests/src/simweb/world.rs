@@ -25,11 +25,13 @@ use super::wayback::{self, Snapshot};
 #[derive(Debug, Default)]
 pub struct World {
     pages: HashMap<Address, Behaviour>,
+    searches: HashMap<Address, Vec<Search>>,
     hosts: HashMap<String, Behaviour>,
     works: HashMap<String, Work>,
     eprints: HashMap<String, Eprint>,
     deposits: HashMap<String, Deposit>,
     articles: Vec<Article>,
+    mistakes: HashMap<String, Vec<Article>>,
     listings: Vec<Listing>,
     central: Vec<CentralArticle>,
     papers: Vec<Paper>,
@@ -48,6 +50,21 @@ struct Address {
     query: Option<String>,
 }
 
+/// What a URL does for requests that have these parameters, decoded, whatever others they have.
+#[derive(Debug)]
+struct Search {
+    parameters: Vec<(String, String)>,
+    behaviour: Behaviour,
+}
+
+impl Search {
+    fn is_meant_by(&self, url: &Url) -> bool {
+        self.parameters
+            .iter()
+            .all(|wanted| url.query_pairs().any(|(name, value)| *wanted.0 == *name && *wanted.1 == *value))
+    }
+}
+
 impl Address {
     fn of(url: &Url) -> Self {
         Self {
@@ -58,11 +75,12 @@ impl Address {
     }
 
     fn parse(url: &str) -> Self {
-        Self::of(
-            &Url::parse(url)
-                .unwrap_or_else(|error| panic!("`{url}` is no URL for the simulated web: {error}")),
-        )
+        Self::of(&parsed(url))
     }
+}
+
+fn parsed(url: &str) -> Url {
+    Url::parse(url).unwrap_or_else(|error| panic!("`{url}` is no URL for the simulated web: {error}"))
 }
 
 impl World {
@@ -75,6 +93,17 @@ impl World {
     /// and one of plain http for the same over https, as most hosts do.
     pub fn set(&mut self, url: &str, behaviour: impl Into<Behaviour>) -> &mut Self {
         self.pages.insert(Address::parse(url), behaviour.into());
+        self
+    }
+
+    /// Sets what a URL does for requests that have at least the parameters of its query, in any order and spelling. Of
+    /// several that fit, the one that was set first answers.
+    pub fn set_search(&mut self, url: &str, behaviour: impl Into<Behaviour>) -> &mut Self {
+        let url = parsed(url);
+        let parameters =
+            url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+        let search = Search { parameters, behaviour: behaviour.into() };
+        self.searches.entry(Address { query: None, ..Address::of(&url) }).or_default().push(search);
         self
     }
 
@@ -112,6 +141,12 @@ impl World {
             self.sound_file(&pdf);
         }
         self.articles.push(article);
+        self
+    }
+
+    /// Makes Europe PMC answer a search for a DOI with an article that is another.
+    pub fn mistake(&mut self, doi: &str, article: &Article) -> &mut Self {
+        self.mistakes.entry(doi.to_lowercase()).or_default().push(article.clone());
         self
     }
 
@@ -187,18 +222,21 @@ impl World {
     }
 
     fn page(&self, url: &Url) -> Option<(Duration, Reply)> {
-        let behaviour = self.behaviour(Address::of(url)).or_else(|| {
+        let behaviour = self.behaviour(url).or_else(|| {
             let mut plain = url.clone();
             (url.scheme() == "https").then(|| plain.set_scheme("http").ok())??;
-            self.behaviour(Address::of(&plain))
+            self.behaviour(&plain)
         })?;
         Some((behaviour.delay(), behaviour.next()?))
     }
 
-    fn behaviour(&self, mut address: Address) -> Option<&Behaviour> {
+    fn behaviour(&self, url: &Url) -> Option<&Behaviour> {
+        let mut address = Address::of(url);
         self.pages.get(&address).or_else(|| {
             address.query = None;
-            self.pages.get(&address)
+            let mut searches = self.searches.get(&address).into_iter().flatten();
+            let search = searches.find(|search| search.is_meant_by(url)).map(|search| &search.behaviour);
+            search.or_else(|| self.pages.get(&address))
         })
     }
 
@@ -209,7 +247,7 @@ impl World {
             ("api.crossref.org", "/works") => crossref::crossref_list(url, &self.deposits),
             ("api.crossref.org", path) => crossref::crossref(path.strip_prefix("/works/")?, &self.deposits),
             ("www.ebi.ac.uk", "/europepmc/webservices/rest/search") => {
-                europe_pmc::europe_pmc(url, &self.articles)
+                europe_pmc::europe_pmc(url, &self.articles, &self.mistakes)
             }
             ("export.arxiv.org", "/api/query") => apis::arxiv(url, &self.eprints),
             ("arxiv.org" | "export.arxiv.org", path) => {
@@ -231,6 +269,6 @@ impl World {
             (host, path) => pmc::pmc(host, path, url, &self.central)
                 .or_else(|| listings::answer(url, path, &self.listings))?,
         };
-        Some((Duration::ZERO, reply))
+        Some((Duration::ZERO, reply.of_api()))
     }
 }

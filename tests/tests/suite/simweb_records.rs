@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use gleaner_tests::simweb::{Barrier, Reply, SimWeb, World};
+use gleaner_tests::simweb::{Barrier, Eprint, Reply, SimWeb, World};
 
 use crate::client::Client;
 
@@ -122,4 +122,29 @@ async fn the_report_counts_all_hosts_and_starts_anew_when_told_to() {
     assert!(report["hosts"]["zenodo.org"]["min_interval_ms"].is_null());
     sim.forget();
     assert_eq!(sim.report().requests, 0);
+}
+
+#[tokio::test]
+async fn calls_of_services_are_told_from_pages_and_files() {
+    let mut world = World::new();
+    world.eprint(Eprint { id: "1706.03762".into(), versions: 1, title: "Attention".into() });
+    world.set("https://hal.science/1.pdf", Reply::pdf(2000));
+    let sim = SimWeb::start(world).await.unwrap();
+    let client = Client::http1(&sim);
+    for url in [
+        "https://export.arxiv.org/api/query?id_list=1706.03762",
+        "https://export.arxiv.org/api/query?id_list=1706.03763",
+        "https://export.arxiv.org/pdf/1706.03762v1",
+        "https://export.arxiv.org/robots.txt",
+        "https://hal.science/1.pdf",
+        "https://api.unpaywall.org/v2/10.1/nobody?email=a@b.org",
+    ] {
+        client.get(url).await;
+    }
+    let seen = sim.seen("export.arxiv.org");
+    assert_eq!((seen.requests.len(), seen.calls), (4, 2));
+    assert_eq!(sim.seen("hal.science").calls, 0);
+    let report = serde_json::to_value(sim.report()).unwrap();
+    assert_eq!((&report["requests"], &report["calls"]), (&6.into(), &3.into()));
+    assert_eq!(report["hosts"]["api.unpaywall.org"]["calls"], 1);
 }

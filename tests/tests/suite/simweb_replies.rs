@@ -183,3 +183,25 @@ async fn every_spelling_of_a_path_meets_and_a_query_may_be_left_open() {
         assert!(client.get(url).await.text().contains(text), "{url}");
     }
 }
+
+#[tokio::test]
+async fn a_search_answers_whoever_asks_for_as_much_and_other_pages_stay() {
+    let mut world = World::new();
+    world
+        .set_search("https://api.example.org/find?q=DOI:\"a%20b\"&core=1", Reply::html("first"))
+        .set_search("https://api.example.org/find?q=DOI:\"a%20b\"", Reply::html("second"))
+        .set("https://api.example.org/find", Reply::html("any"))
+        .set("https://api.example.org/find?q=c", Reply::html("exact"));
+    let sim = SimWeb::start(world).await.unwrap();
+    let client = Client::http1(&sim);
+    for (query, title) in [
+        ("?page=1&core=1&q=DOI%3A%22a+b%22", "first"),
+        ("?q=DOI:%22a%20b%22&core=2", "second"),
+        ("?q=DOI:%22A%20b%22", "any"),
+        ("", "any"),
+        ("?q=c", "exact"),
+    ] {
+        let answer = client.get(&format!("https://api.example.org/find{query}")).await;
+        assert!(answer.text().contains(&format!("<title>{title}</title>")), "{query}");
+    }
+}

@@ -17,6 +17,7 @@ mod loading;
 mod peers;
 mod place;
 mod plugins;
+mod resolve;
 mod resume;
 mod skew;
 mod slow_host;
@@ -38,6 +39,8 @@ pub(crate) enum Group {
     Plugins,
     /// Downloads.
     Content,
+    /// What is found, and what is asked for it.
+    Resolve,
 }
 
 /// What to measure, and how often.
@@ -66,7 +69,7 @@ fn jobs(text: &str) -> Result<usize, String> {
 type Measurement = (Group, &'static str, fn(&Place) -> Result<()>);
 
 /// In the order in which they run: what they share stands next to each other, and the peers right behind the drain.
-const MEASUREMENTS: [Measurement; 23] = [
+const MEASUREMENTS: [Measurement; 24] = [
     (Group::Queue, "queue.import", import::import),
     (Group::Queue, "queue.claim", backlog::claim),
     (Group::Queue, "queue.stats_1m", backlog::stats),
@@ -90,6 +93,7 @@ const MEASUREMENTS: [Measurement; 23] = [
     (Group::Content, "content.side_by_side", downloads::side_by_side),
     (Group::Content, "content.small_files", downloads::small_files),
     (Group::Content, "content.big_file_rss", downloads::big_file),
+    (Group::Resolve, "resolve.corpus", resolve::corpus),
 ];
 
 /// Builds, measures, prints. A measurement that fails does not keep the others from being made.
@@ -145,6 +149,7 @@ mod tests {
                 Group::Queue => "queue.",
                 Group::Plugins => "plugin.",
                 Group::Content => "content.",
+                Group::Resolve => "resolve.",
             };
             assert!(name.starts_with(beginning), "{name}");
         }

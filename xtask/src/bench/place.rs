@@ -17,6 +17,7 @@ use std::process::Command;
 pub(super) struct Place {
     pub(super) gleaner: PathBuf,
     pub(super) simweb: PathBuf,
+    pub(super) corpus: PathBuf,
     pub(super) root: PathBuf,
     pub(super) target: PathBuf,
     benches: BTreeMap<String, PathBuf>,
@@ -46,6 +47,7 @@ impl Place {
         let place = Self {
             gleaner: workspace.release_binary("gleaner"),
             simweb: workspace.release_binary("simweb"),
+            corpus: workspace.release_binary("corpus"),
             root: workspace.root().to_owned(),
             target: workspace.target().to_owned(),
             benches,
@@ -259,6 +261,7 @@ mod tests {
         Place {
             gleaner,
             simweb: PathBuf::new(),
+            corpus: PathBuf::new(),
             root: scratch.to_owned(),
             scratch: target.join("bench"),
             target,
