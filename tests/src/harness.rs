@@ -48,7 +48,7 @@ impl Bench {
     /// The same with these bundled resolvers alone, however many there are by now; the others are switched off.
     pub fn with_resolvers(world: World, names: &[&str]) -> Self {
         let mut bench = Self::with_every_resolver(world);
-        let bundled = components(&bench.bundled());
+        let bundled = bench.bundled_names();
         for name in names {
             assert!(bundled.contains(*name), "no bundled resolver is called {name:?}: {bundled:?}");
         }
@@ -122,6 +122,11 @@ impl Bench {
     /// Where the bundled resolvers are built to.
     pub fn bundled(&self) -> PathBuf {
         built(&self.target, "plugins")
+    }
+
+    /// The names of the bundled plugins.
+    pub fn bundled_names(&self) -> BTreeSet<String> {
+        components(&self.bundled())
     }
 
     /// Runs `gleaner` to its end; kills it and panics after [`TIMEOUT`].

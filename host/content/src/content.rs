@@ -124,7 +124,8 @@ impl Content {
         facts.etag = text(header::ETAG);
         facts.last_modified = text(header::LAST_MODIFIED);
         facts.waited = Some(facts.waited.unwrap_or_default() + response.waited);
-        facts.first_byte = Some(response.first_byte);
+        (facts.first_byte, facts.connect) = (Some(response.first_byte), response.connect);
+        facts.transport = Some(response.transport);
         let (status, media_type) = (response.status.as_u16(), text(header::CONTENT_TYPE));
         facts.chain = response.chain;
         let (length, body) = (response.body.declared(), response.body);

@@ -34,6 +34,7 @@ mod verify;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use gleaner_model::manifest::Transport;
 use gleaner_model::reason::{Failure, Reason};
 use url::Url;
 
@@ -59,8 +60,10 @@ pub struct Fetched {
 /// What was seen on the way; fields of steps that did not happen are empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FetchFacts {
-    /// Every URL on the way, the last one answered.
+    /// Every URL on the way, the last one answered; see [`gleaner_egress::Response::chain`].
     pub chain: Vec<Url>,
+    /// How well the least protected hop was protected, those of earlier tries included whose bytes are used.
+    pub transport: Option<Transport>,
     /// HTTP status.
     pub status: Option<u16>,
     /// `Content-Type`, as declared.
@@ -75,8 +78,10 @@ pub struct FetchFacts {
     pub last_modified: Option<String>,
     /// Waiting for limits.
     pub waited: Option<Duration>,
-    /// From sending the request to the answer's headers.
+    /// From sending the request to the answer's headers, connection included.
     pub first_byte: Option<Duration>,
+    /// Of that, making the connection; none where there was one already.
+    pub connect: Option<Duration>,
     /// All of it.
     pub total: Duration,
 }

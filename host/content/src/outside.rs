@@ -247,6 +247,10 @@ async fn messages_are_as_they_were_read_and_approved() {
         );
     }
     let size = |text: &str| text.parse().unwrap();
+    messages.text(
+        "a file that no parser gets to the end of",
+        "/library/tmp/download-x keeps its parser busy and is not looked into",
+    );
     messages.error(&ContentConfig::new(size("2KiB"), size("1KiB"), vec![FileKind::Pdf]).unwrap_err());
     for template in ["{journal}", "{title", "title", "{title}:"] {
         let error: ContentError = template.parse::<NameTemplate>().unwrap_err();

@@ -1,15 +1,16 @@
 //! Looks into a file with a parser, after its beginning and its end were found to be in order.
 //!
 //! Parsers are others', files are strangers': one runs on a thread of its own kind, a few at a time, on files of bounded
-//! size, for a bounded time. Must never run on an async thread, and never refuse a file that it merely does not understand.
+//! size, for a bounded time. None can be stopped; one that takes too long is left to itself, and as it may never end, so
+//! are only a few of them. Must never run on an async thread, and never refuse a file that it merely does not understand.
 
-use std::path::PathBuf;
-use std::sync::{Arc, LazyLock};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use gleaner_model::artifact::Artifact;
 use gleaner_model::reason::{Failure, Reason};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::FileKind;
 use crate::{epub, markup, pdf};
@@ -20,8 +21,13 @@ pub(crate) const MAX_PARSED: u64 = 64 << 20;
 /// A file that takes longer is not judged; waiting for a turn counts.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Files parsed at once. A parse that ran out of patience keeps its turn until it really ends.
-static TURNS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(2)));
+/// Files parsed at once.
+const AT_ONCE: usize = 2;
+
+/// Parsers that are left to themselves. When there are as many, nobody else waits for a turn.
+const LEFT_ALONE: usize = 4;
+
+static PARSERS: LazyLock<Parsers> = LazyLock::new(|| Parsers::new(PATIENCE));
 
 /// A range of so few pages may be a mistake, and its article may have come as one page.
 const FEW_PAGES: u32 = 3;
@@ -40,22 +46,70 @@ pub(crate) async fn check(
         return Ok(());
     }
     let pages = pages_of(artifact);
-    let parse = async {
-        let turn = TURNS.clone().acquire_owned().await.ok()?;
-        let parse = move || {
-            let _turn = turn;
-            let bytes = std::fs::read(path).ok()?;
-            Some(match kind {
-                FileKind::Pdf => pdf::check(&bytes, pages),
-                FileKind::Jats => markup::check_jats(&bytes),
-                FileKind::Html => markup::check_html(&bytes),
-                FileKind::Epub => epub::check(&bytes),
-            })
+    let shown = path.clone();
+    let verdict = PARSERS.run(&shown, move || {
+        let bytes = std::fs::read(path).ok()?;
+        Some(match kind {
+            FileKind::Pdf => pdf::check(&bytes, pages),
+            FileKind::Jats => markup::check_jats(&bytes),
+            FileKind::Html => markup::check_html(&bytes),
+            FileKind::Epub => epub::check(&bytes),
+        })
+    });
+    verdict.await.unwrap_or(Ok(()))
+}
+
+/// What parsers share.
+struct Parsers {
+    turns: Arc<Semaphore>,
+    left_alone: Arc<Semaphore>,
+    patience: Duration,
+}
+
+impl Parsers {
+    fn new(patience: Duration) -> Self {
+        let (turns, left_alone) = (Semaphore::new(AT_ONCE), Semaphore::new(LEFT_ALONE));
+        Self { turns: Arc::new(turns), left_alone: Arc::new(left_alone), patience }
+    }
+
+    /// What the parser says of a file; nothing when it does not understand it or takes too long.
+    async fn run<T: Send + 'static>(
+        &self,
+        shown: &Path,
+        parse: impl FnOnce() -> Option<T> + Send + 'static,
+    ) -> Option<T> {
+        let end = tokio::time::Instant::now() + self.patience;
+        let turn = if self.left_alone.available_permits() > 0 {
+            tokio::time::timeout_at(end, self.turns.clone().acquire_owned()).await.ok()?.ok()?
+        } else {
+            // A turn may never come.
+            self.turns.clone().try_acquire_owned().ok()?
         };
-        // A panic of the parser is one more way to say that it does not understand the file.
-        tokio::task::spawn_blocking(parse).await.ok().flatten()
-    };
-    tokio::time::timeout(PATIENCE, parse).await.ok().flatten().unwrap_or(Ok(()))
+        // The parser has its turn, or after that a place among those that are left alone, until it really ends.
+        let place = Arc::new(Mutex::new(turn));
+        let held = Arc::clone(&place);
+        let parsed = tokio::task::spawn_blocking(move || {
+            let verdict = parse();
+            drop(held);
+            verdict
+        });
+        match tokio::time::timeout_at(end, parsed).await {
+            // A panic of the parser is one more way to say that it does not understand the file.
+            Ok(verdict) => verdict.ok().flatten(),
+            Err(_) => {
+                tracing::warn!("{} keeps its parser busy and is not looked into", shown.display());
+                self.leave_alone(&place);
+                None
+            }
+        }
+    }
+
+    /// Gives the turn of a parser to others, if it may be left alone.
+    fn leave_alone(&self, place: &Mutex<OwnedSemaphorePermit>) {
+        if let Ok(other) = self.left_alone.clone().try_acquire_owned() {
+            *place.lock().unwrap_or_else(PoisonError::into_inner) = other;
+        }
+    }
 }
 
 /// How many pages the work has by what was given as `pages`: `123-145`, `123–45`. None where it does not say, or says
@@ -108,6 +162,65 @@ mod tests {
         ] {
             assert_eq!(pages_of(&work(text)), pages, "{text:?}");
         }
+    }
+
+    /// A parser that is busy until its sender is dropped.
+    fn busy() -> (std::sync::mpsc::Sender<()>, impl FnOnce() -> Option<()> + Send + 'static) {
+        let (sender, until) = std::sync::mpsc::channel::<()>();
+        let parse = move || {
+            let _ = until.recv();
+            Some(())
+        };
+        (sender, parse)
+    }
+
+    #[tokio::test]
+    async fn busy_parsers_keep_no_other_from_its_turn_and_there_are_few_of_them() {
+        let parsers = Parsers::new(Duration::from_millis(50));
+        let path = Path::new("x.pdf");
+        let mut running = Vec::new();
+        for n in 0..LEFT_ALONE {
+            let (sender, parse) = busy();
+            assert_eq!(parsers.run(path, parse).await, None);
+            running.push(sender);
+            assert_eq!(parsers.run(path, move || Some(n)).await, Some(n), "{n} are left alone");
+        }
+        for _ in 0..AT_ONCE {
+            let (sender, parse) = busy();
+            assert_eq!(parsers.run(path, parse).await, None);
+            running.push(sender);
+        }
+        let parsers = Parsers { patience: Duration::from_secs(3600), ..parsers };
+        assert_eq!(parsers.run(path, || Some(7)).await, None, "no turn is left, and nobody waits for one");
+        running.clear();
+        let all = u32::try_from(LEFT_ALONE).unwrap();
+        let _ended = parsers.left_alone.acquire_many(all).await.unwrap();
+        let _too = parsers.turns.acquire_many(2).await.unwrap();
+    }
+
+    /// Strings that are never closed: each of its objects is read to the depth that the parser allows, and a catalogue is
+    /// looked for in all of them.
+    #[tokio::test]
+    async fn a_file_that_keeps_its_parser_busy_passes_and_holds_nobody_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, encrypted) = (dir.path().join("busy"), dir.path().join("encrypted"));
+        let mut hostile = b"%PDF-1.5\n".to_vec();
+        for n in 1..3000 {
+            hostile.extend(format!("{n} 0 obj\n({}\n", "x".repeat(3000)).bytes());
+        }
+        hostile.extend(b"\n%%EOF\n");
+        std::fs::write(&path, &hostile).unwrap();
+        let sesame = testing::encrypted("sesame");
+        std::fs::write(&encrypted, &sesame).unwrap();
+        let parsers = Parsers::new(Duration::from_millis(1));
+        for _ in 0..AT_ONCE {
+            let (path, bytes) = (path.clone(), hostile.clone());
+            assert!(parsers.run(&path, move || Some(pdf::check(&bytes, None))).await.is_none());
+        }
+        assert_eq!(parsers.left_alone.available_permits(), LEFT_ALONE - AT_ONCE, "it was busy indeed");
+        let parsers = Parsers { patience: PATIENCE, ..parsers };
+        let refused = parsers.run(&encrypted, move || Some(pdf::check(&sesame, None))).await.unwrap();
+        assert_eq!(refused.unwrap_err().reason, Reason::Encrypted);
     }
 
     #[tokio::test]

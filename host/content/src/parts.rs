@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use gleaner_model::artifact::Artifact;
+use gleaner_model::manifest::Transport;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tempfile::{NamedTempFile, TempPath};
@@ -50,6 +51,9 @@ pub(crate) struct Note {
     pub(crate) length: u64,
     /// SHA-256 of the beginning, lower-case hex.
     pub(crate) sha256: String,
+    /// How the beginning came.
+    #[serde(default)]
+    pub(crate) transport: Transport,
 }
 
 /// Where the part of one URL and one artifact belongs.
@@ -223,3 +227,6 @@ fn remove_if_free(part: &Path) {
         Slot { part: part.to_owned(), note: note.into() }.forget();
     }
 }
+
+#[cfg(test)]
+mod tests;

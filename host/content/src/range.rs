@@ -134,6 +134,8 @@ fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use gleaner_model::manifest::Transport;
+
     use super::*;
 
     fn headers(lines: &[(&str, &str)]) -> HeaderMap {
@@ -177,6 +179,7 @@ mod tests {
             total: 100,
             length,
             sha256: String::new(),
+            transport: Transport::Https,
         }
     }
 

@@ -36,12 +36,14 @@ impl Content {
             tracing::debug!(%url, at = note.length, of = note.total, ?meaning, "resume");
             match meaning {
                 Answered::Rest => {
+                    facts.transport = facts.transport.map(|transport| sink.goes_on_over(transport));
                     answer.length = Some(note.total - note.length);
                     answer.media_type = note.media_type;
                     return self.receive_into(answer, sink, artifact, facts).await;
                 }
                 Answered::Complete => {
                     drop(answer);
+                    facts.transport = facts.transport.max(Some(note.transport));
                     facts.status = Some(416);
                     facts.bytes = Some(note.length);
                     facts.media_type_declared = note.media_type;
@@ -103,7 +105,15 @@ impl Content {
         };
         let parts = Arc::clone(&self.0.parts);
         let (slot, media_type) = (parts.slot(url, artifact), answer.media_type.clone());
-        let note = Note { url: url.clone(), validators, media_type, total, length: 0, sha256: String::new() };
+        let note = Note {
+            url: url.clone(),
+            validators,
+            media_type,
+            total,
+            length: 0,
+            sha256: String::new(),
+            transport: facts.transport.unwrap_or_default(),
+        };
         let mut sink = self.sink();
         sink.make_resumable(Keep { parts, slot, note });
         self.receive_into(answer, sink, artifact, facts).await

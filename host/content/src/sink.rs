@@ -5,6 +5,7 @@
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
 
+use gleaner_model::manifest::Transport;
 use gleaner_model::reason::Failure;
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
@@ -81,6 +82,13 @@ impl Sink {
     /// From now on what came is kept.
     pub(crate) fn make_resumable(&mut self, keep: Keep) {
         self.keep = Some(keep);
+    }
+
+    /// The rest comes over this; says what holds for the whole.
+    pub(crate) fn goes_on_over(&mut self, transport: Transport) -> Transport {
+        let Some(keep) = &mut self.keep else { return transport };
+        keep.note.transport = keep.note.transport.max(transport);
+        keep.note.transport
     }
 
     /// Bytes that are there.
@@ -187,9 +195,12 @@ impl Sink {
 impl Drop for Sink {
     /// Also when the download is stopped half-way.
     fn drop(&mut self) {
-        if self.length == 0 || !matches!(self.file, Place::File(_)) {
+        let Place::File(file) = &self.file else { return };
+        if self.length == 0 {
             return;
         }
+        // A write that failed may have left half of its bytes. On a disk that is full, the note needs their room.
+        let _ = file.as_file().set_len(self.length);
         self.save();
         let file = std::mem::replace(&mut self.file, Place::Gone);
         if let (Some(keep), Place::File(file)) = (&self.keep, file) {

@@ -1,16 +1,16 @@
 //! A response's body, chunk by chunk, under caps of time and size.
 //!
-//! Holds the permit of its request until the last byte. Must never end like a whole body when it is not one.
+//! Holds the permit of its request until the last byte, and tells its key how it ended. Must never end like a whole body when it is not one.
 
 use std::io;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use gleaner_limits::Permit;
 use tokio::time::Instant;
 
 use crate::cache::Recording;
 use crate::connect::root_cause;
+use crate::errand::Errand;
 use crate::error::{EgressError, Stage};
 use crate::scope::Scope;
 use crate::unpack::{BROKEN_OFF, Packing, Unpacker};
@@ -43,7 +43,7 @@ pub struct Body {
 
 #[derive(Debug)]
 enum State {
-    Open { source: Source, _permit: Permit },
+    Open { source: Source, errand: Errand },
     Kept(Bytes),
     Ended,
     Failed,
@@ -77,14 +77,14 @@ impl Source {
 
 impl Body {
     /// `is_sent`: not after HEAD, whose answer declares a length and has no body.
-    pub(crate) fn new(response: reqwest::Response, permit: Permit, terms: Terms, is_sent: bool) -> Self {
+    pub(crate) fn new(response: reqwest::Response, errand: Errand, terms: Terms, is_sent: bool) -> Self {
         let packing = response.extensions().get::<Packing>().copied().filter(|_| is_sent);
         let declared = response.content_length().filter(|_| is_sent && packing.is_none());
         let source = match packing {
             Some(packing) => Source::Packed(Unpacker::new(response, packing, terms.cap)),
             None => Source::AsIs(response),
         };
-        let state = State::Open { source, _permit: permit };
+        let state = State::Open { source, errand };
         Self { state, terms, declared, received: 0, recording: None }
     }
 
@@ -112,12 +112,19 @@ impl Body {
         let chunk = self.next().await;
         match &chunk {
             Ok(None) => {
-                self.state = State::Ended;
+                if let State::Open { errand, .. } = std::mem::replace(&mut self.state, State::Ended) {
+                    errand.ended();
+                }
                 if let Some(recording) = self.recording.take() {
                     recording.whole().await;
                 }
             }
-            Err(_) => (self.state, self.recording) = (State::Failed, None),
+            Err(error) => {
+                if let State::Open { errand, .. } = std::mem::replace(&mut self.state, State::Failed) {
+                    errand.failed(error);
+                }
+                self.recording = None;
+            }
             Ok(Some(chunk)) => {
                 self.recording = self.recording.take().and_then(|recording| recording.with(chunk));
             }

@@ -2,6 +2,7 @@
 //!
 //! Must never send a hop before its checks, or ask for a permit while it holds another.
 
+mod hop;
 mod through;
 
 use std::pin::Pin;
@@ -9,9 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gleaner_limits::{KeyedLimiter, Outcome, Permit, Why};
+use gleaner_limits::{KeyedLimiter, Permit, Why};
 use gleaner_model::clock::SharedClock;
 use gleaner_model::key::{HostKey, Key};
+use gleaner_model::manifest::Transport;
+use gleaner_model::reason::Reason;
 use gleaner_model::retry_after;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
@@ -23,14 +26,19 @@ use crate::body::{Body, Terms};
 use crate::cache::Cache;
 use crate::config::EgressConfig;
 use crate::connect::{self, Clients, RouteError, root_cause};
+use crate::connecting;
 use crate::dns::{Dns, Lookup};
+use crate::errand::Errand;
 use crate::error::{EgressError, Stage};
 use crate::guard;
+use crate::https_first::Schemes;
 use crate::proxy;
 use crate::redirect::{self, Hop};
-use crate::robots::{self, Robots, Says};
+use crate::robots::{self, Lack, Robots, Says};
 use crate::scope::{Injection, Role, Scope};
 use crate::unpack::{ACCEPTED, Packing};
+use hop::{Answered, Way};
+use through::Unasked;
 
 /// Headers that are egress's to set.
 const NOT_FOR_CALLERS: [&str; 13] = [
@@ -79,14 +87,19 @@ impl Request {
 pub struct Response {
     /// The status of the last hop.
     pub status: StatusCode,
-    /// Every URL that was asked, the one that answered last. Without injected secrets.
+    /// Every URL on the way, the one that answered last. Without injected secrets. One that was asked for over https
+    /// instead stands before what was asked then.
     pub chain: Vec<Url>,
+    /// How well the least protected hop was protected.
+    pub transport: Transport,
     /// The headers of the last hop.
     pub headers: HeaderMap,
     /// The body of the last hop.
     pub body: Body,
     /// Time spent waiting for limits, over all hops.
     pub waited: Duration,
+    /// Of that, making the connection of the last hop: name, connection, TLS; none where there was one already.
+    pub connect: Option<Duration>,
     /// From sending the last hop to its headers.
     pub first_byte: Duration,
     /// Whether the last hop's answer is one that was kept, used as it was: fresh, or since its host cannot answer.
@@ -105,6 +118,7 @@ struct Inner {
     clock: SharedClock,
     clients: Clients,
     robots: Robots,
+    schemes: Schemes,
     cache: Cache,
 }
 
@@ -145,8 +159,8 @@ impl Egress {
         let clients = Clients::new(config, &user_agent, lookup)?;
         let (config, has_contact) = (config.clone(), contact.is_some());
         let cache = Cache::new(&config.cache, &user_agent, Arc::clone(&clock));
-        let robots = Robots::default();
-        Ok(Self(Arc::new(Inner { config, has_contact, limiter, clock, clients, robots, cache })))
+        let (robots, schemes) = (Robots::default(), Schemes::default());
+        Ok(Self(Arc::new(Inner { config, has_contact, limiter, clock, clients, robots, schemes, cache })))
     }
 
     /// Sends a request and follows its redirects. Every hop is checked against the scope and the address
@@ -163,43 +177,47 @@ impl Egress {
         let timeout = request.timeout.or((!scope.is_download()).then_some(self.0.config.timeout.0));
         let end = timeout.map_or(scope.deadline(), |timeout| scope.deadline().min(started + timeout));
         let cap = request.max_bytes;
-        let mut hop = first_hop(request, scope)?;
-        let mut asked: Vec<(Method, Url)> = Vec::new();
+        let mut wanted = first_hop(request, scope)?;
+        let mut way = Way::default();
         let mut waited = Duration::ZERO;
         loop {
-            let host = self.check(&hop.url, asked.last().map(|(_, url)| url), scope)?;
-            self.ask_robots(&hop.url, &host, scope, end).await?;
-            asked.push((hop.method.clone(), hop.url.clone()));
-            scope.note_asked(&hop.url);
-            scope.count_request()?;
-            let reply = self.reply(&hop, &host, scope, end).await?;
+            let Answered { hop, host, reply } = self.hop(&wanted, &mut way, scope, end).await?;
             waited += reply.waited;
 
             let Some(mut next) = redirect::next(&hop, reply.status, &reply.headers) else {
                 let idle = self.0.config.idle_timeout.0;
                 let (host, scope, max_ratio) = (host.to_string(), scope.clone(), self.0.config.max_ratio);
                 let terms = Terms { host: host.clone(), scope, cap, max_ratio, idle, started, end };
-                let (status, headers, first_byte) = (reply.status, reply.headers.clone(), reply.first_byte);
-                let from_cache = reply.is_kept();
+                let (status, headers) = (reply.status, reply.headers.clone());
+                let (connect, first_byte, from_cache) = (reply.connect, reply.first_byte, reply.is_kept());
                 let body = reply.into_body(terms, hop.method != Method::HEAD);
                 if body.declared().is_some_and(|declared| declared > cap) {
                     return Err(EgressError::TooLarge { host, cap });
                 }
-                let chain = asked.into_iter().map(|(_, url)| url).collect();
-                return Ok(Response { status, chain, headers, body, waited, first_byte, from_cache });
+                let Way { urls: chain, transport, .. } = way;
+                return Ok(Response {
+                    status,
+                    chain,
+                    transport,
+                    headers,
+                    body,
+                    waited,
+                    connect,
+                    first_byte,
+                    from_cache,
+                });
             };
             // Gives the permit back before the next one is asked for, and lands the flight: two chains that cross must
             // not wait for each other.
             reply.end().await;
             scope.scrub(&mut next.url);
-            if asked.iter().any(|(method, url)| *method == next.method && *url == next.url) {
-                return Err(EgressError::RedirectLoop { host: host.to_string() });
-            }
-            if asked.len() > max as usize {
+            way.redirects += 1;
+            if way.redirects > max {
                 let host = next.url.host_str().unwrap_or_default().to_owned();
                 return Err(EgressError::TooManyRedirects { max, host });
             }
-            hop = next;
+            way.from = Some(wanted.url);
+            wanted = next;
         }
     }
 
@@ -216,10 +234,10 @@ impl Egress {
         if !config.robots || scope.role(url) != Role::Landing || is_exempt() {
             return Ok(());
         }
-        let slot = self.0.robots.slot(host);
+        let slot = self.0.robots.get_or_default(host);
         let mut known = slot.lock().await;
-        let says = match robots::fresh(known.as_ref()) {
-            Some(says) => says,
+        let (says, again) = match robots::fresh(known.as_ref()) {
+            Some(fresh) => fresh,
             None => {
                 let own = Scope::download(end);
                 // The step's permit is for this host: it goes to the first of its requests, which is this one.
@@ -229,28 +247,32 @@ impl Egress {
                 }
                 let says = self.fetch_robots(url, &own).await?;
                 *known = Some((Instant::now(), says.clone()));
-                says
+                (says.clone(), says.kept())
             }
         };
         drop(known);
         if says.allows(url) {
             return Ok(());
         }
-        scope.note_robots();
         let host = host.to_string();
-        Err(match says {
-            Says::Unreachable(detail) => EgressError::RobotsUnreachable { host, detail },
-            Says::Nothing | Says::Rules(_) => EgressError::Robots { host },
-        })
+        if let Says::Unreachable(Lack { detail, reason }) = says {
+            if reason == Reason::RobotsDisallowed {
+                scope.note_robots();
+            }
+            return Err(EgressError::RobotsUnreachable { host, detail, reason, again });
+        }
+        scope.note_robots();
+        Err(EgressError::Robots { host })
     }
 
-    /// What a host's robots.txt says. A host that cannot be asked at all is an error, as it would be for the page.
+    /// What a host's robots.txt says; that it cannot be had is a saying too, which is remembered (section 2.3.1.4).
     /// Boxed, since it sends as the request did that it is asked for.
     fn fetch_robots<'a>(
         &'a self,
         url: &'a Url,
         scope: &'a Scope,
     ) -> Pin<Box<dyn Future<Output = Result<Says, EgressError>> + Send + 'a>> {
+        let patience = self.0.config.timeout.0;
         Box::pin(async move {
             let request = Request::get(robots::address(url), u64::MAX);
             let mut answer = match self.send_at_most(request, scope, robots::REDIRECTS).await {
@@ -259,19 +281,21 @@ impl Egress {
                 Err(EgressError::TooManyRedirects { .. } | EgressError::RedirectLoop { .. }) => {
                     return Ok(Says::Nothing);
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Lack::of(error, patience).map(Says::Unreachable),
             };
             if answer.status.is_server_error() {
-                return Ok(Says::Unreachable(answer.status.to_string()));
+                let detail = answer.status.to_string();
+                return Ok(Says::Unreachable(Lack { detail, reason: Reason::RobotsDisallowed }));
             }
             if !answer.status.is_success() {
                 return Ok(Says::Nothing);
             }
             let mut file = Vec::new();
             while file.len() < robots::MOST_BYTES {
-                match answer.body.chunk().await? {
-                    Some(chunk) => file.extend_from_slice(&chunk),
-                    None => break,
+                match answer.body.chunk().await {
+                    Ok(Some(chunk)) => file.extend_from_slice(&chunk),
+                    Ok(None) => break,
+                    Err(error) => return Lack::of(error, patience).map(Says::Unreachable),
                 }
             }
             file.truncate(robots::MOST_BYTES);
@@ -281,9 +305,9 @@ impl Egress {
     }
 
     /// Every check that can be made before a connection is.
-    fn check(&self, url: &Url, from: Option<&Url>, scope: &Scope) -> Result<HostKey, EgressError> {
+    fn check(&self, url: &Url, scope: &Scope) -> Result<HostKey, EgressError> {
         let mapped = connect::target(&self.0.config.connect_to, url).is_some();
-        scope.check(url, from, mapped)?;
+        scope.check(url, mapped)?;
         guard::check_literal(url)?;
         guard::check_name(url)?;
         proxy::check(&self.0.config, url)?;
@@ -313,7 +337,8 @@ impl Egress {
         }
     }
 
-    /// Sends one hop and waits for its headers, at most `egress.timeout`.
+    /// Sends one hop and waits for its headers, at most `egress.timeout`; says how long the connection took that was
+    /// made for it.
     async fn ask(
         &self,
         hop: &Hop,
@@ -321,7 +346,7 @@ impl Egress {
         scope: &Scope,
         sent: Instant,
         end: Instant,
-    ) -> Result<reqwest::Response, EgressError> {
+    ) -> Result<(reqwest::Response, Option<Duration>), Unasked> {
         let mut request = reqwest::Request::new(hop.method.clone(), hop.url.clone());
         *request.headers_mut() = hop.headers.clone();
         *request.body_mut() = hop.body.clone().map(reqwest::Body::from);
@@ -331,55 +356,53 @@ impl Egress {
         let client = self.0.clients.client(&hop.url, scope)?;
         self.0.clients.address_request(&mut request)?;
         let until = end.min(sent + self.0.config.timeout.0);
-        match tokio::time::timeout_at(until, client.execute(request)).await {
-            Ok(answer) => {
-                let mut answer = answer.map_err(|error| self.explain(&error, host))?;
+        let (answer, connect) =
+            connecting::timed(tokio::time::timeout_at(until, client.execute(request))).await;
+        match answer {
+            Ok(Ok(mut answer)) => {
                 if let Some(packing) = Packing::take(answer.headers_mut()) {
                     answer.extensions_mut().insert(packing);
                 }
-                Ok(answer)
+                Ok((answer, connect))
+            }
+            Ok(Err(error)) => {
+                Err(Unasked { is_unconnected: error.is_connect(), error: self.explain(&error, host) })
             }
             Err(_) => {
                 let (stage, after) = (Stage::Headers, sent.elapsed());
-                Err(EgressError::Timeout { host: host.to_string(), stage, after })
+                Err(EgressError::Timeout { host: host.to_string(), stage, after }.into())
             }
         }
     }
 
     /// Begins a cooldown when the host asks to slow down: 429, or 503 that says for how long.
-    fn heed(&self, key: &Key, status: StatusCode, headers: &HeaderMap) -> Result<(), EgressError> {
+    fn heed(
+        &self,
+        errand: &mut Errand,
+        key: &Key,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Result<(), EgressError> {
         let asked = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
         let asked = asked.and_then(|value| retry_after::parse(value, self.0.clock.now()));
-        match status {
-            StatusCode::TOO_MANY_REQUESTS => {}
-            StatusCode::SERVICE_UNAVAILABLE if asked.is_some() => {}
-            _ => {
-                self.0.limiter.note(key, outcome(status));
-                self.heed_limits(key, headers);
-                return Ok(());
-            }
+        if headers.contains_key("memento-datetime") {
+            // An archive gives an answer that it kept with the status that it had (RFC 7089): no word of its own.
+            errand.answered(StatusCode::OK);
+            return Ok(());
         }
-        self.heed_limits(key, headers);
-        let retry_after = self.0.limiter.throttled(key, asked);
-        Err(EgressError::Throttled { key: key.clone(), status, retry_after })
-    }
-
-    fn heed_limits(&self, key: &Key, headers: &HeaderMap) {
+        let is_throttled = status == StatusCode::TOO_MANY_REQUESTS
+            || status == StatusCode::SERVICE_UNAVAILABLE && asked.is_some();
+        if !is_throttled {
+            errand.answered(status);
+        }
         if let Some(announced) = announced::read(headers, self.0.clock.now()) {
             self.0.limiter.announce(key, &announced);
         }
-    }
-
-    /// What the lack of an answer says of the host.
-    fn note_failure(&self, key: &Key, error: &EgressError) {
-        let outcome = match error {
-            EgressError::Timeout { .. } => Outcome::Strained,
-            EgressError::Connection { .. } | EgressError::Dns { .. } | EgressError::Tls { .. } => {
-                Outcome::Failed
-            }
-            _ => return,
-        };
-        self.0.limiter.note(key, outcome);
+        if !is_throttled {
+            return Ok(());
+        }
+        let retry_after = self.0.limiter.throttled(key, asked);
+        Err(EgressError::Throttled { key: key.clone(), status, retry_after })
     }
 
     /// Finds the cause of a failed request.
@@ -414,16 +437,6 @@ impl Egress {
             return EgressError::Timeout { host, stage, after };
         }
         EgressError::Connection { host, detail: root_cause(error) }
-    }
-}
-
-/// What a status says of the host.
-fn outcome(status: StatusCode) -> Outcome {
-    match status {
-        StatusCode::SERVICE_UNAVAILABLE => Outcome::Strained,
-        _ if status.is_server_error() => Outcome::Failed,
-        _ if status.is_client_error() => Outcome::Neutral,
-        _ => Outcome::Worked,
     }
 }
 

@@ -27,6 +27,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
 use crate::config::{ConnectTo, EgressConfig};
+use crate::connecting::Timing;
 use crate::dns::Lookup;
 use crate::error::EgressError;
 use crate::proxy::{self, ProxyUrl};
@@ -120,7 +121,7 @@ impl Clients {
 
     /// Whether the host need not prove who it is: only where the operator says so, and where nothing but a public
     /// file or page can be had from it.
-    fn is_insecure(&self, url: &Url, scope: &Scope) -> bool {
+    pub(crate) fn is_insecure(&self, url: &Url, scope: &Scope) -> bool {
         url.scheme() == "https"
             && url.domain().is_some_and(|name| self.config.insecure_hosts.has(name))
             && scope.role(url) != Role::Metadata
@@ -156,6 +157,7 @@ impl Clients {
             .pool_idle_timeout(self.config.idle_connection_timeout.0)
             .pool_max_idle_per_host(self.config.idle_connections)
             .connect_timeout(self.config.connect_timeout.0)
+            .connector_layer(Timing)
             .tls_certs_merge(self.roots.clone())
             .tls_danger_accept_invalid_certs(!pool.verified)
             .dns_resolver(Arc::new(route));

@@ -176,6 +176,10 @@ pub enum EgressError {
         host: String,
         /// What happened.
         detail: String,
+        /// What kind of failure that is: the network's, or `robots_disallowed`.
+        reason: Reason,
+        /// Until it is asked for again.
+        again: Duration,
     },
     /// The host asked to slow down; its cooldown has begun.
     #[error("{key} asked to slow down ({status}); asked again in {retry_after:?}")]
@@ -204,6 +208,11 @@ pub enum EgressError {
 }
 
 impl EgressError {
+    /// Whether it was given up earlier than a host is given time for: that says something of who asked, not of the host.
+    pub(crate) fn is_hasty(&self, patience: Duration) -> bool {
+        matches!(self, Self::Timeout { stage: Stage::Headers | Stage::Whole, after, .. } if *after < patience)
+    }
+
     /// The reason for the manifest, and what the queue does.
     pub fn failure(&self) -> Failure {
         let (reason, class) = match self {
@@ -212,7 +221,11 @@ impl EgressError {
             }
             Self::PrivateAddress { .. } => (Reason::PrivateAddress, FailureClass::Denied),
             Self::Robots { .. } => (Reason::RobotsDisallowed, FailureClass::Denied),
-            Self::RobotsUnreachable { .. } => (Reason::RobotsDisallowed, TRANSIENT),
+            // As it would be for the page.
+            Self::RobotsUnreachable { reason: Reason::Tls, .. } => (Reason::Tls, FailureClass::Permanent),
+            Self::RobotsUnreachable { reason, again, .. } => {
+                (*reason, FailureClass::Transient { retry_after: Some(*again) })
+            }
             Self::Dns { .. } => (Reason::Dns, TRANSIENT),
             Self::Connection { .. } => (Reason::Connection, TRANSIENT),
             Self::Tls { .. } => (Reason::Tls, FailureClass::Permanent),

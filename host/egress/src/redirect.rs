@@ -21,7 +21,7 @@ pub(crate) struct Hop {
 }
 
 /// Headers that may follow to another origin.
-const HARMLESS: [HeaderName; 8] = [
+pub(crate) const HARMLESS: [HeaderName; 8] = [
     ACCEPT,
     ACCEPT_ENCODING,
     ACCEPT_LANGUAGE,

@@ -4,14 +4,16 @@
 //! part of the RFC, is not read: the limits of the host hold. Must never send a request by itself, or parse on the
 //! threads that requests run on.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use gleaner_model::key::HostKey;
+use gleaner_model::reason::{Failure, Reason};
 use texting_robots::Robot;
 use tokio::time::Instant;
 use url::Url;
+
+use crate::error::EgressError;
+use crate::of_hosts::OfHosts;
 
 /// Our product token (section 2.2.1).
 const TOKEN: &str = "gleaner";
@@ -21,10 +23,10 @@ pub(crate) const MOST_BYTES: usize = 500 << 10;
 pub(crate) const REDIRECTS: u32 = 5;
 /// How long a file is kept (section 2.4).
 const KEPT: Duration = Duration::from_secs(24 * 3600);
-/// How long a host that has no answer is not asked again.
-const UNREACHABLE: Duration = Duration::from_secs(300);
-/// Authorities that are remembered.
-const MOST: usize = 4096;
+/// How long a host is not asked again that answers with a failure of its own.
+const FAILS: Duration = Duration::from_secs(300);
+/// The same for one that cannot be reached: that passes sooner.
+const UNREACHABLE: Duration = Duration::from_secs(60);
 
 /// What an authority says.
 #[derive(Clone)]
@@ -34,7 +36,35 @@ pub(crate) enum Says {
     /// Its rules.
     Rules(Arc<Robot>),
     /// Its file cannot be had now: everything is disallowed for now (section 2.3.1.4).
-    Unreachable(String),
+    Unreachable(Lack),
+}
+
+/// Why a file cannot be had now.
+#[derive(Clone)]
+pub(crate) struct Lack {
+    pub(crate) detail: String,
+    /// The network's, or `robots_disallowed` where the host answered with a failure.
+    pub(crate) reason: Reason,
+}
+
+impl Lack {
+    /// What is remembered of an error; gives back those that say nothing of the host, or that are remembered elsewhere.
+    /// `patience`: see [`EgressError::is_hasty`].
+    pub(crate) fn of(error: EgressError, patience: Duration) -> Result<Self, EgressError> {
+        let is_the_hosts = matches!(
+            error,
+            EgressError::Dns { .. }
+                | EgressError::Connection { .. }
+                | EgressError::Tls { .. }
+                | EgressError::Truncated { .. }
+                | EgressError::Timeout { .. }
+        );
+        if !is_the_hosts || error.is_hasty(patience) {
+            return Err(error);
+        }
+        let Failure { reason, detail, .. } = error.failure();
+        Ok(Self { detail, reason })
+    }
 }
 
 impl std::fmt::Debug for Says {
@@ -63,8 +93,12 @@ impl Says {
         }
     }
 
-    fn kept(&self) -> Duration {
-        if matches!(self, Self::Unreachable(_)) { UNREACHABLE } else { KEPT }
+    pub(crate) fn kept(&self) -> Duration {
+        match self {
+            Self::Nothing | Self::Rules(_) => KEPT,
+            Self::Unreachable(lack) if lack.reason == Reason::RobotsDisallowed => FAILS,
+            Self::Unreachable(_) => UNREACHABLE,
+        }
     }
 }
 
@@ -72,24 +106,13 @@ impl Says {
 pub(crate) type Slot = Arc<tokio::sync::Mutex<Option<(Instant, Says)>>>;
 
 /// What is known of all.
-#[derive(Debug, Default)]
-pub(crate) struct Robots(Mutex<HashMap<HostKey, (Instant, Slot)>>);
+pub(crate) type Robots = OfHosts<Slot>;
 
-impl Robots {
-    /// The place of an authority. When there are too many, the one that was made first goes.
-    pub(crate) fn slot(&self, host: &HostKey) -> Slot {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= MOST && !all.contains_key(host) {
-            let oldest = all.iter().min_by_key(|(_, (made, _))| *made).map(|(host, _)| host.clone());
-            all.remove(&oldest.unwrap_or_else(|| host.clone()));
-        }
-        Arc::clone(&all.entry(host.clone()).or_insert_with(|| (Instant::now(), Slot::default())).1)
-    }
-}
-
-/// What a slot holds, unless it is too old.
-pub(crate) fn fresh(known: Option<&(Instant, Says)>) -> Option<Says> {
-    known.filter(|(at, says)| at.elapsed() < says.kept()).map(|(_, says)| says.clone())
+/// What a slot holds, unless it is too old; and how long it holds that yet.
+pub(crate) fn fresh(known: Option<&(Instant, Says)>) -> Option<(Says, Duration)> {
+    let (at, says) = known?;
+    let left = says.kept().checked_sub(at.elapsed()).filter(|left| !left.is_zero())?;
+    Some((says.clone(), left))
 }
 
 /// Where an authority's file is.
@@ -125,15 +148,5 @@ mod tests {
         }
         let nonsense = Says::of_file(b"<html>\xff\x00 not found".to_vec()).await;
         assert!(nonsense.allows(&Url::parse("https://a.org/x").unwrap()));
-    }
-
-    #[test]
-    fn the_memory_is_bounded() {
-        let robots = Robots::default();
-        for n in 0..MOST + 10 {
-            let url = Url::parse(&format!("https://h{n}.org/")).unwrap();
-            robots.slot(&HostKey::of(&url).unwrap());
-        }
-        assert_eq!(robots.0.lock().unwrap().len(), MOST);
     }
 }

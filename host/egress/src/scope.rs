@@ -174,7 +174,7 @@ impl Scope {
     }
 
     /// Whether the scope may ask for that URL. `mapped`: `connect-to` names it.
-    pub(crate) fn check(&self, url: &Url, from: Option<&Url>, mapped: bool) -> Result<(), EgressError> {
+    pub(crate) fn check(&self, url: &Url, mapped: bool) -> Result<(), EgressError> {
         let denied = |rule: String| Err(EgressError::Denied { rule });
         if !matches!(url.scheme(), "http" | "https") {
             return denied(format!("the scheme {}: only http and https", url.scheme()));
@@ -192,11 +192,19 @@ impl Scope {
                 denied(format!("port {port} of {host}: downloads use {DOWNLOAD_PORTS:?}"))
             };
         };
-        if from.is_some_and(|from| from.scheme() == "https") && url.scheme() == "http" {
-            return denied(format!("a redirect from https to http, at {host}"));
-        }
         if !policy.hosts.iter().any(|grant| grants(grant, &host)) {
             return denied(not_granted(&policy.name, host.as_str()));
+        }
+        Ok(())
+    }
+
+    /// Whether a redirect may lead from what the request before asked for to that URL in plain.
+    pub(crate) fn check_descent(&self, from: Option<&Url>, url: &Url) -> Result<(), EgressError> {
+        let is_descent = from.is_some_and(|from| from.scheme() == "https") && url.scheme() == "http";
+        if is_descent && !self.is_download() {
+            let host = url.host_str().unwrap_or_default();
+            let rule = format!("a redirect from https to http, at {host}");
+            return Err(EgressError::Denied { rule });
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ pub const SCHEMA: u32 = 1;
 
 /// The columns of the manifest as CSV, in order: the fields of a record, those of `durations` each as one. Further ones
 /// are only added behind these.
-pub const COLUMNS: [&str; 37] = [
+pub const COLUMNS: [&str; 38] = [
     "seq",
     "schema",
     "run_id",
@@ -51,6 +51,7 @@ pub const COLUMNS: [&str; 37] = [
     "durations.first_byte_ms",
     "durations.total_ms",
     "config_hash",
+    "transport",
 ];
 
 /// What an attempt came to.
@@ -68,6 +69,19 @@ pub enum AttemptOutcome {
     Failed,
 }
 
+/// How well the way that an answer came was protected; of several hops the least protected counts. Later ones are worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// Over https, from a host that proved who it is.
+    #[default]
+    Https,
+    /// Over https, from a host whose certificate was not checked: `egress.insecure-hosts`.
+    HttpsUnverified,
+    /// Over plain http, since https was not to be had.
+    Http,
+}
+
 /// How long each part took, in milliseconds; absent where it did not happen.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -79,7 +93,7 @@ pub struct Durations {
     /// The plugin call, its own requests included; where one call was for several works, the whole of it for each.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resolve_ms: Option<u64>,
-    /// Looking up the host, connecting, TLS; absent where a connection was there already, and where nobody measured it.
+    /// Looking up the last host, connecting, TLS; absent where a connection was there already, and for resolvers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect_ms: Option<u64>,
     /// From sending a request to its headers, connection included.
@@ -116,7 +130,8 @@ pub struct ManifestRecord {
     pub component_sha256: Option<String>,
     /// What was fetched; absent for a resolver call.
     pub candidate_url: Option<String>,
-    /// Every URL on the way, the last one answered.
+    /// Every URL on the way, the last one answered. One that was asked for over https instead stands before what was
+    /// asked then, and behind it again where it had to be asked for in plain after all.
     pub url_chain: Vec<String>,
     /// Host key of the last URL.
     pub host: Option<String>,
@@ -165,6 +180,11 @@ pub struct ManifestRecord {
     pub durations: Durations,
     /// Hash of the effective configuration.
     pub config_hash: String,
+    /// How the answer came: `https`; `https_unverified`, where a certificate was not checked (`egress.insecure-hosts`);
+    /// or `http`, where https was not to be had. Of several hops the least protected counts; absent where none answered.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<Transport>,
 }
 
 impl ManifestRecord {
@@ -209,6 +229,7 @@ impl ManifestRecord {
             extra: Vec::new(),
             durations: Durations::default(),
             config_hash: run.config_hash.clone(),
+            transport: None,
         }
     }
 }

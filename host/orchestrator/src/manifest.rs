@@ -123,6 +123,7 @@ fn note_facts(record: &mut ManifestRecord, facts: &FetchFacts) {
     record.url_chain = facts.chain.iter().map(ToString::to_string).collect();
     record.host = facts.chain.last().and_then(HostKey::of).map(|host| host.to_string());
     record.status = facts.status;
+    record.transport = facts.transport;
     record.media_type_declared.clone_from(&facts.media_type_declared);
     record.media_type_found.clone_from(&facts.media_type_found);
     record.bytes = facts.bytes;
@@ -130,6 +131,7 @@ fn note_facts(record: &mut ManifestRecord, facts: &FetchFacts) {
     record.last_modified.clone_from(&facts.last_modified);
     record.durations = Durations {
         wait_ms: facts.waited.map(millis),
+        connect_ms: facts.connect.map(millis),
         first_byte_ms: facts.first_byte.map(millis),
         total_ms: millis(facts.total),
         ..Durations::default()

@@ -239,6 +239,7 @@ fn loading(messages: &mut Messages) {
         Description { hosts: strings("a.example", 65), ..good.clone() },
         Description { hosts: strings("*.example.org", 1), ..good.clone() },
         Description { settings: vec![("Two Words".into(), String::new())], ..good.clone() },
+        Description { most: Some(0), ..good.clone() },
     ] {
         messages.error(&LoadError::Info(wrong.check().unwrap_err()));
     }

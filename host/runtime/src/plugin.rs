@@ -210,7 +210,8 @@ impl Plugin {
             return crate::native::report(native, query, &*host);
         }
         let ask = async |live: &Live, store: &mut Store<Guest>| live.resolve(store, query).await;
-        let (outcome, spent) = self.call((&query.job, query.deadline), host, sandbox, ask).await;
+        let (outcome, spent) =
+            self.call((&query.job, query.deadline), host, sandbox, ask, Result::is_ok).await;
         let (outcome, extra) = match outcome {
             Ok(said) => self.checked(said),
             Err(failure) => (Err(failure), Vec::new()),
@@ -245,7 +246,8 @@ impl Plugin {
             );
             Ok(said)
         };
-        let (outcome, mut spent) = self.call((&job, deadline), host, sandbox, ask).await;
+        let all_ok = |said: &Vec<_>| said.iter().all(Result::is_ok);
+        let (outcome, mut spent) = self.call((&job, deadline), host, sandbox, ask, all_ok).await;
         let said = match outcome {
             Ok(said) => said,
             Err(failure) => return Err(Box::new(CallReport { outcome: Err(failure), ..spent })),
@@ -258,13 +260,15 @@ impl Plugin {
         Ok(reports.collect())
     }
 
-    /// One call in an instance of its own, and what it spent: a report that lacks an outcome.
+    /// One call in an instance of its own, and what it spent: a report that lacks an outcome. The instance may be used
+    /// again only after what counts as an answer.
     async fn call<T>(
         &self,
         (job, deadline): (&str, Duration),
         host: Arc<dyn GuestHost>,
         sandbox: &Sandbox,
         ask: impl AsyncFnOnce(&Live, &mut Store<Guest>) -> wasmtime::Result<T>,
+        is_answer: impl FnOnce(&T) -> bool,
     ) -> (Result<T, Failure>, CallReport) {
         // Held until the store is gone, which is declared later and so dropped before. Never closed, so
         // never an error.
@@ -289,7 +293,10 @@ impl Plugin {
         };
         let result = timeout(wall, call).await;
         let (outcome, answered) = match judged(result, store.data()) {
-            Ok((said, live)) => (Ok(said), Some(live)),
+            Ok((said, live)) => {
+                let answered = is_answer(&said).then_some(live);
+                (Ok(said), answered)
+            }
             Err(failure) => (Err(failure), None),
         };
         let guest = store.data_mut();

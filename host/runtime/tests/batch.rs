@@ -69,5 +69,8 @@ async fn a_resolver_without_it_is_said_to_take_one() {
     let plugin = runtime(1).load(&guest("noop")).await.unwrap();
     assert_eq!(plugin.info.most, None);
     let queries = [order("a"), order("b")];
-    assert!(plugin.resolve_many(&queries, Arc::new(Web::default()), &Sandbox::default()).await.is_err());
+    let report =
+        plugin.resolve_many(&queries, Arc::new(Web::default()), &Sandbox::default()).await.unwrap_err();
+    let failure = report.outcome.unwrap_err();
+    assert!(failure.detail.contains("the component has no resolve-many"), "{}", failure.detail);
 }

@@ -4,7 +4,10 @@
 
 mod license;
 
-use gleaner_sdk::{Candidate, Failure, Host, Info, Maybe, Query, Resolution, Resolver, path_says_pdf};
+use gleaner_sdk::{
+    BatchResolver, Candidate, Failure, Host, Info, Maybe, Name, Query, Resolution, Resolver, Url,
+    answer_together, bare_doi, path_says_pdf,
+};
 use license::License;
 use serde::Deserialize;
 
@@ -18,7 +21,7 @@ const CLOSED: f32 = 0.2;
 #[derive(Debug)]
 pub struct Crossref;
 
-gleaner_sdk::export_resolver!(Crossref);
+gleaner_sdk::export_batch_resolver!(Crossref);
 
 impl Resolver for Crossref {
     fn describe() -> Info {
@@ -36,19 +39,73 @@ impl Resolver for Crossref {
 
     fn resolve(query: &Query, host: &impl Host) -> Result<Resolution, Failure> {
         let Some(doi) = query.doi() else { return Ok(Resolution::none()) };
-        let mut url = host.base_url(BASE).path("works").path(doi);
-        if let Some(contact) = host.setting("contact") {
-            url = url.query("mailto", contact.trim());
-        }
+        let url = polite(host, host.base_url(BASE).path("works").path(doi));
         let Some(answer) = host.get_json::<Answer>(&url)? else { return Ok(Resolution::none()) };
         let Some(work) = answer.message.as_ref().filter(|work| work.doi.is_some()) else {
             return Err(Failure::unknown_shape(
                 "Crossref answered with something that is no record of a work",
             ));
         };
-        let closed_links = host.setting("closed-links").as_deref() == Some("true");
-        Ok(work.resolution(host.now_ms(), closed_links))
+        Ok(work.resolution(host.now_ms(), takes_closed_links(host)))
     }
+}
+
+impl BatchResolver for Crossref {
+    /// What fits into a URL that any server takes.
+    const MOST: u32 = 50;
+
+    fn resolve_many(queries: &[Query], host: &impl Host) -> Vec<Result<Resolution, Failure>> {
+        let find = |_: &str, dois: &[&str]| {
+            let filter: Vec<_> = dois.iter().map(|doi| format!("doi:{doi}")).collect();
+            let url = host.base_url(BASE).path("works").query("filter", &filter.join(","));
+            let url = url.query("select", "DOI,link,license").query("rows", &dois.len().to_string());
+            let Some(answer) = host.get_json::<ListAnswer>(&polite(host, url))? else {
+                return Ok(Vec::new());
+            };
+            let Some(works) = answer.message.into_inner().and_then(|list| list.items.into_inner()) else {
+                return Err(Failure::unknown_shape(
+                    "Crossref answered with something that is no list of works",
+                ));
+            };
+            Ok(works.into_iter().filter_map(Maybe::into_inner).collect())
+        };
+        let answer = |works: &[Work], (_, doi): Name<'_>| {
+            let work = works.iter().find(|work| work.doi.as_deref().is_some_and(|own| bare_doi(own) == doi));
+            work.map_or_else(Resolution::none, |work| {
+                work.resolution(host.now_ms(), takes_closed_links(host))
+            })
+        };
+        answer_together::<Self, _>(queries, host, plain, find, answer)
+    }
+}
+
+/// What a work is asked for by, where it may stand in a filter: a comma ends a value there.
+fn plain(query: &Query) -> Option<Name<'_>> {
+    query.doi().filter(|doi| !doi.contains(',')).map(|doi| ("doi", doi))
+}
+
+/// With who asks.
+fn polite(host: &impl Host, url: Url) -> Url {
+    match host.setting("contact") {
+        Some(contact) => url.query("mailto", contact.trim()),
+        None => url,
+    }
+}
+
+fn takes_closed_links(host: &impl Host) -> bool {
+    host.setting("closed-links").as_deref() == Some("true")
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ListAnswer {
+    message: Maybe<List>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct List {
+    items: Maybe<Vec<Maybe<Work>>>,
 }
 
 #[derive(Deserialize, Default)]

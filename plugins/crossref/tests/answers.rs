@@ -3,8 +3,8 @@
 
 use gleaner_plugin_crossref::Crossref;
 use gleaner_sdk::testing::{
-    FakeHost, assert_failures_keep_their_disposition, assert_unknown_shapes, each_odd_field, query, urls,
-    urls_read,
+    FakeHost, assert_each_fails, assert_failures_keep_their_disposition, assert_unknown_shapes,
+    each_odd_field, query, together, urls, urls_read,
 };
 use gleaner_sdk::{Candidate, Failure, Resolution, Resolver};
 use gleaner_testing::each_mutation;
@@ -157,4 +157,22 @@ fn a_field_of_any_type_never_costs_the_other_links() {
         assert!(rest.contains(&"https://a.example/am.pdf") || place == 0);
         assert!(rest.contains(&"https://a.example/doi/pdf/1") || place == 4);
     });
+}
+
+#[test]
+fn works_that_are_asked_about_together_are_answered_as_each_alone() {
+    let works =
+        [query(&[("doi", "10.1000/a")]), query(&[("doi", "10.1000/nobody")]), query(&[("isbn", "1")])];
+    let mut list = json!({ "status": "ok", "message": { "items": [] } });
+    list["message"]["items"] = json!([{ "DOI": "10.1000/b" }, open_work()["message"]]);
+    let (answers, request) = together::<Crossref>(&works, host, list);
+    assert_eq!(answers[0], resolve_body(open_work()));
+    assert!(!answers[0].as_ref().unwrap().candidates.is_empty());
+    assert_eq!(answers[1..], [Ok(Resolution::none()), Ok(Resolution::none())]);
+    let filter =
+        "works?filter=doi%3A10.1000%2Fa%2Cdoi%3A10.1000%2Fnobody&select=DOI%2Clink%2Clicense&rows=2&mailto=";
+    assert!(request.url.contains(filter), "{}", request.url);
+    let (_, request) = together::<Crossref>(&[query(&[("doi", "10.1000/a,b")])], host, "{}");
+    assert!(request.url.contains("/works/10.1000/a,b?"), "{}", request.url);
+    assert_each_fails::<Crossref>(&works[..2], json!({ "error": "?" }));
 }

@@ -1,7 +1,10 @@
 //! Resolver `doaj`: the articles of the Directory of Open Access Journals. The API's manual: <https://doaj.org/api/docs>.
 //! Must never take an article for the work's that does not carry the DOI searched for.
 
-use gleaner_sdk::{Candidate, Failure, Host, Identifier, Info, Leads, Maybe, Query, Resolution, Resolver};
+use gleaner_sdk::{
+    BatchResolver, Candidate, Failure, Host, Identifier, Info, Leads, Maybe, Name, Query, Resolution,
+    Resolver, answer_together,
+};
 use serde::Deserialize;
 
 const BASE: &str = "https://doaj.org/api";
@@ -10,7 +13,7 @@ const BASE: &str = "https://doaj.org/api";
 #[derive(Debug)]
 pub struct Doaj;
 
-gleaner_sdk::export_resolver!(Doaj);
+gleaner_sdk::export_batch_resolver!(Doaj);
 
 impl Resolver for Doaj {
     fn describe() -> Info {
@@ -23,24 +26,46 @@ impl Resolver for Doaj {
 
     fn resolve(query: &Query, host: &impl Host) -> Result<Resolution, Failure> {
         let Some(doi) = query.doi() else { return Ok(Resolution::none()) };
-        let quoted = doi.replace('\\', "\\\\").replace('"', "\\\"");
-        let url = host
-            .base_url(BASE)
-            .path("search/articles")
-            .segment(&format!("doi:\"{quoted}\""))
-            .query("pageSize", "10");
-        let Some(answer) = host.get_json::<Answer>(&url)? else { return Ok(Resolution::none()) };
-        let Some(results) = answer.results.as_ref() else {
-            return Err(Failure::unknown_shape("DOAJ answered with something that is no list of articles"));
-        };
-        let articles = results.iter().filter_map(|result| result.as_ref()?.bibjson.as_ref());
-        let mut found =
-            articles.filter(|article| article.dois().any(|known| known.eq_ignore_ascii_case(doi)));
-        Ok(found.next().map_or(Resolution::none(), |first| Resolution {
-            discovered: vec![Identifier::new("doi", doi)],
-            ..Resolution::of([first].into_iter().chain(found).flat_map(Bibjson::full_texts))
-        }))
+        Ok(resolution(&find(host, &[doi], "10")?, doi))
     }
+}
+
+impl BatchResolver for Doaj {
+    /// What fits into a URL that any server takes, as it stands in its path; and into a page, which has 100 at most.
+    const MOST: u32 = 25;
+
+    fn resolve_many(queries: &[Query], host: &impl Host) -> Vec<Result<Resolution, Failure>> {
+        let find = |_: &str, dois: &[&str]| find(host, dois, "100");
+        let answer = |articles: &[Bibjson], (_, doi): Name<'_>| resolution(articles, doi);
+        answer_together::<Self, _>(queries, host, name, find, answer)
+    }
+}
+
+/// What a work is asked for by.
+fn name(query: &Query) -> Option<Name<'_>> {
+    query.doi().map(|doi| ("doi", doi))
+}
+
+/// The articles that a search for these DOIs finds, at most so many.
+fn find(host: &impl Host, dois: &[&str], most: &str) -> Result<Vec<Bibjson>, Failure> {
+    let term = |doi: &&str| format!("doi:\"{}\"", doi.replace('\\', "\\\\").replace('"', "\\\""));
+    let search = dois.iter().map(term).collect::<Vec<_>>().join(" OR ");
+    let url = host.base_url(BASE).path("search/articles").segment(&search).query("pageSize", most);
+    let Some(answer) = host.get_json::<Answer>(&url)? else { return Ok(Vec::new()) };
+    let Some(results) = answer.results.into_inner() else {
+        return Err(Failure::unknown_shape("DOAJ answered with something that is no list of articles"));
+    };
+    let articles = results.into_iter().filter_map(Maybe::into_inner);
+    Ok(articles.filter_map(|article| article.bibjson.into_inner()).collect())
+}
+
+fn resolution(articles: &[Bibjson], doi: &str) -> Resolution {
+    let is_asked_for = |article: &&Bibjson| article.dois().any(|known| known.eq_ignore_ascii_case(doi));
+    let mut found = articles.iter().filter(is_asked_for);
+    found.next().map_or(Resolution::none(), |first| Resolution {
+        discovered: vec![Identifier::new("doi", doi)],
+        ..Resolution::of([first].into_iter().chain(found).flat_map(Bibjson::full_texts))
+    })
 }
 
 #[derive(Deserialize, Default)]
@@ -58,14 +83,14 @@ struct Article {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Bibjson {
-    identifier: Maybe<Vec<Maybe<Name>>>,
+    identifier: Maybe<Vec<Maybe<Known>>>,
     link: Maybe<Vec<Maybe<Link>>>,
     journal: Maybe<Journal>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]
-struct Name {
+struct Known {
     /// `doi`, `eissn`, `pissn`.
     r#type: Maybe<String>,
     id: Maybe<String>,

@@ -3,8 +3,8 @@
 
 use gleaner_plugin_doaj::Doaj;
 use gleaner_sdk::testing::{
-    FakeHost, assert_failures_keep_their_disposition, assert_unknown_shapes, each_odd_field, query, urls,
-    urls_read,
+    FakeHost, assert_each_fails, assert_failures_keep_their_disposition, assert_unknown_shapes,
+    each_odd_field, query, together, urls, urls_read,
 };
 use gleaner_sdk::{Candidate, CandidateKind, Failure, Identifier, Resolution, Resolver};
 use gleaner_testing::each_mutation;
@@ -116,4 +116,17 @@ fn a_field_of_any_type_never_costs_the_other_links() {
     each_odd_field(&found().to_string(), "/results", &["id", "bibjson"], |place, body| {
         assert!(urls(&resolve_body(body).unwrap()).len() == 5 || place == 1);
     });
+}
+
+#[test]
+fn works_that_are_asked_about_together_are_answered_as_each_alone() {
+    let works =
+        [query(&[("doi", "10.1000/a")]), query(&[("doi", "10.1000/nobody")]), query(&[("isbn", "1")])];
+    let (answers, request) = together::<Doaj>(&works, FakeHost::new, found());
+    assert_eq!(answers[0], resolve_body(found()));
+    assert!(!answers[0].as_ref().unwrap().candidates.is_empty());
+    assert_eq!(answers[1..], [Ok(Resolution::none()), Ok(Resolution::none())]);
+    let search = "doi:%2210.1000%2Fa%22%20OR%20doi:%2210.1000%2Fnobody%22?pageSize=100";
+    assert!(request.url.ends_with(search), "{}", request.url);
+    assert_each_fails::<Doaj>(&works[..2], json!({ "error": "?" }));
 }

@@ -2,7 +2,8 @@
 //! Must never take a document for the work's that does not carry the identifier searched for.
 
 use gleaner_sdk::{
-    Candidate, Failure, Host, Identifier, Info, Maybe, Query, Resolution, Resolver, bare_doi, path_says_pdf,
+    BatchResolver, Candidate, Failure, Host, Identifier, Info, Maybe, Name, Query, Resolution, Resolver, Url,
+    answer_together, bare_doi, path_says_pdf,
 };
 use serde::Deserialize;
 
@@ -16,7 +17,7 @@ const FIELDS: &str =
 #[derive(Debug)]
 pub struct Hal;
 
-gleaner_sdk::export_resolver!(Hal);
+gleaner_sdk::export_batch_resolver!(Hal);
 
 impl Resolver for Hal {
     fn describe() -> Info {
@@ -28,28 +29,51 @@ impl Resolver for Hal {
     }
 
     fn resolve(query: &Query, host: &impl Host) -> Result<Resolution, Failure> {
-        let asked = match (query.identifier("hal"), query.doi()) {
-            (Some(id), _) => Asked::id(id),
-            (None, Some(doi)) => Asked::Doi(doi),
-            (None, None) => return Ok(Resolution::none()),
+        let Some(name) = name(query) else { return Ok(Resolution::none()) };
+        let asked = Asked::of(name);
+        Ok(resolution(&find(host, &search(host, &asked.search()))?, &asked))
+    }
+}
+
+impl BatchResolver for Hal {
+    /// What fits into a URL that any server takes.
+    const MOST: u32 = 50;
+
+    fn resolve_many(queries: &[Query], host: &impl Host) -> Vec<Result<Resolution, Failure>> {
+        let find = |scheme: &'static str, values: &[&str]| {
+            let searches: Vec<_> = values.iter().map(|value| Asked::of((scheme, value)).search()).collect();
+            // A document has one id; a DOI may stand at a few.
+            find(host, &search(host, &searches.join(" OR ")).query("rows", "1000"))
         };
-        let url = host
-            .base_url(BASE)
-            .path("search")
-            .segment("")
-            .query("q", &asked.search())
-            .query("fl", FIELDS)
-            .query("wt", "json");
-        let Some(answer) = host.get_json::<Answer>(&url)? else { return Ok(Resolution::none()) };
-        let Some(documents) = answer.response.as_ref().and_then(|response| response.docs.as_ref()) else {
-            return Err(Failure::unknown_shape("HAL answered with something that is no list of documents"));
-        };
-        let found = documents.iter().filter_map(|document| document.as_ref());
-        let found: Vec<&Document> = found.filter(|document| document.is(&asked)).collect();
-        Ok(Resolution {
-            discovered: found.iter().flat_map(|document| document.names()).collect(),
-            ..Resolution::of(found.iter().flat_map(|document| document.files(&asked)))
-        })
+        let answer = |documents: &[Document], name: Name<'_>| resolution(documents, &Asked::of(name));
+        answer_together::<Self, _>(queries, host, name, find, answer)
+    }
+}
+
+/// What a work is asked for by.
+fn name(query: &Query) -> Option<Name<'_>> {
+    ["hal", "doi"].into_iter().find_map(|scheme| Some((scheme, query.identifier(scheme)?)))
+}
+
+fn search(host: &impl Host, terms: &str) -> Url {
+    let url = host.base_url(BASE).path("search").segment("").query("q", terms);
+    url.query("fl", FIELDS).query("wt", "json")
+}
+
+/// The documents that a search finds.
+fn find(host: &impl Host, url: &Url) -> Result<Vec<Document>, Failure> {
+    let Some(answer) = host.get_json::<Answer>(url)? else { return Ok(Vec::new()) };
+    let Some(documents) = answer.response.into_inner().and_then(|response| response.docs.into_inner()) else {
+        return Err(Failure::unknown_shape("HAL answered with something that is no list of documents"));
+    };
+    Ok(documents.into_iter().filter_map(Maybe::into_inner).collect())
+}
+
+fn resolution(documents: &[Document], asked: &Asked<'_>) -> Resolution {
+    let found: Vec<&Document> = documents.iter().filter(|document| document.is(asked)).collect();
+    Resolution {
+        discovered: found.iter().flat_map(|document| document.names()).collect(),
+        ..Resolution::of(found.iter().flat_map(|document| document.files(asked)))
     }
 }
 
@@ -60,6 +84,10 @@ enum Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
+    fn of((scheme, value): Name<'a>) -> Self {
+        if scheme == "hal" { Self::id(value) } else { Self::Doi(value) }
+    }
+
     /// `hal-01234567v2` is the document's id and a version.
     fn id(text: &'a str) -> Self {
         let versioned = text.rsplit_once('v').and_then(|(id, version)| Some((id, version.parse().ok()?)));

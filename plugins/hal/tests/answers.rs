@@ -3,8 +3,8 @@
 
 use gleaner_plugin_hal::Hal;
 use gleaner_sdk::testing::{
-    FakeHost, assert_failures_keep_their_disposition, assert_unknown_shapes, each_odd_field, query, urls,
-    urls_read,
+    FakeHost, assert_each_fails, assert_failures_keep_their_disposition, assert_unknown_shapes,
+    each_odd_field, query, together, urls, urls_read,
 };
 use gleaner_sdk::{Candidate, Failure, Identifier, Resolution, Resolver, Url};
 use gleaner_testing::each_mutation;
@@ -137,4 +137,17 @@ fn a_field_of_any_type_never_costs_the_files() {
     let mut body = found();
     body["response"]["docs"][1]["files_s"][0] = json!(7);
     assert_eq!(resolve_body(body).unwrap().candidates.len(), 2);
+}
+
+#[test]
+fn works_that_are_asked_about_together_are_answered_as_each_alone() {
+    let works =
+        [query(&[("doi", "10.1000/a")]), query(&[("doi", "10.1000/nobody")]), query(&[("isbn", "1")])];
+    let (answers, request) = together::<Hal>(&works, FakeHost::new, found());
+    assert_eq!(answers[0], resolve_body(found()));
+    assert!(!answers[0].as_ref().unwrap().candidates.is_empty());
+    assert_eq!(answers[1..], [Ok(Resolution::none()), Ok(Resolution::none())]);
+    let search = "q=doiId_s%3A%2210.1000%2Fa%22%20OR%20doiId_s%3A%2210.1000%2Fnobody%22&";
+    assert!(request.url.contains(search) && request.url.contains("rows=1000"), "{}", request.url);
+    assert_each_fails::<Hal>(&works[..2], json!({ "error": "?" }));
 }

@@ -3,7 +3,8 @@
 //! take a record that does not carry the identifier asked for: merged records answer for others.
 
 use gleaner_sdk::{
-    Candidate, Failure, Host, Identifier, Info, Maybe, Query, Resolution, Resolver, bare_doi, path_says_pdf,
+    BatchResolver, Candidate, Failure, Host, Identifier, Info, Maybe, Name, Query, Resolution, Resolver, Url,
+    answer_together, bare_doi, path_says_pdf,
 };
 use serde::Deserialize;
 
@@ -12,11 +13,12 @@ const BASE: &str = "https://api.openalex.org";
 /// What is read of a record; a whole one is ten times as large.
 const FIELDS: &str = "id,doi,ids,open_access,best_oa_location,locations";
 
-/// Takes an OpenAlex id, a DOI or a PMID, the first of these that there is; sends one request.
+/// Takes an OpenAlex id, a DOI or a PMID, the first of these that there is; sends one request, for several works
+/// one for those of a kind.
 #[derive(Debug)]
 pub struct OpenAlex;
 
-gleaner_sdk::export_resolver!(OpenAlex);
+gleaner_sdk::export_batch_resolver!(OpenAlex);
 
 impl Resolver for OpenAlex {
     fn describe() -> Info {
@@ -30,26 +32,68 @@ impl Resolver for OpenAlex {
     }
 
     fn resolve(query: &Query, host: &impl Host) -> Result<Resolution, Failure> {
-        let schemes = ["openalex", "doi", "pmid"];
-        let Some((scheme, value)) =
-            schemes.iter().find_map(|scheme| Some((*scheme, query.identifier(scheme)?)))
-        else {
-            return Ok(Resolution::none());
-        };
-        let name = if scheme == "openalex" { value.to_owned() } else { format!("{scheme}:{value}") };
-        let mut url = host.base_url(BASE).path("works").path(&name).query("select", FIELDS);
-        if let Some(contact) = host.setting("contact") {
-            url = url.query("mailto", contact.trim());
-        }
+        let Some(name) = name(query) else { return Ok(Resolution::none()) };
+        let (scheme, value) = name;
+        let path = if scheme == "openalex" { value.to_owned() } else { format!("{scheme}:{value}") };
+        let url = selected(host, host.base_url(BASE).path("works").path(&path));
         let Some(work) = host.get_json::<Work>(&url)? else { return Ok(Resolution::none()) };
         if work.id.is_none() && work.doi.is_none() {
             return Err(Failure::unknown_shape(
                 "OpenAlex answered with something that is no record of a work",
             ));
         }
-        let is_asked_for = work.names().any(|name| name.scheme == scheme && name.value == value);
-        Ok(if is_asked_for { work.resolution() } else { Resolution::none() })
+        Ok(if work.is(name) { work.resolution() } else { Resolution::none() })
     }
+}
+
+impl BatchResolver for OpenAlex {
+    /// As many as a filter takes.
+    const MOST: u32 = 100;
+
+    fn resolve_many(queries: &[Query], host: &impl Host) -> Vec<Result<Resolution, Failure>> {
+        let find = |scheme: &str, values: &[&str]| {
+            let url =
+                host.base_url(BASE).path("works").query("filter", &format!("{scheme}:{}", values.join("|")));
+            let url = selected(host, url.query("per-page", "100"));
+            let Some(page) = host.get_json::<Page>(&url)? else { return Ok(Vec::new()) };
+            let Some(works) = page.results.into_inner() else {
+                return Err(Failure::unknown_shape(
+                    "OpenAlex answered with something that is no list of works",
+                ));
+            };
+            Ok(works.into_iter().filter_map(Maybe::into_inner).collect())
+        };
+        let answer = |works: &[Work], name: Name<'_>| {
+            works.iter().find(|work| work.is(name)).map_or_else(Resolution::none, Work::resolution)
+        };
+        answer_together::<Self, _>(queries, host, plain, find, answer)
+    }
+}
+
+/// What a work is asked for by.
+fn name(query: &Query) -> Option<Name<'_>> {
+    ["openalex", "doi", "pmid"].into_iter().find_map(|scheme| Some((scheme, query.identifier(scheme)?)))
+}
+
+/// That, where it may stand in a filter: these two characters end a value there.
+fn plain(query: &Query) -> Option<Name<'_>> {
+    name(query).filter(|(_, value)| !value.contains([',', '|']))
+}
+
+/// With the fields that are read, and with who asks.
+fn selected(host: &impl Host, url: Url) -> Url {
+    let url = url.query("select", FIELDS);
+    match host.setting("contact") {
+        Some(contact) => url.query("mailto", contact.trim()),
+        None => url,
+    }
+}
+
+/// What a filter finds.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Page {
+    results: Maybe<Vec<Maybe<Work>>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -102,6 +146,10 @@ struct Source {
 }
 
 impl Work {
+    fn is(&self, (scheme, value): Name<'_>) -> bool {
+        self.names().any(|name| name.scheme == scheme && name.value == value)
+    }
+
     /// Its names, each once, in their normal form.
     fn names(&self) -> impl Iterator<Item = Identifier> {
         let ids = self.ids.as_ref();

@@ -3,8 +3,8 @@
 
 use gleaner_plugin_openalex::OpenAlex;
 use gleaner_sdk::testing::{
-    FakeHost, assert_failures_keep_their_disposition, assert_unknown_shapes, each_odd_field, query, urls,
-    urls_read,
+    FakeHost, assert_each_fails, assert_failures_keep_their_disposition, assert_unknown_shapes,
+    each_odd_field, query, together, urls, urls_read,
 };
 use gleaner_sdk::{Candidate, CandidateKind, Failure, Identifier, Resolution, Resolver};
 use gleaner_testing::each_mutation;
@@ -157,4 +157,24 @@ fn a_field_of_any_type_never_costs_the_other_copies() {
         assert!(rest.contains(&"http://repo.example/a%20b.pdf") || place == 2);
         assert!(rest.contains(&"https://other.example/2.pdf") || place == 3);
     });
+}
+
+#[test]
+fn works_that_are_asked_about_together_are_answered_as_each_alone() {
+    let works =
+        [query(&[("doi", "10.1000/a")]), query(&[("doi", "10.1000/nobody")]), query(&[("isbn", "1")])];
+    let body = json!({ "meta": {}, "results": [null, { "id": "https://openalex.org/W9" }, open_work()] });
+    let (answers, request) = together::<OpenAlex>(&works, host, body);
+    assert_eq!(answers[0], resolve_body(open_work()));
+    assert!(!answers[0].as_ref().unwrap().candidates.is_empty());
+    assert_eq!(answers[1..], [Ok(Resolution::none()), Ok(Resolution::none())]);
+    assert!(
+        request.url.contains("works?filter=doi%3A10.1000%2Fa%7C10.1000%2Fnobody&per-page=100&select="),
+        "{}",
+        request.url
+    );
+    // What a filter would cut is asked about alone.
+    let (_, request) = together::<OpenAlex>(&[query(&[("doi", "10.1000/a,b")])], host, "{}");
+    assert!(request.url.contains("/works/doi:10.1000/a,b?"), "{}", request.url);
+    assert_each_fails::<OpenAlex>(&works[..2], json!({ "error": "?" }));
 }

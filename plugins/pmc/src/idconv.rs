@@ -1,34 +1,47 @@
-//! The ID Converter: the PMCID of a DOI or a PMID. Must never send more than one identifier: of two kinds in one request
-//! the service makes an error.
+//! The ID Converter: the PMCIDs of DOIs or of PMIDs. Must never send identifiers of two kinds in one request, of which the
+//! service makes an error.
 
 use crate::base;
-use gleaner_sdk::{Failure, Host, Identifier, Maybe, Query};
+use gleaner_sdk::{Failure, Host, Identifier, Maybe, Name as Asked, Query};
 use serde::Deserialize;
 
 const BASE: &str = "https://pmc.ncbi.nlm.nih.gov/tools/idconv/api/v1/articles";
 
-/// All names of the work, if PMC has it; none else. Fails as the host's `get_json` does.
-pub(crate) fn names(query: &Query, host: &impl Host) -> Result<Vec<Identifier>, Failure> {
+/// What a work is converted by.
+pub(crate) fn name(query: &Query) -> Option<Asked<'_>> {
     // A comma would make two of it.
     let sound = |scheme| Some((scheme, query.identifier(scheme).filter(|value| !value.contains(','))?));
-    let Some((scheme, value)) = sound("pmid").or_else(|| sound("doi")) else { return Ok(Vec::new()) };
+    sound("pmid").or_else(|| sound("doi"))
+}
+
+/// What is known of these identifiers of one kind. Fails as the host's `get_json` does.
+pub(crate) fn records(host: &impl Host, scheme: &str, values: &[&str]) -> Result<Records, Failure> {
     let mut url = base(host, "converter-url", BASE)
         .segment("")
-        .query("ids", value)
+        .query("ids", &values.join(","))
         .query("idtype", scheme)
         .query("format", "json")
         .query("tool", "gleaner");
     if let Some(contact) = host.setting("contact") {
         url = url.query("email", &contact);
     }
-    let Some(answer) = host.get_json::<Answer>(&url)? else { return Ok(Vec::new()) };
-    let Some(records) = answer.records.as_ref() else {
+    let Some(answer) = host.get_json::<Answer>(&url)? else { return Ok(Records(Vec::new())) };
+    let Some(records) = answer.records.into_inner() else {
         return Err(Failure::unknown_shape(
             "PMC's ID Converter answered with something that is no list of records",
         ));
     };
-    let found = records.iter().filter_map(|record| record.as_ref());
-    Ok(found.filter(|record| record.is_called(scheme, value)).flat_map(Record::names).collect())
+    Ok(Records(records.into_iter().filter_map(Maybe::into_inner).collect()))
+}
+
+/// Records of several works.
+pub(crate) struct Records(Vec<Record>);
+
+impl Records {
+    /// All names of the work of that name, if PMC has it; none else.
+    pub(crate) fn names(&self, (scheme, value): Asked<'_>) -> Vec<Identifier> {
+        self.0.iter().filter(|record| record.is_called(scheme, value)).flat_map(Record::names).collect()
+    }
 }
 
 #[derive(Deserialize, Default)]

@@ -8,14 +8,17 @@ mod idconv;
 mod oa;
 mod xml;
 
-use gleaner_sdk::{Disposition, Failure, Host, Identifier, Info, Level, Query, Resolution, Resolver, Url};
+use gleaner_sdk::{
+    BatchResolver, Disposition, Failure, Host, Identifier, Info, Level, Name, Query, Resolution, Resolver,
+    Url, answer_together,
+};
 
 /// Takes a PMCID, else a DOI or a PMID that the converter knows one for. Sends two requests for a PMCID that the
 /// datasets have and for one that nobody has, and one more without a PMCID.
 #[derive(Debug)]
 pub struct Pmc;
 
-gleaner_sdk::export_resolver!(Pmc);
+gleaner_sdk::export_batch_resolver!(Pmc);
 
 impl Resolver for Pmc {
     fn describe() -> Info {
@@ -41,18 +44,50 @@ impl Resolver for Pmc {
     fn resolve(query: &Query, host: &impl Host) -> Result<Resolution, Failure> {
         let names = match query.identifier("pmcid") {
             Some(pmcid) => vec![Identifier::new("pmcid", pmcid)],
-            None => idconv::names(query, host)?,
+            None => match idconv::name(query) {
+                Some(name) => idconv::records(host, name.0, &[name.1])?.names(name),
+                None => Vec::new(),
+            },
         };
-        let Some(pmcid) = names.iter().find(|name| name.scheme == "pmcid").map(|name| name.value.clone())
-        else {
-            return Ok(told(Resolution::none(), names));
-        };
-        let resolution = match datasets::resolution(&pmcid, host)? {
-            Some(resolution) => resolution,
-            None => older(&pmcid, host)?,
-        };
-        Ok(told(resolution, names))
+        named(names, host)
     }
+}
+
+impl BatchResolver for Pmc {
+    /// The converter takes 200; but each work that PMC has is two requests more, and a call has 32.
+    const MOST: u32 = 12;
+
+    fn resolve_many(queries: &[Query], host: &impl Host) -> Vec<Result<Resolution, Failure>> {
+        let find = |scheme, values: &[&str]| Ok(vec![idconv::records(host, scheme, values)?]);
+        let answer = |found: &[idconv::Records], name: Name<'_>| {
+            let names = found.iter().flat_map(|records| records.names(name));
+            Resolution { discovered: names.collect(), ..Resolution::none() }
+        };
+        let converted = answer_together::<Self, _>(queries, host, unconverted, find, answer);
+        let asked_alone = queries.iter().map(|query| unconverted(query).is_none());
+        let rest = converted.into_iter().zip(asked_alone).map(|(answer, asked_alone)| match answer {
+            Ok(resolution) if !asked_alone => named(resolution.discovered, host),
+            answer => answer,
+        });
+        rest.collect()
+    }
+}
+
+/// What the converter is to be asked about.
+fn unconverted(query: &Query) -> Option<Name<'_>> {
+    idconv::name(query).filter(|_| query.identifier("pmcid").is_none())
+}
+
+/// The files of the work of these names.
+fn named(names: Vec<Identifier>, host: &impl Host) -> Result<Resolution, Failure> {
+    let Some(pmcid) = names.iter().find(|name| name.scheme == "pmcid").map(|name| name.value.clone()) else {
+        return Ok(told(Resolution::none(), names));
+    };
+    let resolution = match datasets::resolution(&pmcid, host)? {
+        Some(resolution) => resolution,
+        None => older(&pmcid, host)?,
+    };
+    Ok(told(resolution, names))
 }
 
 /// What the service that the datasets replace knows. It is on its way out, and the datasets have answered: that it fails

@@ -6,7 +6,9 @@ use gleaner_sdk::testing::{
     FakeHost, assert_failures_keep_their_disposition, assert_unknown_shapes, each_odd_field, query, response,
     urls,
 };
-use gleaner_sdk::{Candidate, Disposition, Failure, HttpError, Resolution, Resolver};
+use gleaner_sdk::{
+    BatchResolver, Candidate, Disposition, Failure, HttpError, Resolution, Resolver, clean_url,
+};
 use gleaner_testing::each_mutation;
 use serde_json::{Value, json};
 
@@ -234,7 +236,9 @@ fn failures_of_the_way_there_keep_their_disposition() {
 #[test]
 fn a_mutated_answer_is_read_or_refused() {
     let read = |outcome: Result<Resolution, Failure>| match outcome {
-        Ok(resolution) => assert!(urls(&resolution).iter().all(|url| url.starts_with("http"))),
+        Ok(resolution) => {
+            assert!(urls(&resolution).iter().all(|url| clean_url(url).as_deref() == Some(*url)))
+        }
         Err(failure) => {
             assert!(
                 ["bad-json", "bad-xml", "unknown-shape", "denied"].contains(&&*failure.code),
@@ -266,4 +270,26 @@ fn a_field_of_any_type_never_costs_the_other_records() {
         let resolution = Pmc::resolve(&query(&[("doi", "10.1000/a")]), &host).unwrap();
         assert!(resolution.candidates.len() == 1 || place == 1);
     });
+}
+
+#[test]
+fn several_works_are_converted_in_one_request() {
+    let works = [
+        query(&[("doi", "10.1000/a")]),
+        query(&[("pmcid", "PMC123"), ("doi", "10.1000/other")]),
+        query(&[("doi", "10.1000/nobody")]),
+        query(&[("isbn", "1")]),
+    ];
+    let converter = CONVERTER.replace("10.1000%2Fa", "10.1000%2Fa%2C10.1000%2Fnobody");
+    let records = json!({ "records": [
+        { "doi": "10.1000/NOBODY", "status": "error", "errmsg": "not in PMC" },
+        { "pmcid": "PMC123", "pmid": 9, "doi": "10.1000/A", "requested-id": "10.1000/a" },
+    ] });
+    let host = datasets(metadata()).answer(&converter, 200, records.to_string());
+    let answers = Pmc::resolve_many(&works, &host);
+    let urls: Vec<_> = answers.iter().map(|answer| urls(answer.as_ref().unwrap()).len()).collect();
+    assert_eq!(urls, [1, 1, 0, 0]);
+    assert_eq!(host.sent().iter().filter(|request| request.url.contains("idconv")).count(), 1);
+    let failed = Pmc::resolve_many(&works, &datasets(metadata()).answer(&converter, 500, ""));
+    assert!(failed[0].is_err() && failed[1].is_ok() && failed[2].is_err(), "{failed:?}");
 }

@@ -96,7 +96,9 @@ fn check_converter(expected: &Value, status: u16, body: &str) {
         }
         None => {
             assert_eq!(pmcid(&found[0]), expected["pmcid"].as_str());
-            assert!(found[0].discovered.iter().any(|name| name.value == expected["pmid"].to_string()));
+            let pmid = expected["pmid"].as_u64().map(|number| number.to_string());
+            let told = found[0].discovered.iter().find(|name| name.scheme == "pmid");
+            assert_eq!(told.map(|name| name.value.as_str()), pmid.as_deref());
         }
     }
 }

@@ -2,7 +2,7 @@
 //! that the resolver did not ask for: repeating and waiting is the host's.
 
 use crate::{Failure, HttpError, Level, Request, Response, Url, answers::field};
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 
 /// The host of this call: [`testing::FakeHost`](crate::testing::FakeHost) in tests, the real one in a component.
 ///
@@ -49,7 +49,12 @@ pub trait Host {
     ///
     /// Make the fields of `T` [`Maybe`](crate::Maybe), so that one odd field does not cost the record.
     fn get_json<T: DeserializeOwned>(&self, url: &Url) -> Result<Option<T>, Failure> {
-        let request = Request::get(url).header("accept", "application/json");
+        self.fetch_json(&Request::get(url))
+    }
+
+    /// The same for a request of any kind, such as [`Request::post_json`].
+    fn fetch_json<T: DeserializeOwned>(&self, request: &Request) -> Result<Option<T>, Failure> {
+        let request = request.clone().header("accept", "application/json");
         let Some(response) = self.fetch(&request)? else { return Ok(None) };
         serde_json::from_slice(&response.body)
             .map(Some)
@@ -81,6 +86,13 @@ impl Request {
             timeout_ms: None,
             max_bytes: None,
         }
+    }
+
+    /// `POST` with a JSON document. A value that is none becomes an empty body.
+    pub fn post_json(url: &Url, value: &impl Serialize) -> Self {
+        let body = serde_json::to_vec(value).unwrap_or_default();
+        let request = Self { method: "POST".to_owned(), body: Some(body), ..Self::get(url) };
+        request.header("content-type", "application/json")
     }
 
     /// What came of it: an answer, nothing there, or a failure.

@@ -55,6 +55,7 @@ mod heap;
 mod host;
 pub mod html;
 mod link;
+mod many;
 mod maybe;
 pub mod testing;
 mod url;
@@ -68,6 +69,7 @@ pub use bindings::gleaner::resolver::types::{
 pub use doi::bare_doi;
 pub use host::Host;
 pub use link::{Leads, host_of, path_says_pdf};
+pub use many::{Name, answer_together};
 pub use maybe::{Many, Maybe};
 pub use url::{Url, clean_url, join};
 

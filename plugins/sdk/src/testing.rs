@@ -2,8 +2,8 @@
 //! ordinary test, and what every resolver owes whatever its service answers. Must never reach a network.
 
 use crate::{
-    Disposition, Failure, Host, HttpError, Identifier, Level, Query, Request, Resolution, Response,
-    answers::field,
+    BatchResolver, Disposition, Failure, Host, HttpError, Identifier, Level, Query, Request, Resolution,
+    Response, answers::field, clean_url,
 };
 use serde_json::{Value, json};
 use std::cell::RefCell;
@@ -107,6 +107,33 @@ pub fn query(identifiers: &[(&str, &str)]) -> Query {
     }
 }
 
+/// Asks about these works together, with the first request for them answered so: the answers, and that request.
+///
+/// # Panics
+/// When nothing is asked, or another number of answers comes.
+pub fn together<R: BatchResolver>(
+    queries: &[Query],
+    host: impl Fn() -> FakeHost,
+    body: impl ToString,
+) -> (Vec<Result<Resolution, Failure>>, Request) {
+    let probe = host();
+    let _ = R::resolve_many(queries, &probe);
+    let request = probe.sent().swap_remove(0);
+    let answers = R::resolve_many(queries, &host().answer(&request.url, 200, body.to_string()));
+    assert_eq!(answers.len(), queries.len());
+    (answers, request)
+}
+
+/// What the ways there can fail with, of works that are asked about together: each has the failure.
+///
+/// # Panics
+/// When one has not.
+pub fn assert_each_fails<R: BatchResolver>(queries: &[Query], body: impl ToString) {
+    let (answers, _) = together::<R>(queries, FakeHost::new, body);
+    let shared = answers[0].as_ref().expect_err("the first work's answer is a failure");
+    assert!(answers.iter().all(|answer| answer.as_ref() == Err(shared)), "{answers:?}");
+}
+
 /// The URLs of an answer, in order.
 pub fn urls(resolution: &Resolution) -> Vec<&str> {
     resolution.candidates.iter().map(|candidate| candidate.url.as_str()).collect()
@@ -120,7 +147,7 @@ pub fn urls_read(outcome: &Result<Resolution, Failure>) -> Vec<&str> {
     match outcome {
         Ok(resolution) => {
             let urls = urls(resolution);
-            assert!(urls.iter().all(|url| url.starts_with("http")), "{urls:?}");
+            assert!(urls.iter().all(|url| clean_url(url).as_deref() == Some(*url)), "{urls:?}");
             urls
         }
         Err(failure) => {

@@ -3,11 +3,14 @@
 //! identifier asked for: the service joins papers, and may answer with a joined one.
 
 use gleaner_sdk::{
-    Candidate, Failure, Host, Identifier, Info, Leads, Maybe, Query, Resolution, Resolver, host_of,
+    BatchResolver, Candidate, Failure, Host, Identifier, Info, Leads, Maybe, Query, Request, Resolution,
+    Resolver, for_each, host_of,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 const BASE: &str = "https://api.semanticscholar.org/graph/v1";
+
+const FIELDS: &str = "externalIds,openAccessPdf";
 
 /// The schemes it takes, and what the service calls them in a request.
 const SCHEMES: [(&str, &str); 4] = [("doi", "DOI"), ("arxiv", "ARXIV"), ("pmid", "PMID"), ("pmcid", "PMCID")];
@@ -17,7 +20,7 @@ const SCHEMES: [(&str, &str); 4] = [("doi", "DOI"), ("arxiv", "ARXIV"), ("pmid",
 #[derive(Debug)]
 pub struct SemanticScholar;
 
-gleaner_sdk::export_resolver!(SemanticScholar);
+gleaner_sdk::export_batch_resolver!(SemanticScholar);
 
 impl Resolver for SemanticScholar {
     fn describe() -> Info {
@@ -32,26 +35,77 @@ impl Resolver for SemanticScholar {
     }
 
     fn resolve(query: &Query, host: &impl Host) -> Result<Resolution, Failure> {
+        let Some(asked) = Asked::of(query) else { return Ok(Resolution::none()) };
+        let url = host.base_url(BASE).segment("paper").path(&asked.spelt()).query("fields", FIELDS);
+        let Some(paper) = host.get_json::<Paper>(&url)? else { return Ok(Resolution::none()) };
+        paper.resolution(&asked)
+    }
+}
+
+impl BatchResolver for SemanticScholar {
+    /// As many as the service takes.
+    const MOST: u32 = 500;
+
+    fn resolve_many(queries: &[Query], host: &impl Host) -> Vec<Result<Resolution, Failure>> {
+        let asked: Vec<_> = queries.iter().map(Asked::of).collect();
+        let ids: Vec<_> = asked.iter().flatten().map(Asked::spelt).collect();
+        let papers = match papers(host, &ids) {
+            Ok(papers) => papers,
+            Err(failure) => return for_each(queries, &Err(failure)),
+        };
+        // In the order of the ids; null for one that it does not know.
+        let mut papers = papers.into_iter();
+        let mut answer = |asked: &Option<Asked<'_>>| match asked {
+            Some(asked) => match papers.next().and_then(Maybe::into_inner) {
+                Some(paper) => paper.resolution(asked),
+                None => Ok(Resolution::none()),
+            },
+            None => Ok(Resolution::none()),
+        };
+        asked.iter().map(&mut answer).collect()
+    }
+}
+
+/// One request for several papers; as many come as were asked for.
+fn papers(host: &impl Host, ids: &[String]) -> Result<Vec<Maybe<Paper>>, Failure> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let url = host.base_url(BASE).segment("paper").segment("batch").query("fields", FIELDS);
+    let request = Request::post_json(&url, &Ids { ids });
+    let Some(papers) = host.fetch_json::<Vec<Maybe<Paper>>>(&request)? else {
+        return Ok(vec![Maybe::default(); ids.len()]);
+    };
+    if papers.len() == ids.len() {
+        return Ok(papers);
+    }
+    Err(Failure::unknown_shape(
+        "Semantic Scholar answered with another number of papers than it was asked for",
+    ))
+}
+
+#[derive(Serialize)]
+struct Ids<'a> {
+    ids: &'a [String],
+}
+
+/// What a paper is asked for by.
+struct Asked<'a> {
+    scheme: &'static str,
+    /// What the service calls the scheme.
+    word: &'static str,
+    value: &'a str,
+}
+
+impl<'a> Asked<'a> {
+    fn of(query: &'a Query) -> Option<Self> {
         let named =
             SCHEMES.iter().find_map(|(scheme, word)| Some((*scheme, *word, query.identifier(scheme)?)));
-        let Some((scheme, word, value)) = named else { return Ok(Resolution::none()) };
-        let value = bare(scheme, value);
-        let url = host
-            .base_url(BASE)
-            .segment("paper")
-            .path(&format!("{word}:{value}"))
-            .query("fields", "externalIds,openAccessPdf");
-        let Some(paper) = host.get_json::<Paper>(&url)? else { return Ok(Resolution::none()) };
-        let Some(names) = paper.external_ids.as_ref() else {
-            return Err(Failure::unknown_shape(
-                "Semantic Scholar answered with something that is no paper with its names",
-            ));
-        };
-        let names = names.all();
-        if !names.iter().any(|name| name.scheme == scheme && name.value.eq_ignore_ascii_case(value)) {
-            return Ok(Resolution::none());
-        }
-        Ok(Resolution { discovered: names, ..Resolution::of(paper.copy()) })
+        named.map(|(scheme, word, value)| Self { scheme, word, value: bare(scheme, value) })
+    }
+
+    fn spelt(&self) -> String {
+        format!("{}:{}", self.word, self.value)
     }
 }
 
@@ -63,14 +117,14 @@ fn bare<'a>(scheme: &str, value: &'a str) -> &'a str {
     }
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, Clone)]
 #[serde(default, rename_all = "camelCase")]
 struct Paper {
     external_ids: Maybe<ExternalIds>,
     open_access_pdf: Maybe<OpenAccessPdf>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, Clone)]
 #[serde(default, rename_all = "PascalCase")]
 struct ExternalIds {
     #[serde(rename = "DOI")]
@@ -82,7 +136,7 @@ struct ExternalIds {
     pub_med_central: Maybe<String>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, Clone)]
 #[serde(default)]
 struct OpenAccessPdf {
     /// Empty where there is none; may be a page.
@@ -109,6 +163,21 @@ impl ExternalIds {
 }
 
 impl Paper {
+    fn resolution(&self, asked: &Asked<'_>) -> Result<Resolution, Failure> {
+        let Some(names) = self.external_ids.as_ref() else {
+            return Err(Failure::unknown_shape(
+                "Semantic Scholar answered with something that is no paper with its names",
+            ));
+        };
+        let names = names.all();
+        let is_asked_for =
+            |name: &Identifier| name.scheme == asked.scheme && name.value.eq_ignore_ascii_case(asked.value);
+        if !names.iter().any(is_asked_for) {
+            return Ok(Resolution::none());
+        }
+        Ok(Resolution { discovered: names, ..Resolution::of(self.copy()) })
+    }
+
     fn copy(&self) -> Option<Candidate> {
         let pdf = self.open_access_pdf.as_ref()?;
         let status = pdf.status.as_deref().unwrap_or_default();

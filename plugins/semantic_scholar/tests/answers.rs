@@ -3,8 +3,8 @@
 
 use gleaner_plugin_semantic_scholar::SemanticScholar;
 use gleaner_sdk::testing::{
-    FakeHost, assert_failures_keep_their_disposition, assert_unknown_shapes, each_odd_field, query, urls,
-    urls_read,
+    FakeHost, assert_each_fails, assert_failures_keep_their_disposition, assert_unknown_shapes,
+    each_odd_field, query, together, urls, urls_read,
 };
 use gleaner_sdk::{Candidate, CandidateKind, Failure, Identifier, Resolution, Resolver};
 use gleaner_testing::each_mutation;
@@ -146,4 +146,19 @@ fn a_field_of_any_type_costs_only_itself() {
         paper["openAccessPdf"] = serde_json::from_str::<Value>(&copy).unwrap()[0].clone();
         assert_eq!(urls(&resolve_body(paper).unwrap()), ["https://press.example/a.pdf"]);
     });
+}
+
+#[test]
+fn works_that_are_asked_about_together_are_answered_as_each_alone() {
+    let works =
+        [query(&[("doi", "10.1000/a")]), query(&[("doi", "10.1000/nobody")]), query(&[("isbn", "1")])];
+    let paper = found("https://press.example/a.pdf", json!("GOLD"));
+    let (answers, request) = together::<SemanticScholar>(&works, FakeHost::new, json!([paper, null]));
+    assert_eq!(answers[0], resolve_body(&paper));
+    assert!(!answers[0].as_ref().unwrap().candidates.is_empty());
+    assert_eq!(answers[1..], [Ok(Resolution::none()), Ok(Resolution::none())]);
+    let asked: Value = serde_json::from_slice(&request.body.unwrap()).unwrap();
+    assert_eq!(asked, json!({ "ids": ["DOI:10.1000/a", "DOI:10.1000/nobody"] }));
+    assert_each_fails::<SemanticScholar>(&works[..2], json!([paper]));
+    assert_each_fails::<SemanticScholar>(&works[..2], json!({ "error": "?" }));
 }

@@ -30,14 +30,15 @@ impl Resolver for Zenodo {
         let dois = query.identifiers.iter().filter(|name| name.scheme == "doi");
         let by_doi = dois.into_iter().find_map(|name| name.value.strip_prefix(PREFIX));
         let Some(number) = query.identifier("zenodo").or(by_doi) else { return Ok(Resolution::none()) };
-        let by_number = query.identifier("zenodo").is_some();
+        // The number may only be another spelling of the DOI.
+        let doi = format!("{PREFIX}{number}");
+        let by_number = !query.identifiers.iter().any(|name| name.scheme == "doi" && name.value == doi);
         let url = host.base_url(BASE).path("records").segment(number);
         let Some(record) = host.get_json::<Record>(&url)? else { return Ok(Resolution::none()) };
         if record.id.is_none() && record.doi.is_none() {
             return Err(Failure::unknown_shape("Zenodo answered with something that is no record"));
         }
-        let is_asked_for =
-            if by_number { record.has_number(number) } else { record.has_doi(&format!("{PREFIX}{number}")) };
+        let is_asked_for = if by_number { record.has_number(number) } else { record.has_doi(&doi) };
         Ok(if is_asked_for { record.resolution(&url) } else { Resolution::none() })
     }
 }

@@ -87,6 +87,8 @@ fn a_record_with_a_doi_of_elsewhere_is_that_other_work() {
     (body["doi"], body["conceptdoi"]) = (json!("10.5061/DRYAD.1"), json!(null));
     assert_eq!(resolve_body(&body), Ok(Resolution::none()));
     let host = FakeHost::new().answer(URL, 200, body.to_string());
+    let both = query(&[("doi", "10.5281/zenodo.123"), ("zenodo", "123")]);
+    assert_eq!(Zenodo::resolve(&both, &host), Ok(Resolution::none()));
     let resolution = Zenodo::resolve(&query(&[("zenodo", "123")]), &host).unwrap();
     assert_eq!(resolution.candidates.len(), 2);
     assert_eq!(resolution.discovered, [Identifier::new("doi", "10.5061/dryad.1")]);

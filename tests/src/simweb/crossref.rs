@@ -6,6 +6,8 @@ use std::collections::HashMap;
 
 use serde_json::json;
 
+use url::Url;
+
 use super::reply::Reply;
 
 /// A work as its publisher deposited it, with one link to a PDF.
@@ -40,10 +42,32 @@ impl Deposit {
 
 /// The answer to `/works/{doi}`.
 pub(super) fn crossref(doi: &str, deposits: &HashMap<String, Deposit>) -> Reply {
-    let reply = match deposits.get(&doi.to_lowercase()) {
-        Some(deposit) => Reply::json(&deposit.json()),
+    with_limits(match deposits.get(&doi.to_lowercase()) {
+        Some(deposit) => Reply::json(&json!({
+            "status": "ok", "message-type": "work", "message-version": "1.0.0", "message": deposit.json()
+        })),
         None => Reply::bytes("text/plain", format!("{doi} is not in the simulated Crossref.")).status(404),
+    })
+}
+
+/// The answer to `/works?filter=doi:A,doi:B&rows=N`; no other filter is known.
+pub(super) fn crossref_list(url: &Url, deposits: &HashMap<String, Deposit>) -> Reply {
+    let parameter =
+        |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+    let filter = parameter("filter").unwrap_or_default();
+    let Some(dois) = filter.split(',').map(|part| part.strip_prefix("doi:")).collect::<Option<Vec<_>>>()
+    else {
+        return Reply::error(400);
     };
+    let rows = parameter("rows").and_then(|rows| rows.parse().ok()).unwrap_or(20_usize);
+    let found = dois.iter().filter_map(|doi| deposits.get(&doi.to_lowercase())).take(rows);
+    let items: Vec<_> = found.map(Deposit::json).collect();
+    with_limits(Reply::json(&json!({
+        "status": "ok", "message-type": "work-list", "message": { "total-results": items.len(), "items": items }
+    })))
+}
+
+fn with_limits(reply: Reply) -> Reply {
     let limits =
         [("x-rate-limit-limit", "10"), ("x-rate-limit-interval", "1s"), ("x-concurrency-limit", "3")];
     limits.into_iter().fold(reply, |reply, (name, value)| reply.header(name, value))
@@ -70,17 +94,12 @@ impl Deposit {
             })
         };
         json!({
-            "status": "ok",
-            "message-type": "work",
-            "message-version": "1.0.0",
-            "message": {
-                "DOI": self.doi.to_lowercase(),
-                "type": "journal-article",
-                "title": [self.title],
-                "link": [link("application/pdf", "text-mining"), link("unspecified", "similarity-checking")],
-                "license": [license("vor"), license("tdm")],
-                "relation": {},
-            },
+            "DOI": self.doi.to_lowercase(),
+            "type": "journal-article",
+            "title": [self.title],
+            "link": [link("application/pdf", "text-mining"), link("unspecified", "similarity-checking")],
+            "license": [license("vor"), license("tdm")],
+            "relation": {},
         })
     }
 }

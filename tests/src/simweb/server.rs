@@ -6,7 +6,8 @@ use std::convert::Infallible;
 use std::sync::{Arc, RwLock};
 
 use anyhow::Result;
-use hyper::header::{HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE, USER_AGENT};
+use http_body_util::{BodyExt, Limited};
+use hyper::header::{AUTHORIZATION, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE, USER_AGENT};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, body};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -21,6 +22,9 @@ use super::body::{Body, Rest, no_body, respond};
 use super::record::{Recorder, Seen};
 use super::reply::Reply;
 use super::world::World;
+
+/// The largest body of a request that is read.
+const MOST_BODY: usize = 1 << 20;
 
 /// What all connections share.
 #[derive(Debug)]
@@ -68,7 +72,7 @@ where
 {
     let service = service_fn(move |request| {
         let (origin, shared) = (origin.clone(), Arc::clone(&shared));
-        async move { answer(&request, &origin, &shared).await }
+        async move { answer(request, &origin, &shared).await }
     });
     let served =
         auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
@@ -76,24 +80,30 @@ where
 }
 
 async fn answer(
-    request: &Request<body::Incoming>,
+    request: Request<body::Incoming>,
     origin: &Origin,
     shared: &Shared,
 ) -> Result<Response<Body>, Infallible> {
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
     let authority = request.uri().authority().map(|authority| authority.as_str());
-    let authority = authority.or_else(|| header(request, HOST)).unwrap_or_default();
+    let authority = authority.or_else(|| header(&request, HOST)).unwrap_or_default();
     let Ok(url) = Url::parse(&format!("{}://{authority}{target}", origin.scheme)) else {
-        let in_flight = shared.recorder.begin(authority, |at| seen(at, request, origin, target));
+        let in_flight = shared.recorder.begin(authority, |at| seen(at, &request, origin, target));
         return respond(&Reply::error(400), "", None, in_flight);
     };
     let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
-    let in_flight = shared.recorder.begin(host, |at| seen(at, request, origin, target));
+    let in_flight = shared.recorder.begin(host, |at| seen(at, &request, origin, target));
     if origin.server_name.as_deref().is_some_and(|name| Some(name) != url.host_str()) {
         return respond(&Reply::error(421), url.as_str(), None, in_flight);
     }
-    let (delay, reply) =
-        shared.world.read().expect("no thread panicked while it changed the world").answer(&url);
+    let (request, body) = request.into_parts();
+    // Whoever sends one is small; what cannot be read is none.
+    let body = Limited::new(body, MOST_BODY).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let request = &Request::from_parts(request, ());
+    let (delay, reply) = {
+        let world = shared.world.read().expect("no thread panicked while it changed the world");
+        world.answer(&url, header(request, AUTHORIZATION), &body)
+    };
     if reply.is_api {
         in_flight.is_call();
     }
@@ -125,6 +135,6 @@ fn seen(at: std::time::Duration, request: &Request<body::Incoming>, origin: &Ori
     }
 }
 
-fn header(request: &Request<body::Incoming>, name: hyper::header::HeaderName) -> Option<&str> {
+fn header<B>(request: &Request<B>, name: hyper::header::HeaderName) -> Option<&str> {
     request.headers().get(name)?.to_str().ok()
 }

@@ -10,11 +10,16 @@ use url::Url;
 
 use super::apis::{self, Eprint, Work};
 use super::behaviour::Behaviour;
+use super::core::{self, CoreWork};
 use super::crossref::{self, Deposit};
+use super::doaj::{self, OpenArticle};
 use super::europe_pmc::{self, Article};
-use super::holdings::{self, Holding};
+use super::listings::{self, Listing};
 use super::pdf;
+use super::pmc::{self, CentralArticle};
 use super::reply::Reply;
+use super::semantic_scholar::{self, Paper};
+use super::wayback::{self, Snapshot};
 
 /// A description of the web. A URL that nothing is known about answers 404 with an HTML page.
 #[derive(Debug, Default)]
@@ -27,7 +32,12 @@ pub struct World {
     deposits: HashMap<String, Deposit>,
     articles: Vec<Article>,
     mistakes: HashMap<String, Vec<Article>>,
-    holdings: Vec<Holding>,
+    listings: Vec<Listing>,
+    central: Vec<CentralArticle>,
+    papers: Vec<Paper>,
+    open_articles: Vec<OpenArticle>,
+    core_works: Vec<CoreWork>,
+    snapshots: Vec<Snapshot>,
     latency: Duration,
 }
 
@@ -79,7 +89,8 @@ impl World {
         Self::default()
     }
 
-    /// Sets what a URL does, APIs included; a URL without a query answers for every query that has no entry of its own.
+    /// Sets what a URL does, APIs included; a URL without a query answers for every query that has no entry of its own,
+    /// and one of plain http for the same over https, as most hosts do.
     pub fn set(&mut self, url: &str, behaviour: impl Into<Behaviour>) -> &mut Self {
         self.pages.insert(Address::parse(url), behaviour.into());
         self
@@ -140,11 +151,44 @@ impl World {
     }
 
     /// Makes an index or a repository know a work, and puts a sound PDF at its place if nothing else is there yet.
-    pub fn holding(&mut self, holding: Holding) -> &mut Self {
-        if let Some(file) = holding.file() {
+    pub fn listing(&mut self, listing: Listing) -> &mut Self {
+        if let Some(file) = listing.file() {
             self.sound_file(&file);
         }
-        self.holdings.push(holding);
+        self.listings.push(listing);
+        self
+    }
+
+    /// Makes PubMed Central have an article, and puts a sound PDF at its place if nothing else is there yet.
+    pub fn central(&mut self, article: CentralArticle) -> &mut Self {
+        if let Some(pdf) = article.pdf() {
+            self.sound_file(&pdf);
+        }
+        self.central.push(article);
+        self
+    }
+
+    /// Makes Semantic Scholar know a paper.
+    pub fn paper(&mut self, paper: Paper) -> &mut Self {
+        self.papers.push(paper);
+        self
+    }
+
+    /// Makes DOAJ list an article.
+    pub fn open_article(&mut self, article: OpenArticle) -> &mut Self {
+        self.open_articles.push(article);
+        self
+    }
+
+    /// Makes CORE know a work.
+    pub fn core_work(&mut self, work: CoreWork) -> &mut Self {
+        self.core_works.push(work);
+        self
+    }
+
+    /// Makes the Wayback Machine have kept an answer.
+    pub fn snapshot(&mut self, snapshot: Snapshot) -> &mut Self {
+        self.snapshots.push(snapshot);
         self
     }
 
@@ -163,33 +207,44 @@ impl World {
         self
     }
 
-    /// The answer to a request for `url`, and how long it is held back.
-    pub(super) fn answer(&self, url: &Url) -> (Duration, Reply) {
+    /// The answer to a request for `url` with that `authorization`, and how long it is held back.
+    pub(super) fn answer(&self, url: &Url, authorization: Option<&str>, body: &[u8]) -> (Duration, Reply) {
         let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
         let gate = self.hosts.get(host);
         let page = || self.page(url);
         let (delay, reply) = match gate.and_then(Behaviour::next) {
             Some(reply) => (Duration::ZERO, reply),
-            None => page().or_else(|| self.api(url)).unwrap_or_else(|| (Duration::ZERO, Reply::error(404))),
+            None => page()
+                .or_else(|| self.api(url, authorization, body))
+                .unwrap_or_else(|| (Duration::ZERO, Reply::error(404))),
         };
         (self.latency + gate.map_or(Duration::ZERO, Behaviour::delay) + delay + reply.delay, reply)
     }
 
     fn page(&self, url: &Url) -> Option<(Duration, Reply)> {
-        let mut address = Address::of(url);
-        let behaviour = self.pages.get(&address).or_else(|| {
-            address.query = None;
-            let mut searches = self.searches.get(&address).into_iter().flatten();
-            let search = searches.find(|search| search.is_meant_by(url)).map(|search| &search.behaviour);
-            search.or_else(|| self.pages.get(&address))
+        let behaviour = self.behaviour(url).or_else(|| {
+            let mut plain = url.clone();
+            (url.scheme() == "https").then(|| plain.set_scheme("http").ok())??;
+            self.behaviour(&plain)
         })?;
         Some((behaviour.delay(), behaviour.next()?))
     }
 
-    fn api(&self, url: &Url) -> Option<(Duration, Reply)> {
+    fn behaviour(&self, url: &Url) -> Option<&Behaviour> {
+        let mut address = Address::of(url);
+        self.pages.get(&address).or_else(|| {
+            address.query = None;
+            let mut searches = self.searches.get(&address).into_iter().flatten();
+            let search = searches.find(|search| search.is_meant_by(url)).map(|search| &search.behaviour);
+            search.or_else(|| self.pages.get(&address))
+        })
+    }
+
+    fn api(&self, url: &Url, authorization: Option<&str>, body: &[u8]) -> Option<(Duration, Reply)> {
         let path = percent_decode_str(url.path()).decode_utf8_lossy();
         let reply = match (url.host_str()?, &*path) {
             ("api.unpaywall.org", path) => apis::unpaywall(path.strip_prefix("/v2/")?, url, &self.works),
+            ("api.crossref.org", "/works") => crossref::crossref_list(url, &self.deposits),
             ("api.crossref.org", path) => crossref::crossref(path.strip_prefix("/works/")?, &self.deposits),
             ("www.ebi.ac.uk", "/europepmc/webservices/rest/search") => {
                 europe_pmc::europe_pmc(url, &self.articles, &self.mistakes)
@@ -198,7 +253,21 @@ impl World {
             ("arxiv.org" | "export.arxiv.org", path) => {
                 apis::arxiv_pdf(path.strip_prefix("/pdf/")?, &self.eprints)?
             }
-            (_, path) => holdings::answer(url, path, &self.holdings)?,
+            ("api.semanticscholar.org", "/graph/v1/paper/batch") => {
+                semantic_scholar::papers(body, url, &self.papers)
+            }
+            ("api.semanticscholar.org", path) => {
+                semantic_scholar::paper(path.strip_prefix("/graph/v1/paper/")?, url, &self.papers)
+            }
+            ("doaj.org", path) => {
+                doaj::search(path.strip_prefix("/api/search/articles/")?, &self.open_articles)
+            }
+            ("api.core.ac.uk", "/v3/search/works/") => core::core(url, authorization, &self.core_works),
+            ("archive.org" | "web.archive.org", path) => {
+                wayback::wayback(url.host_str()?, path, url, &self.snapshots)?
+            }
+            (host, path) => pmc::pmc(host, path, url, &self.central)
+                .or_else(|| listings::answer(url, path, &self.listings))?,
         };
         Some((Duration::ZERO, reply.of_api()))
     }

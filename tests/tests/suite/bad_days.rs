@@ -82,6 +82,46 @@ fn a_full_disk_stops_the_run_and_nothing_is_lost() {
     );
 }
 
+/// The disk is full within a file: what came of it is kept, downloads pause, and go on when there is room.
+#[test]
+fn a_disk_that_fills_up_amid_a_download_pauses_it_and_it_goes_on_where_it_was() {
+    const SIZE: usize = 12 << 20;
+    if !may_mount() {
+        return;
+    }
+    let mut bench = papers::bench(1);
+    bench.configure("content.free-space = \"1MiB\"");
+    bench.sim().set(&papers::url(1), Reply::pdf(SIZE).resumable("\"v1\""));
+    let disk = Mount::new(bench.path("disk"), &["-t", "tmpfs", "-o", "size=10m", "tmpfs"]);
+    let library = disk.0.join("library");
+    let mut gleaner = bench.bare();
+    gleaner.arg("--library").arg(&library).arg("--config").arg(bench.path("gleaner.toml"));
+    gleaner.arg("--plugins").arg(bench.bundled()).args([
+        "--format",
+        "json",
+        "get",
+        &papers::doi(1),
+        "--max-wait",
+        "2m",
+    ]);
+    let run = Running::of(gleaner);
+    run.wait_until_it_says("downloads pause");
+    let begun = bench.sim().seen(papers::PRESS).requests.len();
+    assert_eq!(begun, 1, "it did not pause before it began");
+    mount(&["-o", "remount,size=64m"], &disk.0);
+    let totals = run.wait(TIMEOUT).expect_code(0).json();
+    assert_eq!((&totals["done"], &totals["error"]), (&1.into(), &0.into()), "{totals}");
+    let requests = bench.sim().seen(papers::PRESS).requests;
+    let from = requests.last().unwrap().header("range").expect("the rest is asked for").to_owned();
+    let from: usize = from.strip_prefix("bytes=").unwrap().strip_suffix('-').unwrap().parse().unwrap();
+    assert!(from >= 4 << 20 && requests.len() == 2, "{from} {requests:?}");
+    on(&bench, &library, &["library", "verify"]).expect_code(0);
+    let shown =
+        on(&bench, &library, &["--format", "json", "queue", "show", &papers::doi(1)]).expect_code(0).json();
+    let tries = shown["attempts_made"].as_array().unwrap();
+    assert!(tries.iter().all(|record| record["reason"] == "ok"), "the pause is charged to nobody: {shown}");
+}
+
 #[test]
 fn a_read_only_library_says_so() {
     if !may_mount() {

@@ -6,8 +6,11 @@
 
 use std::time::Duration;
 
-use gleaner_tests::harness::Bench;
-use gleaner_tests::simweb::{Behaviour, Reply, RetryAfter, World};
+use gleaner_tests::harness::{Bench, Output};
+use gleaner_tests::simweb::{
+    Access, Article, Behaviour, CentralArticle, Deposit, Holding, Listing, OpenArticle, Paper, Reply,
+    RetryAfter, Source, World,
+};
 use serde_json::Value;
 
 use crate::holdings::{self, attempts, end, job, manifest, text};
@@ -43,10 +46,15 @@ fn bench(world: World) -> Bench {
     bench
 }
 
-/// Enqueues these and drains the queue; the totals.
-fn drain(bench: &Bench, works: &[String], code: i32) -> Value {
+/// Enqueues these and drains the queue.
+fn run(bench: &Bench, works: &[String], code: i32) -> Output {
     let list = bench.file("list", &works.join("\n"));
-    bench.run(&["--format", "json", "get", "--input", &list]).expect_code(code).json()
+    bench.run(&["--format", "json", "get", "--input", &list]).expect_code(code)
+}
+
+/// The totals of that.
+fn drain(bench: &Bench, works: &[String], code: i32) -> Value {
+    run(bench, works, code).json()
 }
 
 /// How many works each call was about.
@@ -94,8 +102,11 @@ fn a_work_that_breaks_the_call_costs_the_others_nothing() {
     for (word, done, reason) in [("trap", 29, ("error", "plugin_trap")), ("short", 30, ("done", "ok"))] {
         let bench = bench(world(Reply::empty()));
         let works: Vec<_> = (0..30).map(|n| doi(if n == 17 { word } else { "file" }, n)).collect();
-        let totals = drain(&bench, &works, i32::from(word == "trap"));
-        assert_eq!(totals["done"], done, "{word}: {totals}");
+        let run = run(&bench, &works, i32::from(word == "trap"));
+        assert_eq!(run.json()["done"], done, "{word}: {}", run.stdout);
+        let said =
+            "a call for several works ended without answers; they are asked about again, fewer at a time";
+        assert!(run.stderr.contains(said), "{}", run.stderr);
         for work in &works {
             let job = job(&bench, work);
             let expected = if work.contains(word) { reason } else { ("done", "ok") };
@@ -129,4 +140,70 @@ fn a_call_for_many_counts_once_against_the_resolvers_limit() {
     let works: Vec<_> = (0..100).map(|n| doi("none", n)).collect();
     assert_eq!(drain(&bench, &works, 0)["skipped"], 100);
     assert_eq!(calls(&bench), [50, 50]);
+}
+
+/// Three works that only this source knows, and one that nobody does.
+fn known_by(source: &str) -> (World, Vec<String>) {
+    let mut world = World::new();
+    let works: Vec<String> = (0..4).map(|n| format!("10.5555/{source}.{n}")).collect();
+    for (n, doi) in works[..3].iter().enumerate() {
+        let pdf = format!("https://repo.example.org/{source}/{n}.pdf");
+        match source {
+            "crossref" => drop(world.deposit(Deposit::open(doi, &pdf))),
+            "openalex" => drop(world.listing(Listing::open(Source::OpenAlex, doi, &format!("W{n}")))),
+            "hal" => drop(world.listing(Listing::open(Source::Hal, doi, &format!("hal-0000000{n}")))),
+            "semantic_scholar" => drop(world.paper(Paper::open(doi, &pdf, "GREEN"))),
+            "doaj" => drop(world.open_article(OpenArticle::new(doi, &pdf, Some("PDF")))),
+            "pmc" => drop(world.central(CentralArticle {
+                pmcid: format!("PMC90{n}"),
+                pmid: None,
+                doi: Some(doi.clone()),
+                holding: Holding::Datasets,
+            })),
+            _ => drop(world.article(Article {
+                pmid: format!("70{n}"),
+                pmcid: Some(format!("PMC80{n}")),
+                doi: Some(doi.clone()),
+                title: format!("Cells {n}"),
+                access: Access::Open,
+            })),
+        }
+        world.set(&pdf, Reply::pdf(5000 + n));
+    }
+    (world, works)
+}
+
+#[test]
+fn bundled_resolvers_ask_about_many_works_in_one_request() {
+    for (source, host, path) in [
+        ("crossref", "api.crossref.org", "/works?"),
+        ("openalex", "api.openalex.org", "/works?"),
+        ("hal", "api.archives-ouvertes.fr", "/search/?"),
+        ("semantic_scholar", "api.semanticscholar.org", "/graph/v1/paper/batch"),
+        ("doaj", "doaj.org", "/api/search/articles/"),
+        ("europe_pmc", "www.ebi.ac.uk", "/europepmc/webservices/rest/search"),
+        ("pmc", "pmc.ncbi.nlm.nih.gov", "/tools/idconv/"),
+    ] {
+        let (world, works) = known_by(source);
+        let bench = holdings::bench_with(world, &[source]);
+        let totals = drain(&bench, &works, 0);
+        assert_eq!(
+            (&totals["done"], &totals["skipped"]),
+            (&Value::from(3), &Value::from(1)),
+            "{source}: {totals}"
+        );
+        let requests = bench.sim().seen(host).requests;
+        let asked: Vec<_> = requests
+            .iter()
+            .map(|request| &request.target)
+            .filter(|target| target.starts_with(path))
+            .collect();
+        assert_eq!(asked.len(), 1, "{source}: {asked:?}");
+        let files: std::collections::BTreeSet<_> = manifest(&bench)
+            .iter()
+            .filter(|record| text(record, "outcome") == "accepted")
+            .map(|record| text(record, "sha256").to_owned())
+            .collect();
+        assert_eq!(files.len(), 3, "{source}: each has its own file");
+    }
 }

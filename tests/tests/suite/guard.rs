@@ -202,7 +202,8 @@ fn a_guest_reaches_what_was_granted_and_nothing_else() {
     }
     world.set("https://files.example.org/to-other", Reply::redirect(302, "https://other.example.org/x"));
     world.set("https://files.example.org/to-private", Reply::redirect(302, "http://169.254.169.254/x"));
-    world.set("https://files.example.org/to-plain", Reply::redirect(302, "http://files.example.org/x"));
+    world
+        .set("https://files.example.org/to-plain", Reply::redirect(302, "http://files.example.org/to-plain"));
     world.set("https://files.example.org/to-self", Reply::redirect(302, "https://files.example.org/x"));
     let granted = "[resolvers.hostile]\ngrants = { hosts = [\"files.example.org\"] }";
 

@@ -224,9 +224,11 @@ fn the_manifest_tells_where_a_file_came_from() {
     let [call, fetch] = &records[..] else { panic!("{records:?}") };
     let file = pdf::document(urls[2], 50_000);
     let component = fs::read(bench.bundled().join("unpaywall.wasm")).unwrap();
+    // The first was asked for over https.
+    let way = [urls[0], "https://dx.example.org/x", urls[1], urls[2]];
     let expected = json!({
         "schema": 1, "artifact_id": "doi:10.1000/x", "title": "On x", "year": 2020, "resolver": "unpaywall",
-        "candidate_url": urls[0], "url_chain": urls, "host": "files.example.org", "status": 200,
+        "candidate_url": urls[0], "url_chain": way, "transport": "https", "host": "files.example.org", "status": 200,
         "media_type_declared": "application/pdf", "media_type_found": "application/pdf", "bytes": 50_000,
         "sha256": sha256(&file), "etag": "\"v1\"", "last_modified": dated, "license": "cc-by",
         "version": "published", "host_type": "publisher", "path": "files/2020-On x.pdf",

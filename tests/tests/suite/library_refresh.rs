@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use gleaner_tests::harness::{Bench, Signal, TIMEOUT};
 use gleaner_tests::simweb::{Barrier, Reply, RetryAfter};
@@ -250,6 +251,35 @@ fn hosts_are_asked_within_their_limits_and_pauses() {
     bench.sim().set(&papers::url(1), Reply::too_many(RetryAfter::Seconds(3600)));
     let told = refresh(&bench, &["--max-wait", "1s", &papers::doi(1)]);
     assert_eq!(told["put_off"], 1, "{told}");
+}
+
+/// Beside a run that works on the same library and host: both come to their end, and the host sees one limit.
+#[test]
+fn a_refresh_beside_a_run_keeps_one_limit_with_it() {
+    let mut bench = fetched(4);
+    let barrier = Barrier::new();
+    bench.configure(&format!("[limits.hosts.\"{PRESS}\"]\nconcurrency = 2\nrate = \"1000/s\"\nburst = 1000"));
+    let new = [
+        "https://press.example.org/a.pdf",
+        "https://press.example.org/b.pdf",
+        "https://press.example.org/c.pdf",
+    ];
+    for url in new {
+        bench.sim().set(url, Reply::pdf(9000).header("etag", "\"new\"").held_by(&barrier));
+    }
+    let get = bench.spawn(&[&["--format", "json", "get"], &new[..]].concat());
+    bench.wait_for_requests(PRESS, 2);
+    let refreshing =
+        bench.spawn(&["--format", "json", "library", "refresh", "--older-than", "0s", "--max-wait", "1m"]);
+    // As long as the files are held, the limit is used up, and the refresh has to wait.
+    assert!(!bench.has_seen(PRESS, 3, Duration::from_secs(2)), "{:?}", bench.sim().seen(PRESS));
+    barrier.open();
+    assert_eq!(get.wait(TIMEOUT).expect_code(0).json()["done"], 3);
+    let told = refreshing.wait(TIMEOUT).expect_code(0).json();
+    assert!(told["not_modified"].as_u64() >= Some(4), "{told}");
+    assert_eq!((&told["failed"], &told["put_off"]), (&0.into(), &0.into()), "{told}");
+    assert!(bench.sim().seen(PRESS).most_in_flight <= 2);
+    expect_whole(&bench, 7);
 }
 
 #[test]

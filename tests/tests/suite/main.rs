@@ -47,6 +47,7 @@ mod reading_list;
 mod recorded;
 mod reload;
 mod resolvers;
+mod resolvers_more;
 mod resolvers_repositories;
 mod resume;
 mod same_work;

@@ -98,3 +98,19 @@ fn an_announced_end_of_what_is_left_stops_further_requests() {
     assert_eq!(bench.sim().seen(PRESS).requests.len(), 1);
     assert_eq!(bench.sim().seen(UNPAYWALL).requests.len(), 3);
 }
+
+/// As Crossref says it. The first answer tells, and from then on no more come than that.
+#[test]
+fn an_announced_rate_is_obeyed() {
+    let mut bench = papers::bench(9);
+    bench.configure("[limits.hosts.\"press.example.org\"]\nconcurrency = 1\nrate = \"1000/s\"\nburst = 1000");
+    for number in 1..=9 {
+        let answer = Reply::pdf(4096).header("x-rate-limit-limit", "2").header("x-rate-limit-interval", "1s");
+        bench.sim().set(&papers::url(number), answer);
+    }
+    papers::enqueue(&bench, 9);
+    assert_eq!(json(&bench, &["queue", "run", "--drain"])["done"], 9);
+    let seen = bench.sim().seen(PRESS);
+    let most = seen.most_within(std::time::Duration::from_millis(900));
+    assert!((1..=5).contains(&most), "a burst of two, two more, and the one that was told first: {most}");
+}

@@ -4,7 +4,7 @@
 //! The shapes of answers are the plugins' own tests'. Here it is who asks whom, with which rights, and what is kept.
 
 use gleaner_tests::harness::{Bench, Signal, TIMEOUT};
-use gleaner_tests::simweb::{Holding, Reply, Source, World};
+use gleaner_tests::simweb::{Listing, Reply, Source, World};
 use serde_json::{Value, json as object};
 use url::Url;
 
@@ -31,18 +31,18 @@ fn bench(world: World, name: &str, host: &str) -> Bench {
     bench
 }
 
-fn world(holding: Holding) -> World {
+fn world(listing: Listing) -> World {
     let mut world = World::new();
-    world.holding(holding);
+    world.listing(listing);
     world
 }
 
 #[test]
 fn each_finds_a_file_that_nobody_else_knows() {
     for (name, host, source, doi, id) in RESOLVERS {
-        let holding = Holding::open(source, doi, id);
-        let file = holding.file().unwrap();
-        let bench = bench(world(holding), name, host);
+        let listing = Listing::open(source, doi, id);
+        let file = listing.file().unwrap();
+        let bench = bench(world(listing), name, host);
         assert_eq!(get(&bench, &[doi], 0)["done"], 1, "{name}");
         assert_eq!(attempts(&job(&bench, doi)), [(name, "ok"), (&*file, "ok")]);
         let records = manifest(&bench);
@@ -58,7 +58,7 @@ fn each_finds_a_file_that_nobody_else_knows() {
 #[test]
 fn a_closed_work_is_known_and_not_fetched() {
     for (name, host, source, doi, id) in RESOLVERS {
-        let bench = bench(world(Holding::closed(source, doi, id)), name, host);
+        let bench = bench(world(Listing::closed(source, doi, id)), name, host);
         assert_eq!(get(&bench, &[doi], 0)["skipped"], 1, "{name}");
         let job = job(&bench, doi);
         assert_eq!((end(&job), attempts(&job)), (("skipped", "no_candidate"), vec![(name, "ok")]));
@@ -69,9 +69,9 @@ fn a_closed_work_is_known_and_not_fetched() {
 #[test]
 fn a_page_in_place_of_the_file_is_not_kept() {
     for (name, host, source, doi, id) in RESOLVERS {
-        let holding = Holding::open(source, doi, id);
-        let file = holding.file().unwrap();
-        let mut world = world(holding);
+        let listing = Listing::open(source, doi, id);
+        let file = listing.file().unwrap();
+        let mut world = world(listing);
         world.set(&file, Reply::landing_page("A paper", &file));
         let bench = bench(world, name, host);
         assert_eq!(get(&bench, &[doi], 1)["error"], 1, "{name}");
@@ -83,7 +83,7 @@ fn a_page_in_place_of_the_file_is_not_kept() {
 #[test]
 fn the_record_of_another_work_is_not_taken() {
     for (name, host, source, doi, id) in RESOLVERS {
-        let other = Holding::open(source, "10.5555/another", id).mistaken();
+        let other = Listing::open(source, "10.5555/another", id).mistaken();
         let file = Url::parse(&other.file().unwrap()).unwrap();
         let bench = bench(world(other), name, host);
         assert_eq!(get(&bench, &[doi], 0)["skipped"], 1, "{name}");
@@ -102,7 +102,7 @@ fn a_repositorys_own_name_finds_a_work_without_a_doi() {
         ("osf", "api.osf.io", Source::Osf, "ab1cd", "osf:ab1cd"),
         ("hal", "api.archives-ouvertes.fr", Source::Hal, "hal-01234567", "hal:hal-01234567"),
     ] {
-        let bench = bench(world(Holding::open(source, "10.5555/a", id)), name, host);
+        let bench = bench(world(Listing::open(source, "10.5555/a", id)), name, host);
         assert_eq!(get(&bench, &[asked], 0)["done"], 1, "{name}");
     }
 }

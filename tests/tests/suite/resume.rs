@@ -145,3 +145,52 @@ fn downloads_pause_below_the_floor_of_free_space_free_of_charge() {
     let jobs = bench.run(&["--format", "json", "queue", "list"]).expect_code(0).json_lines();
     assert_eq!((&jobs[0]["state"], &jobs[0]["attempts"]), (&"queued".into(), &0.into()), "{jobs:?}");
 }
+
+/// A work that ends without its file leaves nothing behind: what it had of it is of no use to anybody.
+#[test]
+fn what_a_work_had_begun_goes_with_its_end() {
+    let mut bench = bench(v1().cut_after(700_000), v1().cut_after(300_000));
+    bench.configure("orchestrator.max-attempts = 2");
+    bench.run(&["get", URL]).expect_code(1);
+    assert!(resumed_at(&bench) > 0, "there was a part");
+    assert_eq!(parts(&bench), Vec::<PathBuf>::new());
+}
+
+/// What a killed process left is kept for a week and within `content.unfinished`, and then any command removes it.
+#[test]
+fn parts_that_nobody_comes_back_to_are_removed() {
+    let week = Duration::from_secs(7 * 24 * 3600);
+    for (setting, age, stays) in [
+        ("content.unfinished = \"4GiB\"", week - Duration::from_secs(3600), true),
+        ("content.unfinished = \"4GiB\"", week + Duration::from_secs(3600), false),
+        ("content.unfinished = \"1MiB\"", Duration::ZERO, false),
+    ] {
+        let (mut bench, part) = killed();
+        bench.configure(setting);
+        let file = fs::File::options().write(true).open(&part).unwrap();
+        file.set_modified(file.metadata().unwrap().modified().unwrap() - age).unwrap();
+        bench.sim().set("https://other.example.org/x.pdf", Reply::pdf(4096));
+        bench.run(&["get", "https://other.example.org/x.pdf"]).expect_code(0);
+        assert_eq!(part.exists(), stays, "{setting} {age:?}");
+    }
+}
+
+/// A process stands still amid a download, another one takes the work over while the part is in the first one's hands, and
+/// the first goes on: neither harms the other's file.
+#[test]
+fn two_processes_on_one_part_get_one_whole_file() {
+    let mut bench = bench(v1().cut_after(700_000), v1().dribbled(64 << 10, Duration::from_millis(100)));
+    bench.configure("orchestrator = { lease-ttl = \"30s\", heartbeat = \"5s\" }");
+    let first = bench.spawn(&["get", URL]);
+    bench.wait_for_requests(HOST, 2);
+    first.signal(Signal::STOP);
+    let second = bench.spawn(&["get", URL]);
+    bench.wait_for_requests(HOST, 3);
+    first.signal(Signal::CONT);
+    for run in [first, second] {
+        run.wait(TIMEOUT).expect_code(0);
+    }
+    let ranges = ranges(&bench);
+    assert!(ranges[1].is_some() && ranges[2].is_none(), "the part was the first one's: {ranges:?}");
+    expect_one_file_of(&bench, SIZE);
+}

@@ -1,6 +1,8 @@
 //! The simulated APIs answer in the documented shapes, and refuse what the real ones refuse.
 
-use gleaner_tests::simweb::{Eprint, Location, SimWeb, Work, World};
+use gleaner_tests::simweb::{
+    CORE_KEY, CentralArticle, Eprint, Holding, Kept, Location, Paper, SimWeb, Snapshot, Work, World,
+};
 use serde_json::Value;
 
 use crate::client::{Answer, Client};
@@ -102,5 +104,79 @@ async fn arxiv_serves_a_pdf_under_each_of_its_addresses() {
                 "{host}/{path}"
             );
         }
+    }
+}
+
+/// Status and JSON of an answer.
+async fn json(client: &Client, url: &str) -> (u16, Value) {
+    let answer = client.get(url).await;
+    (answer.status.as_u16(), serde_json::from_slice(&answer.body).unwrap())
+}
+
+#[tokio::test]
+async fn further_apis_refuse_what_the_real_ones_refuse() {
+    let mut world = World::new();
+    world.paper(Paper::open("10.5555/A", "https://press.example.org/a.pdf", "GOLD"));
+    let sim = SimWeb::start(world).await.unwrap();
+    let client = Client::http2(&sim);
+    let converter = "https://pmc.ncbi.nlm.nih.gov/tools/idconv/api/v1/articles/?format=json";
+    assert_eq!(json(&client, &format!("{converter}&ids=7,10.5555/a&idtype=pmid")).await.0, 400);
+    let (status, answer) = json(&client, &format!("{converter}&ids=7&idtype=pmid")).await;
+    assert_eq!((status, &answer["records"][0]["status"]), (200, &Value::from("error")));
+    let scholar = "https://api.semanticscholar.org/graph/v1/paper";
+    assert_eq!(json(&client, &format!("{scholar}/DOI:10.5555/b?fields=externalIds")).await.0, 404);
+    assert_eq!(json(&client, &format!("{scholar}/DOI:10.5555/a?fields=files")).await.0, 400);
+    let (_, paper) = json(&client, &format!("{scholar}/doi:10.5555/a?fields=openAccessPdf")).await;
+    assert!(paper["externalIds"].is_null() && paper["openAccessPdf"]["url"].is_string(), "{paper}");
+    assert_eq!(json(&client, "https://doaj.org/api/search/articles/cells").await.0, 400);
+    let core = "https://api.core.ac.uk/v3/search/works/?q=doi:%2210.5555/a%22";
+    assert_eq!(json(&client, core).await.0, 401);
+    assert_eq!(
+        json(&client, &format!("{core}&api_key={CORE_KEY}")).await.0,
+        401,
+        "the key goes into a header"
+    );
+}
+
+#[tokio::test]
+async fn the_archive_lists_and_serves_what_it_kept() {
+    const GONE: &str = "http://press.example.org/a.pdf?v=1";
+    let mut world = World::new();
+    for (timestamp, kept) in [("20200101000000", Kept::Pdf), ("20210101000000", Kept::TooMany)] {
+        world.snapshot(Snapshot::new(timestamp, GONE, kept));
+    }
+    let sim = SimWeb::start(world).await.unwrap();
+    let client = Client::http2(&sim);
+    let index = "https://web.archive.org/cdx/search/cdx?url=http%3A%2F%2Fpress.example.org%2Fa.pdf%3Fv%3D1";
+    let lines = |answer: Answer| String::from_utf8_lossy(&answer.body).lines().count();
+    assert_eq!(lines(client.get(index).await), 2);
+    assert_eq!(lines(client.get(&format!("{index}&filter=statuscode:200")).await), 1);
+    assert_eq!(lines(client.get(&format!("{index}&filter=mimetype:image/png")).await), 0);
+    let snapshot = |timestamp| format!("https://web.archive.org/web/{timestamp}id_/{GONE}");
+    assert_eq!(client.get(&snapshot("20200101000000")).await.header("content-type"), "application/pdf");
+    assert_eq!(client.get(&snapshot("20210101000000")).await.status.as_u16(), 429);
+    assert_eq!(client.get(&snapshot("20220101000000")).await.status.as_u16(), 404);
+}
+
+#[tokio::test]
+async fn an_article_of_pmc_is_in_the_datasets_or_on_the_older_site() {
+    let mut world = World::new();
+    for (pmcid, holding) in
+        [("PMC1", Holding::Datasets), ("PMC2", Holding::OlderSite), ("PMC3", Holding::Closed)]
+    {
+        world.central(CentralArticle { pmcid: pmcid.to_owned(), pmid: None, doi: None, holding });
+    }
+    let sim = SimWeb::start(world).await.unwrap();
+    let client = Client::http2(&sim);
+    let has = async |url: &str, word: &str| {
+        let answer = client.get(url).await;
+        String::from_utf8_lossy(&answer.body).contains(word)
+    };
+    for (pmcid, listed, older) in [("PMC1", true, false), ("PMC2", false, true), ("PMC3", false, false)] {
+        let listing =
+            format!("https://pmc-oa-opendata.s3.amazonaws.com/?list-type=2&prefix={pmcid}.&delimiter=/");
+        assert_eq!(has(&listing, "<KeyCount>1<").await, listed, "{pmcid}");
+        let oa = format!("https://www.ncbi.nlm.nih.gov/pmc/utils/oa/oa.fcgi?id={pmcid}");
+        assert_eq!(has(&oa, "format=\"pdf\"").await, older, "{pmcid}");
     }
 }

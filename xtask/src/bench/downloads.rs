@@ -161,7 +161,7 @@ impl Drop for Nginx {
     }
 }
 
-/// Files that differ, look like PDFs, and cannot be compressed away; lists of them for everybody.
+/// PDFs that differ and cannot be compressed away, with all that a parser looks for; lists of them for everybody.
 fn write_files(dir: &Path, files: usize, size: usize, port: u16) -> Result<()> {
     fs::create_dir(dir.join("www"))?;
     let mut noise = 0x9e37_79b9_7f4a_7c15_u64;
@@ -176,14 +176,7 @@ fn write_files(dir: &Path, files: usize, size: usize, port: u16) -> Result<()> {
     let (mut urls, mut curl, mut works) = (String::new(), String::new(), String::new());
     for n in 0..files {
         let mut file = BufWriter::new(File::create(dir.join(format!("www/{n}.pdf")))?);
-        write!(file, "%PDF-1.7\n%{n:08}\n")?;
-        let mut left = size.saturating_sub(32);
-        while left > 0 {
-            let length = left.min(block.len());
-            file.write_all(&block[..length])?;
-            left -= length;
-        }
-        file.write_all(b"\n%%EOF\n")?;
+        write_pdf(&mut file, n, size, &block)?;
         file.flush()?;
         let url = format!("http://127.0.0.1:{port}/{n}.pdf");
         writeln!(urls, "{url}")?;
@@ -193,6 +186,39 @@ fn write_files(dir: &Path, files: usize, size: usize, port: u16) -> Result<()> {
     for (name, text) in [("urls.txt", urls), ("curl.cfg", curl), ("works.jsonl", works)] {
         fs::write(dir.join(name), text)?;
     }
+    Ok(())
+}
+
+/// A PDF of one page and about `size` bytes, most of them the page's content, made of `block` again and again.
+fn write_pdf(file: &mut impl std::io::Write, n: usize, size: usize, block: &[u8]) -> Result<()> {
+    let length = size.saturating_sub(600);
+    let mut head = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n".to_vec();
+    let mut table = "0000000000 65535 f \n".to_owned();
+    for (number, object) in [
+        "<< /Type /Catalog /Pages 2 0 R >>\nendobj\n".to_owned(),
+        "<< /Type /Pages /Kids [3 0 R] /Count 1 >>\nendobj\n".to_owned(),
+        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R >>\nendobj\n".to_owned(),
+        format!("<< /Length {length} >>\nstream\n"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        writeln!(table, "{:010} 00000 n ", head.len())?;
+        head.extend(format!("{} 0 obj\n{object}", number + 1).bytes());
+    }
+    file.write_all(&head)?;
+    // The same noise in every file, but for its number.
+    let number = format!("{n:016}");
+    file.write_all(number.as_bytes())?;
+    let mut left = length.saturating_sub(number.len());
+    while left > 0 {
+        let piece = left.min(block.len());
+        file.write_all(&block[..piece])?;
+        left -= piece;
+    }
+    let end = "\nendstream\nendobj\n";
+    let start = head.len() + length.max(number.len()) + end.len();
+    write!(file, "{end}xref\n0 5\n{table}trailer\n<< /Size 5 /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n")?;
     Ok(())
 }
 
@@ -231,9 +257,16 @@ mod tests {
         write_files(dir.path(), 2, 2000, 7).unwrap();
         let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
         let bytes = |n: usize| fs::read(dir.path().join(format!("www/{n}.pdf"))).unwrap();
-        assert!(
-            bytes(0) != bytes(1) && bytes(0).ends_with(b"%%EOF\n") && (1900..2100).contains(&bytes(0).len())
-        );
+        assert!(bytes(0) != bytes(1) && (1900..2100).contains(&bytes(0).len()), "{}", bytes(0).len());
+        let text = String::from_utf8_lossy(&bytes(0)).into_owned();
+        let (_, start) = text.split_once("startxref\n").unwrap();
+        let start: usize = start.lines().next().unwrap().parse().unwrap();
+        let table = String::from_utf8(bytes(0)[start..].to_vec()).unwrap();
+        let mut lines = table.lines().skip(2).take(5).map(|line| line[..10].parse::<usize>().unwrap());
+        assert_eq!((&table[..9], lines.next()), ("xref\n0 5\n", Some(0)));
+        for (number, at) in (1..).zip(lines) {
+            assert!(bytes(0)[at..].starts_with(format!("{number} 0 obj\n").as_bytes()), "{number}");
+        }
         assert_eq!(read("urls.txt"), "http://127.0.0.1:7/0.pdf\nhttp://127.0.0.1:7/1.pdf\n");
         assert_eq!((read("curl.cfg").lines().count(), read("works.jsonl").lines().count()), (4, 2));
     }

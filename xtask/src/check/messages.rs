@@ -12,7 +12,7 @@ use std::path::Path;
 const SUITE: &str = "tests/tests/suite/messages.txt";
 
 /// Texts that nobody is told: how a file begins, the beginning of the text, and what it is instead.
-const NOT_SAID: [(&str, &str, &str); 17] = [
+const NOT_SAID: [(&str, &str, &str); 20] = [
     ("host/content/src/sniff.rs", "", "what pages of others say"),
     ("host/cli/src/commands/plugin.rs", "asks for hosts", "the name of a row"),
     ("host/cli/src/commands/plugin.rs", "a call may use", "the name of a row"),
@@ -20,6 +20,13 @@ const NOT_SAID: [(&str, &str, &str); 17] = [
     ("host/cli/src/commands/resolve/table.rs", "\nNo file", "its own test compares the whole table"),
     ("host/cli/src/commands/keys.rs", "fails; tried again", "tests/tests/suite/politeness.rs reads it"),
     ("host/cli/src/commands/keys.rs", "the day's budget", "tests/tests/suite/politeness.rs reads it"),
+    ("host/runtime/src/plugin.rs", "resolve-many was asked", "host/runtime/tests/batch.rs reads it"),
+    (
+        "host/runtime/src/track_0_1.rs",
+        "the component has no resolve-many",
+        "host/runtime/tests/batch.rs reads it",
+    ),
+    ("host/orchestrator/src/gather.rs", "a call for several works", "tests/tests/suite/batches.rs reads it"),
     (
         "host/cli/src/commands/explain.rs",
         "{key} failed too often",

@@ -194,9 +194,10 @@ mod tests {
     fn the_default_sandbox_of_the_runtime_is_that_of_the_defaults() {
         let plugins = read_with("").unwrap().plugins;
         assert_eq!(plugins.sandbox, gleaner_runtime::Sandbox::default());
-        let own = "[plugins]\nsandbox = { requests = 7 }\n[resolvers.x]\nsandbox = { memory = \"1MiB\" }\n";
+        let own =
+            "[plugins]\nsandbox = { requests = 7 }\n[resolvers.direct]\nsandbox = { memory = \"1MiB\" }\n";
         let config = read_with(own).unwrap();
-        let part = config.resolvers.values().next_back().unwrap().sandbox.unwrap();
+        let part = config.resolvers[&ResolverName::new("direct").unwrap()].sandbox.unwrap();
         let both = config.plugins.sandbox.with(&part);
         assert_eq!((both.requests, both.memory.0, both.cpu), (7, 1 << 20, plugins.sandbox.cpu));
     }

@@ -29,14 +29,22 @@ pub(super) struct Disk {
     size: u64,
     max_file: u64,
     salt: OnceLock<[u8; 32]>,
-    /// What all files took when they were last counted, and what was written here since.
-    taken: Mutex<Option<u64>>,
+    taken: Mutex<Taken>,
+}
+
+/// What is known of what all files take.
+#[derive(Debug, Default)]
+struct Taken {
+    /// When they were last counted, and what was added and taken away here since.
+    bytes: u64,
+    /// Bytes that may be written here until they are counted again: other processes write too.
+    left: u64,
 }
 
 impl Disk {
     pub(super) fn new(dir: PathBuf, size: u64, max_entry: u64) -> Self {
         let max_file = max_entry.saturating_add(BESIDE_BODY);
-        Self { dir, size, max_file, salt: OnceLock::new(), taken: Mutex::new(None) }
+        Self { dir, size, max_file, salt: OnceLock::new(), taken: Mutex::default() }
     }
 
     /// The answer of that key. Notes that it was used.
@@ -94,12 +102,13 @@ impl Disk {
 
     fn keep_to_size(&self, before: u64, written: u64) -> io::Result<()> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = taken.map(|taken| taken.saturating_sub(before) + sweep::blocks(written));
-        // Counted at first, and again when it seems too much: other processes write and remove as well.
-        *taken = match now {
-            Some(now) if now <= self.size => Some(now),
-            _ => Some(sweep::sweep(&self.dir, self.size)?),
-        };
+        let written = sweep::blocks(written);
+        taken.bytes = taken.bytes.saturating_sub(before) + written;
+        // Counted at first, when it seems too much, and after a part of what may be there.
+        match taken.left.checked_sub(written).filter(|_| taken.bytes <= self.size) {
+            Some(left) => taken.left = left,
+            None => *taken = Taken { bytes: sweep::sweep(&self.dir, self.size)?, left: self.size / 8 },
+        }
         Ok(())
     }
 

@@ -63,6 +63,12 @@ impl Key {
         Some(Self { url: url_digest(&hop.url), whole: digest.0.finalize().into() })
     }
 
+    #[cfg(test)]
+    pub(super) fn of_test(number: u32) -> Self {
+        let digest = |what: &str| Sha256::digest(format!("{what} {number}")).into();
+        Self { url: digest("url"), whole: digest("whole") }
+    }
+
     pub(super) fn url(&self) -> &[u8; 32] {
         &self.url
     }

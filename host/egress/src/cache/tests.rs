@@ -8,8 +8,10 @@ use gleaner_testing::each_mutation_of_bytes;
 use http::{HeaderMap, StatusCode};
 use proptest::prelude::*;
 
+use super::disk::Disk;
 use super::freshness::Rules;
-use super::{CacheConfig, Stored};
+use super::key::Key;
+use super::{CacheConfig, Stored, cache_use};
 use crate::scope::Role;
 
 const NOW: UnixMillis = UnixMillis(784_111_777_000);
@@ -154,4 +156,56 @@ fn a_mutated_file_is_what_was_written_or_none() {
             assert_eq!((bytes, &read), (&file[..], &stored));
         }
     });
+}
+
+/// Two of them on one directory are as two processes.
+fn disks(dir: &std::path::Path, size: u64) -> [Disk; 2] {
+    [(); 2].map(|()| Disk::new(dir.join("cache"), size, 1 << 20))
+}
+
+#[test]
+fn two_processes_share_what_they_keep_and_never_read_a_torn_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let disks = disks(dir.path(), 64 << 20);
+    // Answers of several pages, each of one letter, so that a mixture would show.
+    let letter = |n: u8| Stored { body: Bytes::from(vec![n; 50_000 + usize::from(n)]), ..answer(200, &[]) };
+    let is_sound = |stored: &Stored| {
+        let first = stored.body[0];
+        stored.body.len() == 50_000 + usize::from(first) && stored.body.iter().all(|byte| *byte == first)
+    };
+    std::thread::scope(|scope| {
+        for (process, disk) in disks.iter().enumerate() {
+            scope.spawn(move || {
+                for round in 0..100_u8 {
+                    let key = Key::of_test(u32::from(round % 4));
+                    match round % 10 {
+                        9 => disk.remove(&key),
+                        _ => disk.write(&key, &letter(2 * round + u8::try_from(process).unwrap()), NOW),
+                    }
+                    for key in (0..4).map(Key::of_test) {
+                        assert!(disk.read(&key, NOW).is_none_or(|stored| is_sound(&stored)));
+                    }
+                }
+            });
+        }
+    });
+    disks[0].write(&Key::of_test(7), &letter(7), NOW);
+    assert_eq!(
+        disks[1].read(&Key::of_test(7), NOW).unwrap().body,
+        letter(7).body,
+        "what one keeps, the other has"
+    );
+    assert!(cache_use(&dir.path().join("cache")).unwrap().entries <= 5, "what was begun is ended");
+}
+
+#[test]
+fn two_processes_keep_to_one_size() {
+    const SIZE: u64 = 64 * 4096;
+    let dir = tempfile::tempdir().unwrap();
+    let disks = disks(dir.path(), SIZE);
+    for n in 0..500 {
+        disks[n as usize % 2].write(&Key::of_test(n), &answer(200, &[]), NOW);
+        let taken = cache_use(&dir.path().join("cache")).unwrap().bytes;
+        assert!(taken <= SIZE + SIZE / 4, "{taken} after {n}: an eighth more for each process at most");
+    }
 }

@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use gleaner_limits::Permit;
 use gleaner_model::key::{HostKey, Key};
 use http::header::HeaderMap;
 use http::{Method, StatusCode};
@@ -13,6 +12,7 @@ use tokio::time::Instant;
 use super::Egress;
 use crate::body::{Body, Terms};
 use crate::cache::{Asking, Recording, Stored, Turn};
+use crate::errand::Errand;
 use crate::error::{EgressError, Stage};
 use crate::redirect::{self, Hop};
 use crate::scope::Scope;
@@ -23,6 +23,7 @@ pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) waited: Duration,
+    pub(super) connect: Option<Duration>,
     pub(super) first_byte: Duration,
     origin: Origin,
 }
@@ -30,7 +31,7 @@ pub(super) struct Reply {
 enum Origin {
     Sent {
         answer: Box<reqwest::Response>,
-        permit: Permit,
+        errand: Errand,
         recording: Option<Box<Recording>>,
     },
     /// `confirmed`: by a request that was sent.
@@ -47,8 +48,8 @@ impl Reply {
 
     pub(super) fn into_body(self, terms: Terms, is_sent: bool) -> Body {
         match self.origin {
-            Origin::Sent { answer, permit, recording } => {
-                Body::new(*answer, permit, terms, is_sent).recorded(recording.map(|recording| *recording))
+            Origin::Sent { answer, errand, recording } => {
+                Body::new(*answer, errand, terms, is_sent).recorded(recording.map(|recording| *recording))
             }
             Origin::Kept { body, .. } => Body::kept(body, terms),
         }
@@ -56,13 +57,68 @@ impl Reply {
 
     /// Of a redirect that is followed, nobody wants the body.
     pub(super) async fn end(self) {
-        if let Origin::Sent { answer, permit, recording } = self.origin {
+        if let Origin::Sent { answer, errand, recording } = self.origin {
             drop(answer);
-            permit.release();
+            errand.ended();
             if let Some(recording) = recording {
                 recording.whole().await;
             }
         }
+    }
+}
+
+/// Why a request was not answered with a status.
+pub(super) struct Unasked {
+    pub(super) error: EgressError,
+    /// There was no connection, so nobody got the request.
+    pub(super) is_unconnected: bool,
+}
+
+impl From<EgressError> for Unasked {
+    fn from(error: EgressError) -> Self {
+        Self { error, is_unconnected: false }
+    }
+}
+
+/// Why a hop has no reply.
+pub(super) struct Unanswered {
+    error: EgressError,
+    /// Of a request that nobody got; its key has not been told yet.
+    spare: Option<Errand>,
+}
+
+impl From<EgressError> for Unanswered {
+    fn from(error: EgressError) -> Self {
+        Self { error, spare: None }
+    }
+}
+
+impl Unanswered {
+    /// Whether another scheme may do: the host is there, and no connection over this one.
+    pub(super) fn may_be_for_want_of_https(&self) -> bool {
+        let is_connecting = matches!(
+            self.error,
+            EgressError::Connection { .. }
+                | EgressError::Tls { .. }
+                | EgressError::Timeout { stage: Stage::Connect, .. }
+        );
+        self.spare.is_some() && is_connecting
+    }
+
+    /// The error, of which the key is told.
+    pub(super) fn told(self) -> EgressError {
+        if let Some(errand) = self.spare {
+            errand.failed(&self.error);
+        }
+        self.error
+    }
+
+    /// The error; the permit serves the scope's next request, and the key is told nothing.
+    pub(super) fn spared(self, scope: &Scope) -> EgressError {
+        if let Some(errand) = self.spare {
+            scope.reserve(errand.into_permit());
+        }
+        self.error
     }
 }
 
@@ -74,7 +130,7 @@ impl Egress {
         host: &HostKey,
         scope: &Scope,
         end: Instant,
-    ) -> Result<Reply, EgressError> {
+    ) -> Result<Reply, Unanswered> {
         let since = Instant::now();
         let give_back = || drop(scope.take_reserved(&self.0.limiter.canonical(&Key::Host(host.clone()))));
         match self.0.cache.turn(hop, scope, end, give_back).await {
@@ -85,7 +141,7 @@ impl Egress {
             Turn::Ask(asking) => self.asked(asking, hop, host, scope, end).await,
             Turn::Late => {
                 let (stage, after) = (Stage::Headers, since.elapsed());
-                Err(EgressError::Timeout { host: host.to_string(), stage, after })
+                Err(EgressError::Timeout { host: host.to_string(), stage, after }.into())
             }
             Turn::Past => {
                 let reply = self.sent(hop, host, scope, end).await?;
@@ -107,33 +163,36 @@ impl Egress {
         host: &HostKey,
         scope: &Scope,
         end: Instant,
-    ) -> Result<Reply, EgressError> {
+    ) -> Result<Reply, Unanswered> {
         let conditions = asking.conditions();
         let is_conditional = conditions.is_some();
         let mut conditional = hop.clone();
         conditional.headers.extend(conditions.unwrap_or_default());
         let mut reply = match self.sent(&conditional, host, scope, end).await {
             Ok(reply) => reply,
-            Err(error) => {
-                let Some(stored) = asking.instead_of_error(&error) else { return Err(error) };
+            Err(unanswered) => {
+                let Some(stored) = asking.instead_of_error(&unanswered.error) else { return Err(unanswered) };
+                let error = unanswered.told();
                 tracing::debug!(%host, %error, "a kept answer stands in");
                 return Ok(self.kept(&stored, false));
             }
         };
         if let Some(stored) = asking.instead_of_status(reply.status) {
             tracing::debug!(%host, status = reply.status.as_u16(), "a kept answer stands in");
+            reply.end().await;
             return Ok(self.kept(&stored, false));
         }
         if is_conditional && reply.status == StatusCode::NOT_MODIFIED {
             asking = match asking.confirmed(&reply.headers).await {
                 Ok(stored) => {
-                    let (waited, first_byte) = (reply.waited, reply.first_byte);
-                    return Ok(Reply { waited, first_byte, ..self.kept(&stored, true) });
+                    let (waited, connect, first_byte) = (reply.waited, reply.connect, reply.first_byte);
+                    reply.end().await;
+                    return Ok(Reply { waited, connect, first_byte, ..self.kept(&stored, true) });
                 }
                 Err(asking) => asking,
             };
             // It is about another answer than ours: ask for all of it.
-            drop(reply);
+            reply.end().await;
             scope.count_request()?;
             reply = self.sent(hop, host, scope, end).await?;
         }
@@ -155,25 +214,33 @@ impl Egress {
         host: &HostKey,
         scope: &Scope,
         end: Instant,
-    ) -> Result<Reply, EgressError> {
+    ) -> Result<Reply, Unanswered> {
         let since = Instant::now();
         let permit = self.permit(host, scope, end).await?;
-        let waited = since.elapsed();
-        permit.spend();
+        let (waited, key) = (since.elapsed(), permit.key().clone());
+        let mut errand = Errand::begin(permit, &self.0.limiter, self.0.config.timeout.0);
         let sent = Instant::now();
-        let answer = self.ask(hop, host, scope, sent, end).await;
-        let answer = answer.inspect_err(|error| self.note_failure(permit.key(), error))?;
+        let (answer, connect) = match self.ask(hop, host, scope, sent, end).await {
+            Ok(answer) => answer,
+            Err(Unasked { error, is_unconnected: true }) => {
+                return Err(Unanswered { error, spare: Some(errand) });
+            }
+            Err(Unasked { error, is_unconnected: false }) => {
+                errand.failed(&error);
+                return Err(error.into());
+            }
+        };
         let (status, headers, first_byte) = (answer.status(), answer.headers().clone(), sent.elapsed());
-        tracing::debug!(%host, status = status.as_u16(), ?waited, ?first_byte, "http.request");
-        self.heed(permit.key(), status, &headers)?;
-        let origin = Origin::Sent { answer: Box::new(answer), permit, recording: None };
-        Ok(Reply { status, headers, waited, first_byte, origin })
+        tracing::debug!(%host, status = status.as_u16(), ?waited, ?connect, ?first_byte, "http.request");
+        self.heed(&mut errand, &key, status, &headers)?;
+        let origin = Origin::Sent { answer: Box::new(answer), errand, recording: None };
+        Ok(Reply { status, headers, waited, connect, first_byte, origin })
     }
 
     fn kept(&self, stored: &Stored, confirmed: bool) -> Reply {
         let headers = self.0.cache.headers(stored);
         let origin = Origin::Kept { body: stored.body.clone(), confirmed };
         let (waited, first_byte) = (Duration::ZERO, Duration::ZERO);
-        Reply { status: stored.status, headers, waited, first_byte, origin }
+        Reply { status: stored.status, headers, waited, connect: None, first_byte, origin }
     }
 }

@@ -83,6 +83,24 @@ async fn connections_are_kept_and_shared_within_a_policy_only() {
 }
 
 #[tokio::test]
+async fn the_time_of_a_connection_is_known_where_one_was_made() {
+    let web = Keeping::start().await;
+    let egress = egress(&["127.0.0.1"], |_| {});
+    let (host, url) = (format!("a.example:{}", web.port), format!("http://a.example:{}/", web.port));
+    let scope = plugin(policy(&[host.as_str()]));
+    for is_new in [true, false] {
+        let response = egress.send(Request::get(url.parse().unwrap(), 1000), &scope).await.unwrap();
+        assert_eq!(response.connect.is_some(), is_new);
+        assert!(
+            response.connect.is_none_or(|connect| connect > Duration::ZERO && connect <= response.first_byte)
+        );
+        response.body.collect().await.unwrap();
+        // The connection goes back to its pool in a task of its own.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
 async fn no_more_connections_are_kept_than_allowed() {
     let web = Keeping::start().await;
     let egress = egress(&["127.0.0.1"], |config| config.idle_connections = 0);

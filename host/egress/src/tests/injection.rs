@@ -44,13 +44,14 @@ async fn secrets_go_to_their_host_only() {
             "other.example.org/landed",
             "api.example.org/echo?api_key=s3cr3t",
             "other.example.org/echo?x=1",
-            "api.example.org/plain",
+            "api.example.org/plain?api_key=s3cr3t",
             "api.example.org:8443/port",
         ]
     );
     for asked in world.web.asked() {
         let expected = asked.path.contains("api_key").then_some(SECRET);
         assert_eq!(asked.header("x-key"), expected, "{}", asked.target);
+        assert!(asked.tls, "{}", asked.target);
     }
 }
 

@@ -4,6 +4,7 @@ mod bodies;
 mod bombs;
 mod cache;
 mod connections;
+mod https_first;
 mod injection;
 mod limits;
 mod names;
@@ -34,6 +35,9 @@ use crate::{Egress, EgressConfig, EgressError, PluginPolicy, Request, Response, 
 /// Sun, 06 Nov 1994 08:49:37 GMT.
 const NOW: UnixMillis = UnixMillis(784_111_777_000);
 
+/// Limits that no test meets.
+const PLENTY: &str = "default-host = { rate = \"1000/s\", burst = 1000 }";
+
 /// A DNS in which every name is private, counting what it is asked.
 #[derive(Default)]
 struct PrivateDns(AtomicUsize);
@@ -58,7 +62,7 @@ struct World {
 
 impl World {
     async fn new(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
-        Self::with("default-host = { rate = \"1000/s\", burst = 1000 }", |_| {}, answer).await
+        Self::with(PLENTY, |_| {}, answer).await
     }
 
     async fn with(
@@ -66,12 +70,23 @@ impl World {
         change: impl FnOnce(&mut EgressConfig),
         answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
     ) -> Self {
-        Self::build(limits, Some("someone@example.org"), change, answer).await
+        Self::build(limits, Some("someone@example.org"), |_, _| {}, change, answer).await
+    }
+
+    /// With names of its own.
+    async fn mapped(
+        limits: &str,
+        map: impl FnOnce(&Web, &mut BTreeMap<String, String>),
+        change: impl FnOnce(&mut EgressConfig),
+        answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        Self::build(limits, Some("someone@example.org"), map, change, answer).await
     }
 
     async fn build(
         limits: &str,
         contact: Option<&str>,
+        map: impl FnOnce(&Web, &mut BTreeMap<String, String>),
         change: impl FnOnce(&mut EgressConfig),
         answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
     ) -> Self {
@@ -82,6 +97,7 @@ impl World {
             connect_to.insert(format!("{name}:80"), web.plain.to_string());
         }
         connect_to.insert("api.example.org:8443".to_owned(), web.tls.to_string());
+        map(&web, &mut connect_to);
         let mut config = EgressConfig {
             connect_to: connect_to.try_into().unwrap(),
             extra_ca_certs: vec![web.ca.path().to_owned()],
@@ -109,6 +125,13 @@ impl World {
 
 fn download() -> Scope {
     Scope::download(Instant::now() + Duration::from_secs(60))
+}
+
+/// Lets time pass at once, for what waits for nothing else meanwhile.
+async fn wait(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
 }
 
 fn policy(hosts: &[&str]) -> PluginPolicy {

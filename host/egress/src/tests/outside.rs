@@ -54,7 +54,7 @@ async fn a_mutated_url_is_refused_or_public_and_granted() {
     let from = Url::parse("https://api.example.org/").unwrap();
     each_mutation(&seeds, |text| {
         let Ok(mut url) = Url::parse(text) else { return };
-        if download().check(&url, None, false).is_ok() && guard::check_literal(&url).is_ok() {
+        if download().check(&url, false).is_ok() && guard::check_literal(&url).is_ok() {
             assert!(["http", "https"].contains(&url.scheme()) && url.username().is_empty());
             let address = match url.host() {
                 Some(url::Host::Ipv4(address)) => Some(IpAddr::V4(address)),
@@ -63,7 +63,7 @@ async fn a_mutated_url_is_refused_or_public_and_granted() {
             };
             assert!(address.is_none_or(guard::is_public), "{url}");
         }
-        if granted.check(&url, Some(&from), false).is_ok() {
+        if granted.check(&url, false).is_ok() && granted.check_descent(Some(&from), &url).is_ok() {
             assert_eq!((url.scheme(), url.port()), ("https", None));
             assert_eq!(url.host_str().map(|host| host.trim_end_matches('.')), Some("api.example.org"));
         }
@@ -97,7 +97,7 @@ async fn rules() -> Vec<EgressError> {
     for url in ["ftp://a.example/", "https://u:p@a.example/", "https://a.example:22/"] {
         rules.push(world.get(url, &download()).await.unwrap_err());
     }
-    rules.push(download().check(&"file:///x".parse().unwrap(), None, false).unwrap_err());
+    rules.push(download().check(&"file:///x".parse().unwrap(), false).unwrap_err());
     let granted = plugin(policy(&["api.example.org"]));
     rules.push(world.get("https://other.example.org/", &granted).await.unwrap_err());
     rules.push(world.get("https://api.example.org/", &granted).await.unwrap_err());
@@ -196,7 +196,12 @@ async fn messages_are_as_they_were_read_and_approved() {
         },
         EgressError::NoContact { host: host() },
         EgressError::Robots { host: host() },
-        EgressError::RobotsUnreachable { host: host(), detail: "503 Service Unavailable".into() },
+        EgressError::RobotsUnreachable {
+            host: host(),
+            detail: "503 Service Unavailable".into(),
+            reason: gleaner_model::reason::Reason::RobotsDisallowed,
+            again: Duration::from_secs(300),
+        },
     ] {
         messages.error(&error);
     }
@@ -224,6 +229,15 @@ async fn messages_are_as_they_were_read_and_approved() {
         (
             "a machine without name servers",
             "/etc/resolv.conf names no name server (io error: no nameservers found in config); 127.0.0.1 is asked",
+        ),
+        (
+            "a host without https",
+            "old.example.org is asked over plain http, since over https it cannot be: TLS with old.example.org failed: \
+             invalid peer certificate: Expired",
+        ),
+        (
+            "a host that wants no https",
+            "old.example.org leads from https back to plain http, and is asked there",
         ),
         ("a packed body of nothing", "1064960 bytes unpack to less than half of that"),
     ] {

@@ -21,12 +21,17 @@ async fn redirects_are_followed_and_listed() {
     assert_eq!(response.status, 200);
     assert_eq!(
         urls(&response.chain),
-        ["https://api.example.org/start", "https://api.example.org/next?x=1", "http://www.example.net/file"]
+        [
+            "https://api.example.org/start",
+            "https://api.example.org/next?x=1",
+            "http://www.example.net/file",
+            "https://www.example.net/file"
+        ]
     );
     assert_eq!(response.body.declared(), Some(8));
     assert_eq!(response.body.collect().await.unwrap(), "the file");
     let asked = world.web.asked();
-    assert_eq!([asked[0].tls, asked[1].tls, asked[2].tls], [true, true, false]);
+    assert_eq!([asked[0].tls, asked[1].tls, asked[2].tls], [true, true, true]);
     let agent = asked[0].header("user-agent").unwrap();
     assert_eq!(agent, concat!("gleaner/", env!("CARGO_PKG_VERSION"), " (+mailto:someone@example.org)"));
     for name in ["referer", "cookie"] {
@@ -102,7 +107,7 @@ async fn circles_and_long_chains_end() {
 async fn plugins_reach_what_is_granted() {
     let world = World::new(|asked| match asked.path.as_str() {
         "/away" => Reply::redirect("https://www.example.net/"),
-        "/down" => Reply::redirect("http://api.example.org/"),
+        "/down" => Reply::redirect("http://api.example.org/down"),
         "/up" => Reply::redirect("https://api.example.org/"),
         _ => Reply::ok("answer"),
     })
@@ -168,7 +173,7 @@ async fn mappings_are_for_their_port_and_keep_the_real_name() {
 
 #[tokio::test]
 async fn public_services_want_a_contact() {
-    let world = World::build("", None, |_| {}, |_| Reply::redirect("https://doi.org/10.1")).await;
+    let world = World::build("", None, |_, _| {}, |_| {}, |_| Reply::redirect("https://doi.org/10.1")).await;
     let error = world.text("https://doi.org/10.1000/1").await.unwrap_err();
     assert!(matches!(&error, EgressError::NoContact { host } if host == "doi.org"), "{error}");
     assert!(error.to_string().contains("set contact = "), "{error}");

@@ -2,6 +2,7 @@
 
 use super::*;
 use gleaner_limits::{Room, Why};
+use gleaner_model::reason::FailureClass;
 
 fn lander() -> Scope {
     plugin(policy(&["*", "named.example.org"]))
@@ -58,6 +59,98 @@ async fn a_robots_txt_that_is_not_there_allows_all_and_one_that_fails_nothing_fo
             assert_eq!(world.web.targets(), ["a.example.org/robots.txt"]);
         }
     }
+}
+
+/// RFC 9309, section 2.3.1.4. Every page would have asked again.
+#[tokio::test]
+async fn that_a_robots_txt_cannot_be_reached_is_remembered_for_a_while() {
+    type Answer = fn() -> Reply;
+    let hangs: Answer = || Reply::raw(200, "content-length: 100", "User-agent").then_hang();
+    for (what, answer, named) in [
+        ("no answer", (|| Reply::hang_up()) as Answer, "connection"),
+        ("silence", || Reply::silence(), "timeout"),
+        ("half of it", || Reply::raw(200, "content-length: 100", "User-agent"), "length_mismatch"),
+        ("it stalls", hangs, "timeout"),
+    ] {
+        let world = World::with(PLENTY, impatient, move |asked| match asked.path.as_str() {
+            "/robots.txt" => answer(),
+            _ => Reply::ok("page"),
+        })
+        .await;
+        let page = |n: u32| format!("https://a.example.org/{n}");
+        for n in 0..3 {
+            let error = world.get(&page(n), &lander()).await.unwrap_err();
+            assert_eq!((reason(&error), world.web.targets().len()), (named, 1), "{what}: {error}");
+            let class = error.failure().class;
+            let FailureClass::Transient { retry_after: Some(again) } = class else { panic!("{class:?}") };
+            assert!(again > Duration::from_secs(50) && again <= Duration::from_secs(60), "{again:?}");
+        }
+        wait(Duration::from_secs(60)).await;
+        assert!(world.get(&page(9), &lander()).await.is_err());
+        assert_eq!(world.web.targets().len(), 2, "{what}: asked once more");
+    }
+    // Who has no time learns nothing, and what was asked by nobody is not remembered.
+    let world = World::new(|asked| match asked.path.as_str() {
+        "/robots.txt" => Reply::status(404, "", "").after(Duration::from_millis(300)),
+        _ => Reply::ok("page"),
+    })
+    .await;
+    let hasty = Scope::plugin(Arc::new(policy(&["*"])), Instant::now() + Duration::from_millis(100));
+    assert!(world.get("https://a.example.org/1", &hasty).await.is_err());
+    world.get("https://a.example.org/1", &lander()).await.unwrap();
+}
+
+/// Bodies that break off or stall are failures in a row, though each began with a 200.
+#[tokio::test]
+async fn answers_that_never_end_open_the_breaker() {
+    let stalls = || Reply::raw(200, "content-length: 100", "beginning").then_hang();
+    let breaks = || Reply::raw(200, "content-length: 100", "beginning");
+    for answer in [stalls as fn() -> Reply, breaks] {
+        let world = World::with(PLENTY, impatient, move |asked| match asked.path.as_str() {
+            "/whole" => Reply::ok("answer"),
+            _ => answer(),
+        })
+        .await;
+        let url = "https://a.example.org/half";
+        let half = async || world.get(url, &download()).await?.body.collect().await;
+        for path in ["half", "half", "half", "half", "whole", "half", "half", "half", "half"] {
+            let outcome = world.get(&format!("https://a.example.org/{path}"), &download()).await;
+            assert_eq!(outcome.unwrap().body.collect().await.is_ok(), path == "whole");
+        }
+        assert!(
+            matches!(world.limiter.room(&host(url)), Room::Now(_)),
+            "a whole answer begins the count anew"
+        );
+        half().await.unwrap_err();
+        let error = half().await.unwrap_err();
+        assert_eq!(reason(&error), "breaker_open", "{error}");
+    }
+}
+
+#[tokio::test]
+async fn who_gives_up_early_closes_no_host_for_others() {
+    let world = World::new(|asked| match asked.path.as_str() {
+        "/silent" => Reply::silence(),
+        _ => Reply::raw(200, "content-length: 100", "beginning").then_hang(),
+    })
+    .await;
+    for path in ["silent", "stalls"] {
+        let url = format!("https://{path}.example.org/{path}");
+        for _ in 0..6 {
+            let hasty = Scope::download(Instant::now() + Duration::from_millis(50));
+            let error = match world.get(&url, &hasty).await {
+                Ok(answer) => answer.body.collect().await.unwrap_err(),
+                Err(error) => error,
+            };
+            assert_eq!(reason(&error), "timeout", "{error}");
+        }
+        assert!(matches!(world.limiter.room(&host(&url)), Room::Now(_)), "{path}");
+    }
+}
+
+fn impatient(config: &mut EgressConfig) {
+    config.timeout = Span(Duration::from_millis(300));
+    config.idle_timeout = Span(Duration::from_millis(100));
 }
 
 #[tokio::test]

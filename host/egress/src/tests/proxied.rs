@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 
-/// A proxy that leads every tunnel to one server, and remembers the first line of what it was asked.
+/// A proxy that leads every tunnel to one server but refuses those to `plain.example.org`, and remembers the first line of what it was asked.
 struct Proxy {
     url: String,
     asked: Arc<Mutex<Vec<String>>>,
@@ -40,8 +40,11 @@ async fn serve(mut socket: TcpStream, secure: std::net::SocketAddr, log: Arc<Mut
     }
     let first = String::from_utf8_lossy(&head).lines().next().unwrap_or_default().to_owned();
     let is_tunnel = first.starts_with("CONNECT ");
+    let is_refused = first.starts_with("CONNECT plain.example.org");
     log.lock().unwrap().push(first);
-    if is_tunnel {
+    if is_refused {
+        let _ = socket.write_all(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n").await;
+    } else if is_tunnel {
         let Ok(mut there) = TcpStream::connect(secure).await else { return };
         let _ = socket.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
         let _ = copy_bidirectional(&mut socket, &mut there).await;
@@ -83,8 +86,14 @@ async fn requests_go_through_the_proxy_of_the_configuration() {
 
     let tunnelled = ask("https://files.example.org/x").await.unwrap();
     assert_eq!(tunnelled.body.collect().await.unwrap(), "answer", "with the real name's certificate");
-    assert_eq!(ask("http://files.example.org/y").await.unwrap().body.collect().await.unwrap(), "proxy");
-    let expected = ["CONNECT files.example.org:443 HTTP/1.1", "GET http://files.example.org/y HTTP/1.1"];
+    assert_eq!(ask("http://files.example.org/y").await.unwrap().body.collect().await.unwrap(), "answer");
+    assert_eq!(ask("http://plain.example.org/y").await.unwrap().body.collect().await.unwrap(), "proxy");
+    let expected = [
+        "CONNECT files.example.org:443 HTTP/1.1",
+        "CONNECT files.example.org:443 HTTP/1.1",
+        "CONNECT plain.example.org:443 HTTP/1.1",
+        "GET http://plain.example.org/y HTTP/1.1",
+    ];
     assert_eq!(proxy.asked(), expected);
 
     // The certificate is not for that name: who stands between changes nothing.

@@ -146,6 +146,7 @@ fn a_record_of_the_first_release_is_still_read() {
         "config_hash":"c"}"#;
     let record: ManifestRecord = serde_json::from_str(first).unwrap();
     assert_eq!((record.recheck, record.seq, record.durations.connect_ms), (false, None, None));
+    assert_eq!(record.transport, None);
     let run = RunIdentity { run_id: "r".into(), config_hash: "c".into() };
     let artifact = Artifact::of(Identifier::parse("10.1000/x").unwrap());
     let new = serde_json::to_value(ManifestRecord::new(&run, &artifact, "direct", UnixMillis(0))).unwrap();

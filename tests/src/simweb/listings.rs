@@ -29,7 +29,7 @@ pub enum Source {
 
 /// A work as a source has it.
 #[derive(Debug, Clone)]
-pub struct Holding {
+pub struct Listing {
     source: Source,
     doi: String,
     /// The source's own name of it.
@@ -38,7 +38,7 @@ pub struct Holding {
     mistaken: bool,
 }
 
-impl Holding {
+impl Listing {
     /// A work that everybody may read. `doi` in any case; `id` is the source's own name of it: a number, `W` and a
     /// number, `hal-` and a number.
     pub fn open(source: Source, doi: &str, id: &str) -> Self {
@@ -80,9 +80,9 @@ impl Holding {
 }
 
 /// The answer of the source whose API that is; `path` is decoded. None if it is nobody's.
-pub(super) fn answer(url: &Url, path: &str, holdings: &[Holding]) -> Option<Reply> {
+pub(super) fn answer(url: &Url, path: &str, listings: &[Listing]) -> Option<Reply> {
     let (source, rest) = match (url.host_str()?, path) {
-        ("api.openalex.org", path) => (Source::OpenAlex, path.strip_prefix("/works/")?),
+        ("api.openalex.org", path) => (Source::OpenAlex, path.strip_prefix("/works")?),
         ("api.datacite.org", path) => (Source::DataCite, path.strip_prefix("/dois/")?),
         ("zenodo.org", path) => (Source::Zenodo, path.strip_prefix("/api/records/")?),
         ("api.osf.io", path) => (Source::Osf, path.strip_prefix("/v2/")?),
@@ -93,33 +93,46 @@ pub(super) fn answer(url: &Url, path: &str, holdings: &[Holding]) -> Option<Repl
     };
     let parameter =
         |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
-    let mut known = holdings.iter().filter(|holding| holding.source == source);
+    let mut known = listings.iter().filter(|listing| listing.source == source);
     let found = match source {
+        // `filter=doi:A|B`.
+        Source::OpenAlex if rest.is_empty() => {
+            let filter = parameter("filter").unwrap_or_default();
+            let (scheme, values) = filter.split_once(':')?;
+            let name = |value| if scheme == "doi" { format!("doi:{value}") } else { String::from(value) };
+            let names: Vec<String> = values.split('|').map(name).collect();
+            let is_meant = |work: &&Listing| names.iter().any(|name| work.is_openalex(name));
+            let found: Vec<Value> = known.filter(is_meant).map(Listing::openalex).collect();
+            Some(json!({ "meta": { "count": found.len() }, "results": found }))
+        }
         Source::OpenAlex => {
+            let rest = rest.strip_prefix('/')?;
             return Some(match known.find(|work| work.is_openalex(rest)) {
                 Some(work) => Reply::json(&work.openalex()).header("x-ratelimit-remaining", "995"),
                 None => Reply::error(404),
             });
         }
-        Source::DataCite => known.find(|work| work.has_doi(rest)).map(Holding::datacite),
-        Source::Zenodo => known.find(|work| work.id == rest).map(Holding::zenodo),
+        Source::DataCite => known.find(|work| work.has_doi(rest)).map(Listing::datacite),
+        Source::Zenodo => known.find(|work| work.id == rest).map(Listing::zenodo),
         Source::Osf => known.find_map(|work| work.osf(rest)),
         Source::Hal => {
             let search = parameter("q").unwrap_or_default();
-            let found: Vec<Value> =
-                known.filter(|work| work.is_meant_by(&search)).map(Holding::hal).collect();
+            let found: Vec<Value> = known
+                .filter(|work| search.split(" OR ").any(|term| work.is_meant_by(term)))
+                .map(Listing::hal)
+                .collect();
             Some(json!({ "response": { "numFound": found.len(), "start": 0, "docs": found } }))
         }
         Source::Figshare => match (rest.strip_prefix('/'), parameter("doi")) {
-            (Some(id), _) => known.find(|work| work.id == id).map(Holding::figshare),
+            (Some(id), _) => known.find(|work| work.id == id).map(Listing::figshare),
             (None, Some(doi)) => {
-                Some(known.filter(|work| work.has_doi(&doi)).map(Holding::figshare_listed).collect())
+                Some(known.filter(|work| work.has_doi(&doi)).map(Listing::figshare_listed).collect())
             }
             (None, None) => None,
         },
         Source::OpenAire => {
             let pid = parameter("pid").unwrap_or_default();
-            let found: Vec<Value> = known.filter(|work| work.has_doi(&pid)).map(Holding::openaire).collect();
+            let found: Vec<Value> = known.filter(|work| work.has_doi(&pid)).map(Listing::openaire).collect();
             Some(
                 json!({ "header": { "numFound": found.len(), "page": 1, "pageSize": 10 }, "results": found }),
             )
@@ -131,7 +144,7 @@ pub(super) fn answer(url: &Url, path: &str, holdings: &[Holding]) -> Option<Repl
     Some(if source == Source::Zenodo { reply.header("retry-after", "59") } else { reply })
 }
 
-impl Holding {
+impl Listing {
     fn is_openalex(&self, name: &str) -> bool {
         self.id == name || name.strip_prefix("doi:").is_some_and(|doi| self.has_doi(doi))
     }

@@ -1,0 +1,71 @@
+//! A permit in use: who asks which key, and what the key learns from it.
+//!
+//! Must never tell the limiter that a host works before its whole answer is there.
+
+use std::time::Duration;
+
+use gleaner_limits::{KeyedLimiter, Outcome, Permit};
+use http::StatusCode;
+
+use crate::error::EgressError;
+
+/// One request under its permit, from its sending to the last byte. Dropping it gives the permit back.
+#[derive(Debug)]
+pub(crate) struct Errand {
+    permit: Permit,
+    limiter: KeyedLimiter,
+    patience: Duration,
+    works: bool,
+}
+
+impl Errand {
+    /// A request is sent under that permit. `patience`: who gives up earlier has learnt nothing about the host.
+    pub(crate) fn begin(permit: Permit, limiter: &KeyedLimiter, patience: Duration) -> Self {
+        permit.spend();
+        Self { permit, limiter: limiter.clone(), patience, works: false }
+    }
+
+    /// The permit of a request that did not reach its host, for another one.
+    pub(crate) fn into_permit(self) -> Permit {
+        self.permit
+    }
+
+    /// Takes in what the status says of the host; that it works counts at the end of its answer.
+    pub(crate) fn answered(&mut self, status: StatusCode) {
+        match outcome(status) {
+            Outcome::Worked => self.works = true,
+            outcome => self.limiter.note(self.permit.key(), outcome),
+        }
+    }
+
+    /// The whole answer is there.
+    pub(crate) fn ended(self) {
+        if self.works {
+            self.limiter.note(self.permit.key(), Outcome::Worked);
+        }
+    }
+
+    /// There is no answer, or no whole one.
+    pub(crate) fn failed(self, error: &EgressError) {
+        let outcome = match error {
+            error if error.is_hasty(self.patience) => return,
+            EgressError::Timeout { .. } => Outcome::Strained,
+            EgressError::Connection { .. }
+            | EgressError::Dns { .. }
+            | EgressError::Tls { .. }
+            | EgressError::Truncated { .. } => Outcome::Failed,
+            _ => return,
+        };
+        self.limiter.note(self.permit.key(), outcome);
+    }
+}
+
+/// What a status says of the host.
+fn outcome(status: StatusCode) -> Outcome {
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE => Outcome::Strained,
+        _ if status.is_server_error() => Outcome::Failed,
+        _ if status.is_client_error() => Outcome::Neutral,
+        _ => Outcome::Worked,
+    }
+}
