@@ -3,7 +3,10 @@
 //! Must never ask what a resolver does with it: a case is what is the matter in the world.
 
 use super::making::Making;
-use crate::simweb::{Access, Article, Deposit, Eprint, Listing, Location, Reply, Source, World};
+use crate::simweb::{
+    Access, Article, CentralArticle, Deposit, Eprint, Holding, Kept, Listing, Location, OpenArticle, Paper,
+    Reply, Snapshot, Source, World,
+};
 
 /// What is the matter with a work.
 pub(super) struct Case {
@@ -99,7 +102,7 @@ pub(super) const SHARED: [Case; 14] = [
 ];
 
 /// Works that are elsewhere, in turn: each has one copy, which one service or page alone knows.
-pub(super) const ELSEWHERE: [Case; 14] = [
+pub(super) const ELSEWHERE: [Case; 18] = [
     case(0, "Crossref", "crossref", |work| {
         work.unknown_to_unpaywall();
         crossref(work);
@@ -158,6 +161,36 @@ pub(super) const ELSEWHERE: [Case; 14] = [
         work.is_called(&format!("10.6084/m9.figshare.{id}"));
         held(work, Source::Figshare, id);
     }),
+    case(0, "PubMed Central", "pmc", |work| {
+        let article = CentralArticle {
+            pmcid: format!("PMC{}", 7_000_000 + work.number),
+            pmid: None,
+            doi: Some(work.doi.clone()),
+            holding: Holding::Datasets,
+        };
+        work.copy(&article.pdf().expect("an article in the datasets has a file"));
+        work.world.central(article);
+        work.unknown_to_unpaywall();
+    }),
+    case(0, "Semantic Scholar", "semantic_scholar", |work| {
+        let file = work.manuscript();
+        work.world.paper(Paper::open(&work.doi, &file, "GREEN"));
+        work.unknown_to_unpaywall();
+    }),
+    case(0, "DOAJ", "doaj", |work| {
+        let file = work.published();
+        work.world.open_article(OpenArticle::new(&work.doi, &file, Some("PDF")));
+        work.unknown_to_unpaywall();
+    }),
+    case(0, "Wayback Machine, where a repository has gone", "wayback", |work| {
+        let gone = format!("https://gone.example.org/{}.pdf", work.number);
+        let (page, file) = ("20190101000000", "20200101000000");
+        work.copy(&format!("https://web.archive.org/web/{file}id_/{gone}"));
+        work.world.snapshot(Snapshot::new(page, &gone, Kept::Page));
+        work.world.snapshot(Snapshot::new(file, &gone, Kept::Pdf));
+        work.world.set(&gone, Reply::error(404));
+        work.unpaywall([Location::repository(&gone)]);
+    }),
 ];
 
 /// Records that services take for those of any work whose DOI they do not know, as merged ones are.
@@ -198,10 +231,10 @@ fn europe_pmc(work: &mut Making<'_>) -> Article {
 }
 
 fn held(work: &mut Making<'_>, source: Source, id: String) {
-    let holding = Listing::open(source, &work.doi, &id);
-    let file = holding.file().expect("an open holding has a file");
+    let listing = Listing::open(source, &work.doi, &id);
+    let file = listing.file().expect("an open listing has a file");
     work.copy(&file);
-    work.world.listing(holding);
+    work.world.listing(listing);
 }
 
 fn eprint(work: &mut Making<'_>) -> String {

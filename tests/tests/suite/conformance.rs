@@ -27,7 +27,7 @@ const OWN: &str = include_str!("conformance/own.toml");
 const PAGES_COUNT: [&str; 4] = ["datacite", "doaj", "openaire", "semantic_scholar"];
 
 /// Resolvers that are asked about several works in one call, unless they are alone in a run.
-const FOR_MANY: [&str; 1] = ["europe_pmc"];
+const FOR_MANY: [&str; 7] = ["crossref", "doaj", "europe_pmc", "hal", "openalex", "pmc", "semantic_scholar"];
 
 #[test]
 fn every_recorded_answer_gives_what_its_manifest_expects() {
@@ -177,6 +177,18 @@ fn candidates(job: &Value, resolver: &str) -> Vec<String> {
         text(one, "resolver") == resolver && is_typed && (is_file || PAGES_COUNT.contains(&resolver))
     };
     proposed.filter(counts).map(|one| canonical(&Url::parse(text(one, "url")).unwrap())).collect()
+}
+
+#[test]
+#[should_panic(
+    expected = "it gives [\"repo.example.org/a%20file.pdf\", \"repo.example.org/b.pdf\"], and not []"
+)]
+fn a_candidate_that_nobody_expects_is_noticed() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/conformance/own");
+    let file = "unpaywall/two_copies.json";
+    let row = Row::read(OWN).into_iter().find(|row| row.file == file).unwrap();
+    let others = Row { file: "*".to_owned(), not: Some("of no interest".to_owned()), ..Row::default() };
+    replay(&Recordings::of(&folder), &[Row { reads: Vec::new(), ..row }, others]);
 }
 
 #[test]

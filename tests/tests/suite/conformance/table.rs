@@ -11,7 +11,7 @@ use serde_json::Value;
 use url::Url;
 
 /// See the top of `recorded.toml`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Row {
     pub(super) file: String,
