@@ -106,11 +106,13 @@ fn where_a_guest_may_not_go_it_does_not_come_by_request_or_by_candidate() {
     world.set(&format!("{FILES}/to-metadata"), Reply::redirect(302, "https://169.254.169.254/iam"));
     let mut bench = bench(world, &[], &["hostile"], NEVER_SUSPENDED);
     bench.plugins(bench.guests());
-    // Names behind http are looked up as usual, and `localhost` is private everywhere.
+    // All names but one are looked up as usual, over https as over http, and `localhost` is private everywhere.
     let config = fs::read_to_string(bench.path("gleaner.toml")).unwrap();
     let without: Vec<_> = config.lines().filter(|line| !line.starts_with("\"*:80\"")).collect();
     assert_eq!(without.len() + 1, config.lines().count());
-    bench.file("gleaner.toml", &without.join("\n"));
+    let only = without.join("\n").replace("\"*:443\"", "\"files.example.org:443\"");
+    assert!(!only.contains("*:443") && only.contains("files.example.org:443"), "{only}");
+    bench.file("gleaner.toml", &only);
     run_alone(&bench, &orders);
     let mut wrong = Vec::new();
     for row in &rows {

@@ -191,7 +191,7 @@ fn write_files(dir: &Path, files: usize, size: usize, port: u16) -> Result<()> {
 
 /// A PDF of one page and about `size` bytes, most of them the page's content, made of `block` again and again.
 fn write_pdf(file: &mut impl std::io::Write, n: usize, size: usize, block: &[u8]) -> Result<()> {
-    let length = size.saturating_sub(600);
+    let length = size.saturating_sub(450);
     let mut head = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n".to_vec();
     let mut table = "0000000000 65535 f \n".to_owned();
     for (number, object) in [
