@@ -3,6 +3,7 @@
 //!
 //! Decides nothing by itself: what a resolver may reach is computed by the orchestrator, from the configuration.
 
+use std::env::VarError;
 use std::path::{Path, PathBuf};
 
 use gleaner_desk::Rules;
@@ -92,12 +93,23 @@ pub(crate) fn in_force(loaded: &Loaded) -> InForce {
 /// What everybody has to show to the server: from `GLEANER_SECRET_SERVE_TOKEN`, else from the file that `[serve]` names;
 /// none where neither is.
 pub(crate) fn serve_token(config: &Config) -> Result<Option<String>, String> {
-    match (std::env::var(variable("serve-token")), &config.serve.token) {
-        (Ok(token), _) => Ok(Some(token)),
-        (Err(_), None) => Ok(None),
-        (Err(_), Some(secret)) => {
-            secret.read().map(Some).map_err(|problem| format!("serve.token: {problem}"))
-        }
+    match (from_environment("serve-token")?, &config.serve.token) {
+        (Some(token), _) => Ok(Some(token)),
+        (None, None) => Ok(None),
+        (None, Some(secret)) => secret.read().map(Some).map_err(|problem| format!("serve.token: {problem}")),
+    }
+}
+
+/// A secret's variable, if it is set. One that cannot be read is not passed over: what it should have kept closed would be
+/// open.
+fn from_environment(secret: &str) -> Result<Option<String>, String> {
+    let variable = variable(secret);
+    match std::env::var(&variable) {
+        Ok(value) => Ok(Some(value)),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(format!(
+            "the environment variable {variable} is not UTF-8; write the secret in letters and digits"
+        )),
     }
 }
 
@@ -157,11 +169,11 @@ pub(crate) fn bundled_dir() -> Option<PathBuf> {
 }
 
 /// A secret by its name: from `GLEANER_SECRET_<NAME>`, else from the file that `[secrets]` names.
-fn secret(config: &Config, name: &str) -> Result<String, String> {
-    let variable = variable(name);
-    if let Ok(value) = std::env::var(&variable) {
+pub(crate) fn secret(config: &Config, name: &str) -> Result<String, String> {
+    if let Some(value) = from_environment(name)? {
         return Ok(value);
     }
+    let variable = variable(name);
     let Some(secret) = config.secrets.get(name) else {
         return Err(format!(
             "the secret {name:?} is not set; write secrets.{name}.file = \"PATH\", or set the environment variable {variable}"

@@ -76,6 +76,7 @@ fn telemetry_of(cli: &Cli) -> Option<TelemetryConfig> {
         cli.command,
         Command::Get(_)
             | Command::Resolve(_)
+            | Command::Serve(_)
             | Command::Queue(Queue::Run(_))
             | Command::Library(Library::Refresh(_))
     );

@@ -5,16 +5,18 @@
 //! Must never fail a job for what another did: where a call ends without answers nothing is recorded, and the jobs are
 //! asked about again, half as many at a time.
 
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use gleaner_limits::Permit;
 use gleaner_model::key::ResolverName;
-use gleaner_model::reason::FailureClass;
 use gleaner_runtime::{CallReport, Query};
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
 use crate::generation::Generation;
+use crate::install::Installed;
 use crate::pieces::{Pieces, lock};
 use crate::reserve::Reservation;
 
@@ -112,11 +114,14 @@ impl Gathering {
     }
 
     async fn call(&self, mut reservation: Reservation, questions: Vec<Question>) {
-        let (queries, mut answers): (Vec<_>, Vec<_>) =
-            questions.into_iter().map(|question| (question.query, question.answer)).unzip();
         let Some(installed) = self.generation.resolvers.get(&self.resolver) else { return };
+        // Another component may have come since the jobs were leased. Whose question is left out asks again.
+        let most = installed.plugin.info.most.map_or(1, NonZeroU32::get) as usize;
+        let (queries, mut answers): (Vec<_>, Vec<_>) =
+            questions.into_iter().take(most).map(|question| (question.query, question.answer)).unzip();
+        reservation.permit.spend();
         let host = reservation.host.take();
-        let call = self.pieces.sources.call_many(&self.generation, installed, &queries, host);
+        let call = self.ask(installed, &queries, host);
         let nobody_listens = async {
             for answer in &mut answers {
                 answer.closed().await;
@@ -126,41 +131,59 @@ impl Gathering {
             reports = call => reports,
             () = nobody_listens => return,
         };
-        reservation.permit.spend();
-        let paces = &self.pieces.paces;
-        match reports {
-            Ok(reports) => {
-                paces.note_batch(&self.resolver, queries.len(), true);
-                // What the call says of its resolver, once: that it is to be left alone, or that it works.
-                let throttled = |report: &&CallReport| {
-                    let failure = report.outcome.as_ref().err();
-                    failure.is_some_and(|failure| matches!(failure.class, FailureClass::Throttled { .. }))
-                };
-                let worked = |report: &&CallReport| report.outcome.is_ok();
-                let telling = reports
-                    .iter()
-                    .find(throttled)
-                    .or_else(|| reports.iter().find(worked))
-                    .or(reports.first());
-                let pause = telling.and_then(|telling| {
-                    self.pieces.note_call(installed, telling, reservation.trial.as_ref())
-                });
-                drop(reservation);
-                for (report, answer) in reports.into_iter().zip(answers) {
-                    // Who is gone needs none.
-                    let _ = answer.send(Answer::Report(Box::new(report), pause));
+        let (trial, paces) = (reservation.trial.as_ref(), &self.pieces.paces);
+        let reports = match reports {
+            Ok(reports) if !is_of_the_call(&reports) => reports,
+            apart => {
+                // What failed is the call, and one work may have done it: its plugin is judged by the call about that one
+                // alone, its service by this one.
+                let report = apart.map(|mut reports| reports.swap_remove(0)).unwrap_or_else(|report| *report);
+                if !report.is_fault() {
+                    self.pieces.note_call(installed, &report, trial);
                 }
-            }
-            Err(report) => {
-                self.pieces.note_call(installed, &report, reservation.trial.as_ref());
                 paces.note_batch(&self.resolver, queries.len(), false);
-                let failure = report.outcome.as_ref().err();
-                let detail = failure.map(|failure| failure.detail.as_str()).unwrap_or_default();
+                let detail = report.outcome.err().map(|failure| failure.detail).unwrap_or_default();
                 tracing::warn!(
                     resolver = %self.resolver, works = queries.len(), detail,
                     "a call for several works ended without answers; they are asked about again, fewer at a time"
                 );
+                return;
             }
+        };
+        paces.note_batch(&self.resolver, queries.len(), reports.iter().any(|report| report.outcome.is_ok()));
+        // What the call says of its resolver, once: that it is to be left alone, or that it works.
+        let worked = |report: &&CallReport| report.outcome.is_ok();
+        let telling = reports.iter().find(|report| report.is_throttled());
+        let telling = telling.or_else(|| reports.iter().find(worked)).or(reports.first());
+        let pause = telling.and_then(|telling| self.pieces.note_call(installed, telling, trial));
+        drop(reservation);
+        for (report, answer) in reports.into_iter().zip(answers) {
+            // Who is gone needs none.
+            let _ = answer.send(Answer::Report(Box::new(report), pause));
         }
     }
+
+    /// One report a query. Where the others have gone, one is asked about as it would be alone.
+    async fn ask(
+        &self,
+        installed: &Installed,
+        queries: &[Query],
+        host: Option<Permit>,
+    ) -> Result<Vec<CallReport>, Box<CallReport>> {
+        let sources = &self.pieces.sources;
+        match queries {
+            [one] => Ok(vec![sources.call(&self.generation, installed, one, host).await]),
+            several => sources.call_many(&self.generation, installed, several, host).await,
+        }
+    }
+}
+
+/// Whether all of several works have the same failure: then it is of what they share, such as a request that one of them
+/// has spoilt. A wish to slow down is none of theirs.
+fn is_of_the_call(reports: &[CallReport]) -> bool {
+    let Some(first) = reports.first().filter(|first| reports.len() > 1 && first.outcome.is_err()) else {
+        return false;
+    };
+    let is_wait = first.is_throttled() || first.rate_limited.is_some();
+    !is_wait && reports.iter().all(|report| report.outcome == first.outcome)
 }

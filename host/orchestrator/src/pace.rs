@@ -46,12 +46,13 @@ impl Paces {
     }
 
     /// A call for so many works, or for one, ended with answers or without. Half as many are asked about next, or twice as
-    /// many again.
+    /// many again; a call for fewer shows nothing of more, and one for more began before the failure.
     pub(crate) fn note_batch(&self, resolver: &ResolverName, works: usize, answered: bool) {
         let works = u32::try_from(works).unwrap_or(u32::MAX);
         let mut batches = lock(&self.batches);
         match batches.get_mut(resolver) {
-            Some(most) if answered => *most = most.saturating_mul(2),
+            Some(most) if answered && works == *most => *most = most.saturating_mul(2),
+            Some(_) if answered => {}
             Some(most) => *most = (*most).min(works / 2).max(1),
             // One that was asked about alone has nothing to do with how many are asked about.
             None if answered || works == 1 => {}
@@ -92,6 +93,9 @@ mod tests {
             paces.note_batch(&name, asked, false);
             assert_eq!(works(), expected);
         }
+        // Calls that began before, or are for fewer, change nothing.
+        paces.note_batch(&name, 100, true);
+        assert_eq!(works(), 1);
         for expected in [2, 4, 8, 16, 32, 64, 100, 100] {
             paces.note_batch(&name, works() as usize, true);
             assert_eq!(works(), expected);

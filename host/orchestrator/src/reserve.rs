@@ -5,12 +5,14 @@
 //! included.
 
 use std::collections::{HashMap, HashSet};
+use std::num::NonZeroU32;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gleaner_limits::{Permit, Room, Why};
 use gleaner_model::key::{Key, ResolverName};
+use gleaner_runtime::Sandbox;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::breaker::{Suspended, Trial};
@@ -197,8 +199,11 @@ impl Pieces {
 
     /// How many works one call of a resolver takes, if it takes several.
     pub(crate) fn most_a_call(&self, name: &ResolverName) -> Option<u32> {
-        let most = self.sources.now().resolvers.get(name)?.plugin.info.most?.get();
-        (most > 1).then_some(most)
+        let generation = self.sources.now();
+        let installed = generation.resolvers.get(name)?;
+        // How many it takes is meant for as many requests as a call usually has.
+        let is_usual = installed.sandbox.requests >= Sandbox::default().requests;
+        installed.plugin.info.most.map(NonZeroU32::get).filter(|most| *most > 1 && is_usual)
     }
 
     /// How many of `total` slots this key may hold: a quarter while jobs of other keys wait that could run. Alone

@@ -121,8 +121,7 @@ impl Pieces {
         reservation: Reservation,
     ) -> Done {
         let Reservation { key, trial, permit, host, seat: _seat } = reservation;
-        let number = plan.fate(step).failures() + 1;
-        let this = Try { pieces: self, lease, artifact, plan, step, key, number, started: Instant::now() };
+        let this = self.attempt(lease, artifact, plan, step, key);
         let span = this.span();
         let done = match step {
             Step::Resolve(name) => match generation.resolvers.get(name) {
@@ -145,6 +144,18 @@ impl Pieces {
         done
     }
 
+    fn attempt<'a>(
+        &'a self,
+        lease: Lease,
+        artifact: &'a Artifact,
+        plan: &'a Plan,
+        step: &'a Step,
+        key: Key,
+    ) -> Try<'a> {
+        let number = plan.fate(step).failures() + 1;
+        Try { pieces: self, lease, artifact, plan, step, key, number, started: Instant::now() }
+    }
+
     /// Calls a resolver under a reservation that several jobs use in turn.
     pub(crate) async fn call_in_turn(
         &self,
@@ -156,8 +167,7 @@ impl Pieces {
         reservation: &Reservation,
     ) -> Done {
         let step = &Step::Resolve(resolver.clone());
-        let (key, number) = (Key::Resolver(resolver.clone()), plan.fate(step).failures() + 1);
-        let this = Try { pieces: self, lease, artifact, plan, step, key, number, started: Instant::now() };
+        let this = self.attempt(lease, artifact, plan, step, Key::Resolver(resolver.clone()));
         match generation.resolvers.get(resolver) {
             // A call before this one may have been one too many.
             Some(one) if self.sources.breakers.is_suspended(resolver, &one.plugin.info.sha256) => {
@@ -183,12 +193,11 @@ impl Pieces {
         member: Member,
     ) -> Done {
         let step = &Step::Resolve(resolver.clone());
-        let (key, number) = (Key::Resolver(resolver.clone()), plan.fate(step).failures() + 1);
-        let this = Try { pieces: self, lease, artifact, plan, step, key, number, started: Instant::now() };
+        let this = self.attempt(lease, artifact, plan, step, Key::Resolver(resolver.clone()));
         let Some(installed) = generation.resolvers.get(resolver) else {
             return this.resolver_is_gone(resolver);
         };
-        let query = query(&lease.job.to_string(), artifact, plan, number, installed.sandbox.wall.0);
+        let query = query(&lease.job.to_string(), artifact, plan, this.number, installed.sandbox.wall.0);
         let span = this.span();
         let asked = async {
             match member.ask(query).await {
@@ -280,9 +289,7 @@ impl Try<'_> {
         let query = query(&job, artifact, plan, number, installed.sandbox.wall.0);
         let report = pieces.sources.call(generation, installed, &query, host).await;
         let pause = pieces.note_call(installed, &report, trial);
-        let is_fault = |failure: &Failure| failure.class == FailureClass::PluginFault;
-        let answered = !report.outcome.as_ref().is_err_and(is_fault);
-        pieces.paces.note_batch(&installed.plugin.info.name, 1, answered);
+        pieces.paces.note_batch(&installed.plugin.info.name, 1, report.outcome.is_ok());
         self.judge(installed, report, pause)
     }
 

@@ -13,7 +13,7 @@ use gleaner_model::identifier::Identifier;
 use gleaner_model::key::ResolverName;
 use gleaner_model::next::Takes;
 use gleaner_model::plan::Resolution;
-use gleaner_model::reason::Failure;
+use gleaner_model::reason::{Failure, FailureClass};
 use serde::Serialize;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
@@ -160,6 +160,17 @@ pub struct CallReport {
 impl CallReport {
     /// The wait for a source that asks to slow down and does not say how long.
     pub const UNSAID_WAIT: Duration = Duration::from_secs(60);
+
+    /// Whether it failed by its plugin's own doing.
+    pub fn is_fault(&self) -> bool {
+        self.outcome.as_ref().is_err_and(|failure| failure.class == FailureClass::PluginFault)
+    }
+
+    /// Whether its source asks to slow down.
+    pub fn is_throttled(&self) -> bool {
+        let failure = self.outcome.as_ref().err();
+        failure.is_some_and(|failure| matches!(failure.class, FailureClass::Throttled { .. }))
+    }
 }
 
 /// A message of a guest.

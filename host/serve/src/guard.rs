@@ -162,12 +162,14 @@ pub(crate) async fn guard(State(site): State<Site>, request: Request, next: Next
             .get(header::ACCEPT)
             .and_then(|accept| accept.to_str().ok())
             .is_some_and(|accept| accept.contains("text/html"));
-    let mut response = match check(&site, &request, &path) {
+    let checked = check(&site, &request, &path);
+    let is_stranger = checked.is_err() || site.access.check_token(request.headers()).is_err();
+    let mut response = match checked {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     };
     if let Some(problem) = response.extensions_mut().remove::<Problem>().filter(|_| is_for_people) {
-        response = page::problem(&site, &problem);
+        response = page::problem(&site, &problem, is_stranger);
     }
     let is_unknown = response.status() == StatusCode::UNAUTHORIZED;
     let headers = response.headers_mut();
@@ -194,15 +196,6 @@ fn check(site: &Site, request: &Request, path: &str) -> Result<(), Problem> {
         check_origin(headers)?;
     }
     Ok(())
-}
-
-/// So many at a time.
-pub(crate) async fn in_turn(State(site): State<Site>, request: Request, next: Next) -> Response {
-    // It is never closed.
-    let turn = site.turns.acquire().await;
-    let response = next.run(request).await;
-    drop(turn);
-    response
 }
 
 #[cfg(test)]

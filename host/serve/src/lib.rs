@@ -20,6 +20,7 @@ mod problem;
 mod said;
 mod server;
 mod site;
+mod turn;
 
 pub use config::ServeConfig;
 pub use error::ServeError;

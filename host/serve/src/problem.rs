@@ -72,6 +72,7 @@ impl Problem {
     pub(crate) fn body(status: StatusCode, detail: String) -> Self {
         let to_do = match status {
             StatusCode::PAYLOAD_TOO_LARGE => "send less at a time; at most 1 MiB is taken",
+            StatusCode::REQUEST_TIMEOUT => "send it again",
             StatusCode::UNSUPPORTED_MEDIA_TYPE => "send JSON, with content-type: application/json",
             _ => "correct it; /api/v1/openapi.json says what is expected",
         };

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::routing::get;
@@ -25,14 +24,12 @@ use crate::guard::{self, Access};
 use crate::patient::Patient;
 use crate::problem::Problem;
 use crate::site::{Inner, Parts, Site};
-use crate::{api, assets, health, live, metrics, page};
+use crate::{api, assets, health, live, metrics, page, turn};
 
 /// Connections at a time.
 const MOST_CONNECTIONS: usize = 512;
 /// How long a request's head may take to come.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
-/// Bytes of a body.
-const MOST_BODY: usize = 1 << 20;
 /// How long answers that are being given may take once the run is told to stop.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// After the system refused a connection, as it does when files run out.
@@ -113,7 +110,7 @@ async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> Option<(tokio:
 fn routes(site: &Site) -> Router {
     let views = api::router().merge(page::router()).route("/metrics", get(metrics::metrics));
     views
-        .layer(from_fn_with_state(Arc::clone(site), guard::in_turn))
+        .layer(from_fn_with_state(Arc::clone(site), turn::in_turn))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/static/{file}", get(assets::file))
@@ -121,7 +118,6 @@ fn routes(site: &Site) -> Router {
             Problem::method(&method, uri.path()).into_response()
         })
         .fallback(|uri: Uri| async move { Problem::no_such_page(uri.path()).into_response() })
-        .layer(DefaultBodyLimit::max(MOST_BODY))
         .layer(from_fn_with_state(Arc::clone(site), guard::guard))
         .with_state(Arc::clone(site))
 }

@@ -3,6 +3,7 @@
 
 use gleaner_sdk::{
     Candidate, Failure, Host, Identifier, Info, Leads, Maybe, Query, Resolution, Resolver, bare_doi, host_of,
+    leads_through_doi_org, quoted,
 };
 use serde::Deserialize;
 
@@ -24,12 +25,11 @@ impl Resolver for Core {
 
     fn resolve(query: &Query, host: &impl Host) -> Result<Resolution, Failure> {
         let Some(doi) = query.doi() else { return Ok(Resolution::none()) };
-        let quoted = doi.replace('\\', "\\\\").replace('"', "\\\"");
         let url = host
             .base_url(BASE)
             .path("search/works")
             .segment("") // without the last `/` it answers with a redirect
-            .query("q", &format!("doi:\"{quoted}\""))
+            .query("q", &format!("doi:{}", quoted(doi)))
             .query("limit", "10");
         let Some(answer) = host.get_json::<Answer>(&url).map_err(about_the_key)? else {
             return Ok(Resolution::none());
@@ -132,7 +132,7 @@ impl Work {
 
     fn copies(&self) -> impl Iterator<Item = Candidate> {
         self.urls().filter_map(|url| {
-            let is_page = eprint(url).is_some() || host_of(url).eq_ignore_ascii_case("doi.org");
+            let is_page = eprint(url).is_some() || leads_through_doi_org(url);
             let candidate = match Leads::of(url, None) {
                 _ if is_page => Candidate::landing_page(url),
                 Leads::ToPdf => Candidate::pdf(url),

@@ -3,7 +3,7 @@
 
 use gleaner_sdk::{
     BatchResolver, Candidate, Failure, Host, Identifier, Info, Leads, Maybe, Name, Query, Resolution,
-    Resolver, answer_together,
+    Resolver, answer_together, quoted,
 };
 use serde::Deserialize;
 
@@ -48,7 +48,7 @@ fn name(query: &Query) -> Option<Name<'_>> {
 
 /// The articles that a search for these DOIs finds, at most so many.
 fn find(host: &impl Host, dois: &[&str], most: &str) -> Result<Vec<Bibjson>, Failure> {
-    let term = |doi: &&str| format!("doi:\"{}\"", doi.replace('\\', "\\\\").replace('"', "\\\""));
+    let term = |doi: &&str| format!("doi:{}", quoted(doi));
     let search = dois.iter().map(term).collect::<Vec<_>>().join(" OR ");
     let url = host.base_url(BASE).path("search/articles").segment(&search).query("pageSize", most);
     let Some(answer) = host.get_json::<Answer>(&url)? else { return Ok(Vec::new()) };

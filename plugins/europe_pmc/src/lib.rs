@@ -4,6 +4,7 @@
 
 use gleaner_sdk::{
     BatchResolver, Candidate, Failure, Host, Identifier, Info, Maybe, Query, Resolution, Resolver, Url,
+    quoted,
 };
 use serde::Deserialize;
 
@@ -12,7 +13,7 @@ const BASE: &str = "https://www.ebi.ac.uk/europepmc/webservices/rest";
 /// Records a page, at most 1000. One search finds a work under a few numbers at most.
 const PAGE: &str = "1000";
 
-/// Takes a PMCID, a PMID or a DOI, the first of these that there is; sends one request, for one work or for fifty.
+/// Takes a PMCID, a PMID or a DOI, the first of these that there is; sends one request, for one work or for thirty.
 #[derive(Debug)]
 pub struct EuropePmc;
 
@@ -39,8 +40,8 @@ impl Resolver for EuropePmc {
 }
 
 impl BatchResolver for EuropePmc {
-    /// What fits into a URL that any server takes.
-    const MOST: u32 = 50;
+    /// What fits into a URL of 4 KiB, even where DOIs are long.
+    const MOST: u32 = 30;
 
     fn resolve_many(queries: &[Query], host: &impl Host) -> Vec<Result<Resolution, Failure>> {
         let terms: Vec<_> = queries.iter().filter_map(name).map(|name| format!("({})", term(name))).collect();
@@ -84,7 +85,7 @@ fn term((scheme, value): (&str, &str)) -> String {
     match scheme {
         "pmcid" => format!("PMCID:{value}"),
         "pmid" => format!("EXT_ID:{value} AND SRC:MED"),
-        _ => format!("DOI:\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"")),
+        _ => format!("DOI:{}", quoted(value)),
     }
 }
 

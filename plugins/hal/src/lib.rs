@@ -3,7 +3,7 @@
 
 use gleaner_sdk::{
     BatchResolver, Candidate, Failure, Host, Identifier, Info, Maybe, Name, Query, Resolution, Resolver, Url,
-    answer_together, bare_doi, path_says_pdf,
+    answer_together, bare_doi, path_says_pdf, quoted,
 };
 use serde::Deserialize;
 
@@ -36,8 +36,8 @@ impl Resolver for Hal {
 }
 
 impl BatchResolver for Hal {
-    /// What fits into a URL that any server takes.
-    const MOST: u32 = 50;
+    /// What fits into a URL of 4 KiB, even where DOIs are long.
+    const MOST: u32 = 30;
 
     fn resolve_many(queries: &[Query], host: &impl Host) -> Vec<Result<Resolution, Failure>> {
         let find = |scheme: &'static str, values: &[&str]| {
@@ -103,7 +103,7 @@ impl<'a> Asked<'a> {
             Self::Id { id, .. } => ("halId_s", id),
             Self::Doi(doi) => ("doiId_s", doi),
         };
-        format!("{field}:\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+        format!("{field}:{}", quoted(value))
     }
 }
 

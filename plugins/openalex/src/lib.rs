@@ -4,7 +4,7 @@
 
 use gleaner_sdk::{
     BatchResolver, Candidate, Failure, Host, Identifier, Info, Maybe, Name, Query, Resolution, Resolver, Url,
-    answer_together, bare_doi, path_says_pdf,
+    answer_together, bare_doi, path_says_pdf, version_of,
 };
 use serde::Deserialize;
 
@@ -47,8 +47,9 @@ impl Resolver for OpenAlex {
 }
 
 impl BatchResolver for OpenAlex {
-    /// As many as a filter takes.
-    const MOST: u32 = 100;
+    /// All can be asked about alone within the requests of a call. A page of 100 has room for records that are there more
+    /// than once.
+    const MOST: u32 = 29;
 
     fn resolve_many(queries: &[Query], host: &impl Host) -> Vec<Result<Resolution, Failure>> {
         let find = |scheme: &str, values: &[&str]| {
@@ -209,12 +210,7 @@ impl Location {
     }
 
     fn describe(&self, candidate: Candidate) -> Candidate {
-        let version = match self.version.as_deref() {
-            Some("publishedVersion") => Some("published"),
-            Some("acceptedVersion") => Some("accepted"),
-            Some("submittedVersion") => Some("submitted"),
-            _ => None,
-        };
+        let version = self.version.as_deref().and_then(version_of);
         let host_type = match self.source.as_ref().and_then(|source| source.kind.as_deref()) {
             Some("repository") => Some("repository"),
             Some("journal" | "conference" | "book series" | "ebook platform") => Some("publisher"),

@@ -14,7 +14,8 @@ use gleaner_sdk::{
 };
 
 /// Takes a PMCID, else a DOI or a PMID that the converter knows one for. Sends two requests for a PMCID that the
-/// datasets have and for one that nobody has, and one more without a PMCID.
+/// datasets have and for one that nobody has, three where the datasets name what they do not have, and one more without a
+/// PMCID.
 #[derive(Debug)]
 pub struct Pmc;
 
@@ -54,8 +55,8 @@ impl Resolver for Pmc {
 }
 
 impl BatchResolver for Pmc {
-    /// The converter takes 200; but each work that PMC has is two requests more, and a call has 32.
-    const MOST: u32 = 12;
+    /// The converter takes 200; but each work that PMC has is three requests more at most, and a call has 32.
+    const MOST: u32 = 10;
 
     fn resolve_many(queries: &[Query], host: &impl Host) -> Vec<Result<Resolution, Failure>> {
         let find = |scheme, values: &[&str]| Ok(vec![idconv::records(host, scheme, values)?]);

@@ -25,6 +25,20 @@ impl Identifier {
     }
 }
 
+/// The version of a work in the word that Unpaywall, and whoever follows it, has for it; none for any other word.
+///
+/// ```
+/// assert_eq!(gleaner_sdk::version_of("acceptedVersion"), Some("accepted"));
+/// ```
+pub fn version_of(word: &str) -> Option<&'static str> {
+    match word {
+        "publishedVersion" => Some("published"),
+        "acceptedVersion" => Some("accepted"),
+        "submittedVersion" => Some("submitted"),
+        _ => None,
+    }
+}
+
 impl Candidate {
     /// The full text itself. The URL is cleaned by [`clean_url`]; none if it is no http URL.
     ///

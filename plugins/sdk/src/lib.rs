@@ -60,6 +60,7 @@ mod maybe;
 pub mod testing;
 mod url;
 
+pub use answers::version_of;
 pub use bindings::exports::gleaner::resolver::resolver::Info;
 pub use bindings::gleaner::resolver::http::{Error as HttpError, Request, Response};
 pub use bindings::gleaner::resolver::log::Level;
@@ -68,7 +69,7 @@ pub use bindings::gleaner::resolver::types::{
 };
 pub use doi::bare_doi;
 pub use host::Host;
-pub use link::{Leads, host_of, path_says_pdf};
+pub use link::{Leads, host_of, leads_through_doi_org, path_says_pdf, quoted};
 pub use many::{Name, answer_together};
 pub use maybe::{Many, Maybe};
 pub use url::{Url, clean_url, join};

@@ -41,6 +41,21 @@ pub fn path_says_pdf(url: &str) -> bool {
     path.ends_with("pdf") || path.contains("/pdf/")
 }
 
+/// Whether a URL is that of a DOI, which leads to a page.
+pub fn leads_through_doi_org(url: &str) -> bool {
+    ["doi.org", "dx.doi.org", "www.doi.org"].iter().any(|doi| host_of(url).eq_ignore_ascii_case(doi))
+}
+
+/// A text as a phrase in the query syntax of Lucene, which Solr and Elasticsearch have too: in quotes, where these two
+/// characters alone have a meaning.
+///
+/// ```
+/// assert_eq!(gleaner_sdk::quoted("10.1000/a\"b"), "\"10.1000/a\\\"b\"");
+/// ```
+pub fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
 /// The host that a URL names, as it is written there: without port and user, empty where there is none.
 pub fn host_of(url: &str) -> &str {
     let rest = url.trim().split_once("://").map_or("", |(_, rest)| rest);

@@ -9,8 +9,9 @@ pub type Name<'a> = (&'static str, &'a str);
 /// Answers each query from the records that one request a scheme finds.
 ///
 /// `name` is what a work is looked for by; none for a work that cannot be looked for together with others, which is then
-/// asked about alone. `find` gets a scheme and the values of all works that are looked for in it. Its failure is that of
-/// each of them. `answer` gets all records that were found in a work's scheme, whosever they are, and the work's name.
+/// asked about alone: choose `MOST` so that the 32 requests of a call are enough for all of them. `find` gets a scheme and
+/// the values of all works that are looked for in it. Its failure is that of each of them. `answer` gets all records that
+/// were found in a work's scheme, whosever they are, and the work's name.
 pub fn answer_together<R: Resolver, T>(
     queries: &[Query],
     host: &impl Host,

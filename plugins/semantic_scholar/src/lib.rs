@@ -4,7 +4,7 @@
 
 use gleaner_sdk::{
     BatchResolver, Candidate, Failure, Host, Identifier, Info, Leads, Maybe, Query, Request, Resolution,
-    Resolver, for_each, host_of,
+    Resolver, for_each, leads_through_doi_org,
 };
 use serde::{Deserialize, Serialize};
 
@@ -105,7 +105,9 @@ impl<'a> Asked<'a> {
     }
 
     fn spelt(&self) -> String {
-        format!("{}:{}", self.word, self.value)
+        // PMCIDs are digits here.
+        let value = if self.scheme == "pmcid" { self.value.trim_start_matches("PMC") } else { self.value };
+        format!("{}:{value}", self.word)
     }
 }
 
@@ -185,9 +187,8 @@ impl Paper {
             return None;
         }
         let url = pdf.url.as_deref()?;
-        let is_doi = ["doi.org", "dx.doi.org"].iter().any(|doi| host_of(url).eq_ignore_ascii_case(doi));
         let candidate = match Leads::of(url, None) {
-            _ if is_doi => Candidate::landing_page(url),
+            _ if leads_through_doi_org(url) => Candidate::landing_page(url),
             Leads::ToPdf => Candidate::pdf(url),
             // It is called a PDF, and mostly is one.
             Leads::ToPage | Leads::Somewhere => Candidate::file(url),

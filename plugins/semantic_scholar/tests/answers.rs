@@ -100,7 +100,7 @@ fn the_best_name_is_asked_for() {
     assert_eq!(asked(&names), "DOI:10.1000/a%3Fb");
     assert_eq!(asked(&names[..3]), "ARXIV:math/0211159");
     assert_eq!(asked(&names[..2]), "PMID:9");
-    assert_eq!(asked(&names[..1]), "PMCID:PMC123");
+    assert_eq!(asked(&names[..1]), "PMCID:123");
     let host = FakeHost::new();
     assert_eq!(SemanticScholar::resolve(&query(&[("isbn", "1")]), &host), Ok(Resolution::none()));
     assert!(host.sent().is_empty());

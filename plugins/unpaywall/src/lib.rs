@@ -1,7 +1,7 @@
 //! Resolver `unpaywall`: every open copy that Unpaywall knows of a DOI. Fields and their meaning:
 //! <https://unpaywall.org/data-format>. Must never propose a copy of a work that Unpaywall calls closed.
 
-use gleaner_sdk::{Candidate, Failure, Host, Info, Maybe, Query, Resolution, Resolver};
+use gleaner_sdk::{Candidate, Failure, Host, Info, Maybe, Query, Resolution, Resolver, version_of};
 use serde::Deserialize;
 
 const BASE: &str = "https://api.unpaywall.org";
@@ -98,12 +98,7 @@ impl Location {
     }
 
     fn describe(&self, candidate: Candidate) -> Candidate {
-        let version = match self.version.as_deref() {
-            Some("publishedVersion") => Some("published"),
-            Some("acceptedVersion") => Some("accepted"),
-            Some("submittedVersion") => Some("submitted"),
-            _ => None,
-        };
+        let version = self.version.as_deref().and_then(version_of);
         let (license, host_type) = (self.license.as_ref().cloned(), self.host_type.as_ref().cloned());
         Candidate { version: version.map(str::to_owned), license, host_type, ..candidate }
     }

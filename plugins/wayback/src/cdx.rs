@@ -56,14 +56,15 @@ impl Capture<'_> {
     }
 }
 
-/// Whether two URLs are one for the archive: neither scheme nor `www.`, port or case make a difference.
+/// Whether two URLs are one: neither scheme nor `www.`, port or the host's case make a difference. The archive's index
+/// finds paths in any case too, which are others.
 fn same(one: &str, other: &str) -> bool {
     let key = |url: &str| {
-        let url = url.to_ascii_lowercase();
-        let rest = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
         let rest = rest.split('#').next().unwrap_or_default();
         let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        let host = host.strip_prefix("www.").unwrap_or(host);
+        let host = host.to_ascii_lowercase();
+        let host = host.strip_prefix("www.").unwrap_or(&host);
         let host = host.strip_suffix(":80").or(host.strip_suffix(":443")).unwrap_or(host);
         format!("{host}{}", path.trim_end_matches('/'))
     };
@@ -92,10 +93,12 @@ mod tests {
     #[test]
     fn a_capture_counts_for_its_own_url_only() {
         let found = captures(LINE).unwrap();
-        for url in ["https://a.org/x.pdf", "http://WWW.a.org/X.pdf#page=2", "https://a.org:443/x.pdf/"] {
+        for url in ["https://a.org/x.pdf", "http://WWW.a.org/x.pdf#page=2", "https://a.org:443/x.pdf/"] {
             assert!(found[0].is_pdf_of(url), "{url}");
         }
-        for url in ["https://a.org/x.pdf?y", "https://b.org/x.pdf", "https://a.org/", ""] {
+        for url in
+            ["https://a.org/x.pdf?y", "https://a.org/X.pdf", "https://b.org/x.pdf", "https://a.org/", ""]
+        {
             assert!(!found[0].is_pdf_of(url), "{url}");
         }
         for other in

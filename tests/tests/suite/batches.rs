@@ -120,6 +120,38 @@ fn a_work_that_breaks_the_call_costs_the_others_nothing() {
 }
 
 #[test]
+fn one_work_that_traps_is_found_while_others_go_on() {
+    let bench = bench(world(Reply::empty()));
+    let works: Vec<_> = (0..400).map(|n| doi(if n == 3 { "trap" } else { "file" }, n)).collect();
+    assert_eq!(drain(&bench, &works, 1)["done"], 399);
+    assert_eq!(end(&job(&bench, &works[3])), ("error", "plugin_trap"));
+    // Neither is the resolver suspended for one work.
+    assert_eq!(json(&bench, &["plugin", "list"]).to_string().contains("suspended_until\":\""), false);
+}
+
+#[test]
+fn a_work_that_spoils_the_request_for_all_fails_alone() {
+    // The service refuses every request for several works, as it would where one of them breaks the request.
+    let mut world = world(Reply::empty());
+    for count in 2..=50 {
+        for n in 0..60 {
+            world.set(&format!("https://{API}/many/{count}/{n}"), Reply::error(400));
+        }
+    }
+    world.set_host(API, Behaviour::of_host());
+    for n in 0..60 {
+        world.set(&format!("https://{API}/one/{n}"), Reply::empty());
+    }
+    let bench = bench(world);
+    let works: Vec<_> = (0..60).map(|n| doi("file", n)).collect();
+    assert_eq!(drain(&bench, &works, 0)["done"], 60);
+    for work in &works {
+        let asked = attempts(&job(&bench, work)).iter().filter(|(what, _)| *what == "batch").count();
+        assert_eq!(asked, 1, "{work}: only its own answer is recorded");
+    }
+}
+
+#[test]
 fn a_service_that_asks_to_slow_down_is_asked_once_and_then_later() {
     let slow = Reply::empty().after_first(1, Reply::too_many(RetryAfter::Seconds(1)));
     let bench = bench(world(slow));

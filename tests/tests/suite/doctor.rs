@@ -220,3 +220,27 @@ fn what_a_dead_process_holds_is_told() {
     expect(&findings, "leases", "warning", "died and holds 1 works", "gleaner queue run");
     barrier.open();
 }
+
+#[test]
+fn a_certificate_that_is_missing_costs_no_other_finding() {
+    let mut bench = Bench::new(World::new());
+    bench.configure("egress.extra-ca-certs = [\"nowhere.pem\"]");
+    let findings = doctor(&bench, &[], 1);
+    expect(&findings, "network", "problem", "nowhere.pem", "[egress]");
+    assert!(findings.iter().any(|one| one["check"] == "contact"), "{findings:#?}");
+}
+
+#[test]
+fn a_library_that_is_a_file_is_no_new_one() {
+    let bench = Bench::new(World::new());
+    let file = bench.file("plain", "no directory");
+    let findings = doctor(&bench, &["--library", &file, "--offline"], 1);
+    expect(&findings, "database", "problem", "", "--library DIR");
+}
+
+#[test]
+fn a_server_that_would_not_begin_is_named() {
+    let mut bench = Bench::new(World::new());
+    bench.configure("serve.listen = \"0.0.0.0:8417\"");
+    expect(&doctor(&bench, &["--offline"], 0), "server", "warning", "is not a loopback address", "[serve]");
+}

@@ -70,6 +70,25 @@ fn a_hundred_idle_viewers_do_not_stop_a_run() {
 }
 
 #[test]
+fn who_does_not_send_a_body_keeps_nobody_waiting() {
+    let bench = papers::bench(1);
+    let served = Served::start(&bench);
+    // More of them than answers are made at once.
+    let stalled: Vec<_> = (0..40)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&served.address).unwrap();
+            let head = "content-type: application/json\r\ncontent-length: 100\r\n\r\n{";
+            write!(stream, "POST /api/v1/jobs HTTP/1.1\r\nhost: {}\r\n{head}", served.address).unwrap();
+            stream
+        })
+        .collect();
+    assert_eq!(served.api("/stats")["queued"], 0);
+    served.page("/");
+    drop(stalled);
+    served.stop();
+}
+
+#[test]
 fn health_is_told_with_reasons() {
     let (bench, barrier) = papers::held(1);
     let served = Served::start(&bench);

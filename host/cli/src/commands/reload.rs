@@ -181,7 +181,10 @@ impl Reload {
         self.complaint = None;
         // What is told holds by then.
         if let Some(told) = &self.told {
-            told.in_force.send_replace(Arc::new(generations::in_force(&self.in_force)));
+            let mut in_force = generations::in_force(&self.in_force);
+            // Of `[orchestrator]`, which holds from the next start on.
+            in_force.rules.recheck_after = told.in_force.borrow().rules.recheck_after;
+            told.in_force.send_replace(Arc::new(in_force));
         }
         self.say(format!("the configuration was read again ({occasion}): {}", said.join("; ")));
     }

@@ -1,6 +1,7 @@
 //! Changes through the API: what the commands of the same names do.
 //!
-//! Must never change anything before all that was sent is understood.
+//! Must never change anything before what was sent is understood; of several works to add, those that are not are named, and
+//! the others added.
 
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection};
@@ -24,6 +25,9 @@ use std::num::NonZeroU32;
 use super::read::given;
 use crate::problem::Problem;
 use crate::site::Site;
+
+/// Each is looked up, and all are ended in one write, for which a run waits.
+const MOST_CANCELLED: usize = 1000;
 
 type Answer<T> = Result<Json<T>, Problem>;
 
@@ -133,6 +137,10 @@ pub(super) async fn cancel(
     let ids = body?.0.ids;
     if ids.is_empty() {
         return Err(Problem::value("ids", "it is empty; give at least one"));
+    }
+    if ids.len() > MOST_CANCELLED {
+        let detail = format!("{} are too many at a time; send at most {MOST_CANCELLED}", ids.len());
+        return Err(Problem::value("ids", detail));
     }
     Ok(Json(cancel_jobs(&site, &ids).await?))
 }

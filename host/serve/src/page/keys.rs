@@ -57,7 +57,8 @@ pub(super) async fn show(
 }
 
 fn card(site: &Site, key: &KeyView) -> Markup {
-    let id = format!("live-{}", key.key.replace(|c: char| !c.is_ascii_alphanumeric(), "-"));
+    // Keys that differ in a dot alone have ids that differ.
+    let id = format!("live-{}", encoded(&key.key));
     html! {
         li.card {
             h2 { (key.key) }
@@ -119,9 +120,9 @@ fn forms(site: &Site, key: &KeyView) -> Markup {
             form method="post" action="/do/limit" {
                 (token(site))
                 input type="hidden" name="key" value=(key.key);
-                p { label for=(id("concurrency")) { "At once" } input id=(id("concurrency")) type="number" name="concurrency" min="1" max="65535" value=[key.concurrency]; }
-                p { label for=(id("rate")) { "How often, like 5/s or 1/3s" } input id=(id("rate")) type="text" name="rate" size="8" value=[key.rate]; }
-                p { label for=(id("burst")) { "Burst" } input id=(id("burst")) type="number" name="burst" min="1" max="65535" value=[key.rate.and(key.burst)]; }
+                p { label for=(id("concurrency")) { "At once" } input id=(id("concurrency")) type="number" name="concurrency" min="1" max="65535" placeholder=[key.concurrency]; }
+                p { label for=(id("rate")) { "How often, like 5/s or 1/3s" } input id=(id("rate")) type="text" name="rate" size="8" placeholder=[key.rate]; }
+                p { label for=(id("burst")) { "Burst" } input id=(id("burst")) type="number" name="burst" min="1" max="65535" placeholder=[key.rate.and(key.burst)]; }
                 button type="submit" { "Set" }
                 button type="submit" name="reset" value="true" { "As configured" }
             }

@@ -45,13 +45,12 @@ fn sent(markup: Markup) -> Response {
 }
 
 /// What went wrong, for people.
-pub(crate) fn problem(site: &Site, problem: &Problem) -> Response {
+pub(crate) fn problem(site: &Site, problem: &Problem, is_stranger: bool) -> Response {
     let content = html! {
         p { (problem.detail) }
         p { strong { "What to do: " } (problem.to_do) }
     };
     // To one who may not ask, nothing of the site is shown.
-    let is_stranger = [401, 403, 421].contains(&problem.status);
     let place = if is_stranger { Page::Stranger } else { Page::None };
     let mut response = sent(page(site, place, &problem.title, content));
     *response.status_mut() =

@@ -35,8 +35,10 @@ pub(crate) fn jobs(
 ) -> Result<JobPage, Trouble> {
     let needle =
         filter.text.as_deref().map(|text| text.trim().to_lowercase()).filter(|text| !text.is_empty());
-    // Who writes a whole identifier wants that work, and not to look through all.
-    if let Some(text) = filter.text.as_deref().filter(|_| after == JobId(0) && needle.is_some())
+    // Who writes a whole identifier wants that work, and not to look through all. A number may be a job's, and a year.
+    let number: Option<i64> = needle.as_deref().and_then(|text| text.parse().ok());
+    if let Some(text) =
+        filter.text.as_deref().filter(|_| after == JobId(0) && needle.is_some() && number.is_none())
         && let Some(view) = find(connection, text)?
     {
         let rows = fitting(connection, filter, &[view.row.id.0], None)?.into_iter().filter(|row| {
@@ -131,7 +133,9 @@ fn fitting(
         let line = job_row(row)?;
         let Some(needle) = needle else { return Ok::<_, Trouble>(Some(line)) };
         let artifact = Artifact::read(line.id.0, row.get_ref(9)?.as_str()?)?;
-        let fits = says(&artifact, needle) || line.artifact_id.as_str().to_lowercase().contains(needle);
+        let fits = says(&artifact, needle)
+            || line.id.0.to_string() == needle
+            || line.artifact_id.as_str().to_lowercase().contains(needle);
         Ok(Some(line).filter(|_| fits))
     })?;
     Ok(rows.into_iter().flatten().collect())

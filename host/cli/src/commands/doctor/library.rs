@@ -38,14 +38,14 @@ pub(super) fn of_secrets(context: &Context) -> Vec<Finding> {
     let mut findings: Vec<Finding> = secrets
         .iter()
         .filter_map(|(name, secret)| {
-            let why = secret.read().err()?;
+            let why = generations::secret(&context.loaded.config, name).err()?;
             let file = secret.file.display();
             let change = if why.contains("others can") {
                 format!("`chmod 600 {file}`")
             } else {
                 format!("write it alone into {file}, or set secrets.{name}.file")
             };
-            Some(problem("secrets", format!("the secret {name:?}: {why}"), change))
+            Some(problem("secrets", why, change))
         })
         .collect();
     if findings.is_empty() && !secrets.is_empty() {
@@ -123,7 +123,9 @@ fn keeps_what_it_is_given(dir: &Path) -> std::io::Result<()> {
 }
 
 pub(super) async fn of_library(context: &Context, resolvers: &Resolvers) -> Vec<Finding> {
-    if !context.library_dir().join(Library::DATABASE).exists() {
+    let dir = context.library_dir();
+    // What is there and is no directory is the library's to complain of.
+    if !dir.join(Library::DATABASE).exists() && (dir.is_dir() || !dir.exists()) {
         return vec![ok("database", "none yet; the first run makes it")];
     }
     let health = match context.existing_library() {

@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::commands::check::State;
 use crate::context::Context;
 use crate::exit::{Exit, Failed};
+use crate::generations;
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
@@ -45,13 +46,14 @@ pub(crate) async fn doctor(context: &Context, offline: bool) -> Result<Exit, Fai
     let resolvers = context.resolvers(&runtime).await;
     findings.extend(plugins::of_plugins(&resolvers));
     findings.extend(library::of_secrets(context));
+    findings.push(of_server(context));
     findings.push(library::of_cache_dir());
     findings.extend(library::of_disk(context));
     findings.extend(library::of_library(context, &resolvers).await);
     if offline {
         findings.push(ok("network", "not looked at, as --offline asks"));
     } else {
-        findings.extend(network::of_network(context, resolvers).await?);
+        findings.extend(network::of_network(context, resolvers).await);
     }
     print(context, &findings)?;
     let is_stopped = findings.iter().any(|finding| finding.state == State::Problem);
@@ -73,6 +75,20 @@ fn of_contact(context: &Context) -> Finding {
             "none is set, and public services want to know whom to write to",
             "contact = \"you@example.org\" at the top of the configuration, or GLEANER_CONTACT",
         ),
+    }
+}
+
+/// Whether `gleaner serve` would begin.
+fn of_server(context: &Context) -> Finding {
+    let config = &context.loaded.config;
+    let token = generations::serve_token(config);
+    let checked =
+        token.and_then(|token| config.serve.check(token.as_deref()).map_err(|error| error.to_string()));
+    match checked {
+        Ok(()) => ok("server", format!("`gleaner serve` would listen on {}", config.serve.listen)),
+        Err(why) => {
+            warning("server", format!("`gleaner serve` would not begin: {why}"), "the section [serve]")
+        }
     }
 }
 

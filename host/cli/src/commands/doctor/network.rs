@@ -15,7 +15,6 @@ use url::Url;
 
 use super::{Finding, ok, problem, warning};
 use crate::context::Context;
-use crate::exit::Failed;
 use crate::generations;
 
 /// `Date` has whole seconds, and answers take some.
@@ -23,16 +22,19 @@ const APART: Duration = Duration::from_secs(120);
 /// For one host, waiting for its limit included.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(super) async fn of_network(context: &Context, resolvers: Resolvers) -> Result<Vec<Finding>, Failed> {
+pub(super) async fn of_network(context: &Context, resolvers: Resolvers) -> Vec<Finding> {
     let hosts = hosts(&resolvers);
     let config = &context.loaded.config;
-    let egress = generations::egress(config, context.limiter(), context.clock(), None)?;
+    let egress = match generations::egress(config, context.limiter(), context.clock(), None) {
+        Ok(egress) => egress,
+        Err(error) => return vec![problem("network", error.to_string(), "the section [egress]")],
+    };
     let asked = hosts.iter().map(|host| reach(&egress, host));
     let reached: Vec<_> = join_all(asked).await.into_iter().zip(&hosts).collect();
     let now = context.now();
     let mut findings: Vec<Finding> = reached.iter().map(|(answer, host)| of_answer(host, answer)).collect();
     findings.extend(of_clock(now, reached.iter().filter_map(|(answer, _)| answer.as_ref().ok())));
-    Ok(findings)
+    findings
 }
 
 /// Every host that a resolver in use may reach by name.
