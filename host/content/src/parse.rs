@@ -59,6 +59,18 @@ pub(crate) async fn check(
     verdict.await.unwrap_or(Ok(()))
 }
 
+/// One who waits for a parser. When it is dropped, the parser's turn goes to others; of one that has ended nothing is left.
+struct Waiting<'a> {
+    parsers: &'a Parsers,
+    place: &'a Mutex<OwnedSemaphorePermit>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.parsers.leave_alone(self.place);
+    }
+}
+
 /// What parsers share.
 struct Parsers {
     turns: Arc<Semaphore>,
@@ -85,9 +97,11 @@ impl Parsers {
             // A turn may never come.
             self.turns.clone().try_acquire_owned().ok()?
         };
-        // The parser has its turn, or after that a place among those that are left alone, until it really ends.
+        // The parser has its turn until it really ends; whoever stops waiting for it, by patience or for any other reason,
+        // gives that to others.
         let place = Arc::new(Mutex::new(turn));
         let held = Arc::clone(&place);
+        let _waiting = Waiting { parsers: self, place: &place };
         let parsed = tokio::task::spawn_blocking(move || {
             let verdict = parse();
             drop(held);
@@ -98,7 +112,6 @@ impl Parsers {
             Ok(verdict) => verdict.ok().flatten(),
             Err(_) => {
                 tracing::warn!("{} keeps its parser busy and is not looked into", shown.display());
-                self.leave_alone(&place);
                 None
             }
         }

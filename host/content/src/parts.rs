@@ -51,9 +51,13 @@ pub(crate) struct Note {
     pub(crate) length: u64,
     /// SHA-256 of the beginning, lower-case hex.
     pub(crate) sha256: String,
-    /// How the beginning came.
-    #[serde(default)]
+    /// How the beginning came; of notes that do not say, as badly as can be.
+    #[serde(default = "unprotected")]
     pub(crate) transport: Transport,
+}
+
+fn unprotected() -> Transport {
+    Transport::Http
 }
 
 /// Where the part of one URL and one artifact belongs.

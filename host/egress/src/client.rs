@@ -298,7 +298,7 @@ impl Egress {
         url: &'a Url,
         scope: &'a Scope,
     ) -> Pin<Box<dyn Future<Output = Result<Says, EgressError>> + Send + 'a>> {
-        let patience = self.0.config.timeout.0;
+        let patience = self.0.config.patience();
         Box::pin(async move {
             let request = Request::get(robots::address(url), u64::MAX);
             let mut answer = match self.send_at_most(request, scope, robots::REDIRECTS).await {

@@ -57,6 +57,14 @@ pub struct EgressConfig {
     pub cache: CacheConfig,
 }
 
+impl EgressConfig {
+    /// Who gives a host up earlier has learnt nothing of it. A part of `timeout`, since a plugin's call has that at most,
+    /// waiting for limits included.
+    pub(crate) fn patience(&self) -> Duration {
+        self.timeout.0 / 2
+    }
+}
+
 impl Default for EgressConfig {
     fn default() -> Self {
         let seconds = |n| Span(Duration::from_secs(n));

@@ -15,14 +15,15 @@ pub(crate) struct Errand {
     permit: Permit,
     limiter: KeyedLimiter,
     patience: Duration,
-    works: bool,
+    /// What its status said: that the host works is told at the end, anything else was told by then.
+    said: Option<Outcome>,
 }
 
 impl Errand {
     /// A request is sent under that permit. `patience`: who gives up earlier has learnt nothing about the host.
     pub(crate) fn begin(permit: Permit, limiter: &KeyedLimiter, patience: Duration) -> Self {
         permit.spend();
-        Self { permit, limiter: limiter.clone(), patience, works: false }
+        Self { permit, limiter: limiter.clone(), patience, said: None }
     }
 
     /// The permit of a request that did not reach its host, for another one.
@@ -32,15 +33,16 @@ impl Errand {
 
     /// Takes in what the status says of the host; that it works counts at the end of its answer.
     pub(crate) fn answered(&mut self, status: StatusCode) {
-        match outcome(status) {
-            Outcome::Worked => self.works = true,
-            outcome => self.limiter.note(self.permit.key(), outcome),
+        let outcome = outcome(status);
+        if outcome != Outcome::Worked {
+            self.limiter.note(self.permit.key(), outcome);
         }
+        self.said = Some(outcome);
     }
 
     /// The whole answer is there.
     pub(crate) fn ended(self) {
-        if self.works {
+        if self.said == Some(Outcome::Worked) {
             self.limiter.note(self.permit.key(), Outcome::Worked);
         }
     }
@@ -48,6 +50,7 @@ impl Errand {
     /// There is no answer, or no whole one.
     pub(crate) fn failed(self, error: &EgressError) {
         let outcome = match error {
+            _ if self.said.is_some_and(|said| said != Outcome::Worked) => return,
             error if error.is_hasty(self.patience) => return,
             EgressError::Timeout { .. } => Outcome::Strained,
             EgressError::Connection { .. }

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use gleaner_model::SPANS;
 use tokio::runtime::Handle;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::fmt::writer::{BoxMakeWriter, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -109,7 +109,7 @@ where
             .with_target(false)
             .with_filter(filter_fn(|of| of.is_span() && of.target() == SPANS))
     });
-    let lines = lines.with_filter(filter);
+    let lines = lines.with_filter(filter.and(filter_fn(|of| of.target() != SPANS)));
     Registry::default()
         .with(spans)
         .with(lines)

@@ -3,7 +3,7 @@
 //! This is the one place where a plain URL becomes one over https, and where a host is asked in plain after all. Must
 //! never do the latter because of what a host answered, but for a redirect from https to the same in plain.
 
-use gleaner_model::key::HostKey;
+use gleaner_model::key::{HostKey, Key};
 use gleaner_model::manifest::Transport;
 use http::Method;
 use tokio::time::Instant;
@@ -33,6 +33,10 @@ pub(super) struct Way {
 impl Way {
     fn was_sent(&self, method: &Method, url: &Url) -> bool {
         self.sent.iter().any(|(of, sent)| of == method && sent == url)
+    }
+
+    fn was_sent_last(&self, method: &Method, url: &Url) -> bool {
+        self.sent.last().is_some_and(|(of, sent)| of == method && sent == url)
     }
 
     /// Goes on to a URL.
@@ -71,7 +75,8 @@ impl Egress {
         let host = self.check(&wanted.url, scope)?;
         let schemes = &self.0.schemes;
         let twin = https_first::twin(&wanted.url, &self.0.config.connect_to);
-        let is_sent_back = twin.as_ref().is_some_and(|twin| way.was_sent(&wanted.method, twin));
+        // By its own answer: what another host leads to says nothing of this one.
+        let is_sent_back = twin.as_ref().is_some_and(|twin| way.was_sent_last(&wanted.method, twin));
         let descent = scope.check_descent(way.from.as_ref(), &wanted.url);
         let is_harmless = twin.as_ref().is_none_or(|twin| https_first::may_be_plain(wanted, twin, scope));
         let may_be_plain = is_harmless && descent.is_ok();
@@ -108,7 +113,10 @@ impl Egress {
         let answered =
             self.send_hop(wanted.clone(), host, way, scope, end).await.map_err(Unanswered::told)?;
         let host = &answered.host;
-        if schemes.note(host, Scheme::Http) {
+        if answered.reply.is_kept() {
+            // Nobody was asked, so nothing is known, and the permit is of no use to this scope.
+            drop(scope.take_reserved(&self.0.limiter.canonical(&Key::Host(host.clone()))));
+        } else if schemes.note(host, Scheme::Http) {
             tracing::warn!("{host} is asked over plain http, since over https it cannot be: {why}");
         }
         Ok(answered)

@@ -221,3 +221,18 @@ async fn the_least_protected_hop_counts() {
         assert_eq!(world.get(url, &download()).await.unwrap().transport, transport, "{url}");
     }
 }
+
+/// What another host leads to says nothing of this one.
+#[tokio::test]
+async fn no_other_host_has_a_host_asked_in_plain() {
+    let world = world(|asked| match asked.path.as_str() {
+        "/start" => Reply::redirect("https://b.example.org/back"),
+        "/back" => Reply::redirect("http://a.example.org/start"),
+        _ => Reply::ok("answer"),
+    })
+    .await;
+    let error = world.get("https://a.example.org/start", &download()).await.unwrap_err();
+    assert!(matches!(error, EgressError::RedirectLoop { .. }), "{error}");
+    world.get("http://a.example.org/other", &download()).await.unwrap();
+    assert_eq!(over_tls(&world), [true; 3]);
+}

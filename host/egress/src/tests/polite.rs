@@ -127,6 +127,17 @@ async fn answers_that_never_end_open_the_breaker() {
     }
 }
 
+/// Its status has told what there is to tell.
+#[tokio::test]
+async fn a_page_that_is_not_there_counts_for_nothing_even_where_it_breaks_off() {
+    let world = World::with(PLENTY, impatient, |_| Reply::raw(404, "content-length: 100", "gone")).await;
+    let url = "https://a.example.org/x";
+    for _ in 0..8 {
+        world.get(url, &download()).await.unwrap().body.collect().await.unwrap_err();
+    }
+    assert!(matches!(world.limiter.room(&host(url)), Room::Now(_)));
+}
+
 #[tokio::test]
 async fn who_gives_up_early_closes_no_host_for_others() {
     let world = World::new(|asked| match asked.path.as_str() {
