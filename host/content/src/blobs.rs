@@ -14,6 +14,7 @@ use gleaner_model::fault;
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
+use crate::durable::{FileSystem, protect, sync_dir, sync_file};
 use crate::{ContentError, ErrorContext};
 
 /// What is wrong with a blob.
@@ -61,6 +62,8 @@ pub(crate) enum Standing {
 pub(crate) struct Blobs {
     pub(crate) dir: PathBuf,
     pub(crate) tmp: PathBuf,
+    /// What both are on: files are renamed from one to the other.
+    pub(crate) file_system: FileSystem,
     /// Held shared as long as temporary files may exist: see [`enter`].
     _in_use: File,
 }
@@ -68,7 +71,8 @@ pub(crate) struct Blobs {
 impl Blobs {
     pub(crate) fn open(dir: PathBuf, tmp: PathBuf) -> Result<Self, ContentError> {
         let in_use = enter(&tmp)?;
-        Ok(Self { dir, tmp, _in_use: in_use })
+        let file_system = FileSystem::of(&tmp);
+        Ok(Self { dir, tmp, file_system, _in_use: in_use })
     }
 
     /// A new temporary file, removed when dropped.
@@ -96,7 +100,11 @@ impl Blobs {
     /// Makes the temporary file, of `size` bytes, the blob at `path`, and tells whether that blob was known.
     /// It is on the disk when this returns. Many files are kept faster in a [`crate::group`].
     pub(crate) fn keep(&self, file: NamedTempFile, path: &Path, size: u64) -> Result<bool, ContentError> {
-        let standing = self.sync_bytes(&file, path, size)?;
+        let standing = Self::standing(path, size);
+        if standing != Standing::Known {
+            protect(&file)?;
+            sync_file(&file)?;
+        }
         if standing == Standing::Missing && self.make_shard(path)? {
             self.sync_shards()?;
         }
@@ -105,20 +113,13 @@ impl Blobs {
         Ok(is_known)
     }
 
-    /// First: the bytes are on the disk, unless the blob is there already.
-    pub(crate) fn sync_bytes(
-        &self,
-        file: &NamedTempFile,
-        path: &Path,
-        size: u64,
-    ) -> Result<Standing, ContentError> {
-        let standing = match std::fs::metadata(path).map(|found| found.len()) {
-            Ok(found) if found == size && touch(path) => return Ok(Standing::Known),
+    /// First: whether the blob is there already. If not, the file is to be protected and synced.
+    pub(crate) fn standing(path: &Path, size: u64) -> Standing {
+        match std::fs::metadata(path).map(|found| found.len()) {
+            Ok(found) if found == size && touch(path) => Standing::Known,
             Ok(found) if found != size => Standing::Damaged,
             _ => Standing::Missing,
-        };
-        sync_file(file)?;
-        Ok(standing)
+        }
     }
 
     /// Second: the directory of a missing blob is there. True when it was made, and [`Self::sync_shards`] is due.
@@ -249,17 +250,6 @@ pub(crate) fn wall_time() -> std::time::SystemTime {
     std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(millis)
 }
 
-/// The bytes are on the disk, and nobody writes them by mistake through a readable name.
-fn sync_file(file: &NamedTempFile) -> Result<(), ContentError> {
-    fault::point("blob.written");
-    let file_itself = file.as_file();
-    let mode = file_itself.metadata().context("protect", file.path())?.permissions().mode() & 0o444;
-    file_itself.set_permissions(Permissions::from_mode(mode)).context("protect", file.path())?;
-    file_itself.sync_all().context("write", file.path())?;
-    fault::point("blob.synced");
-    Ok(())
-}
-
 /// Gives the file its name; true when another run was faster with the same bytes.
 fn publish(file: NamedTempFile, path: &Path) -> Result<bool, ContentError> {
     match file.persist_noclobber(path) {
@@ -267,11 +257,6 @@ fn publish(file: NamedTempFile, path: &Path) -> Result<bool, ContentError> {
         Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Ok(true),
         Err(error) => Err(error.error).context("create", path),
     }
-}
-
-/// The names in the directory are on the disk.
-pub(crate) fn sync_dir(dir: &Path) -> Result<(), ContentError> {
-    File::open(dir).and_then(|dir| dir.sync_all()).context("write", dir)
 }
 
 /// Whether another way than a hard link has to be found.

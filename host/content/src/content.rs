@@ -22,7 +22,7 @@ use crate::parts::Parts;
 use crate::sink::Sink;
 use crate::template::NameTemplate;
 use crate::validate::{self, Sample};
-use crate::{ContentError, ErrorContext, FetchFacts, Fetched, StoredBlob, blocking, parse, sniff};
+use crate::{ContentError, ErrorContext, FetchFacts, Fetched, StoredBlob, parse, sniff};
 
 /// The files of one library. Clones are the same library.
 #[derive(Debug, Clone)]
@@ -173,7 +173,7 @@ impl Content {
     /// Checks a file that arrived whole, and stores it.
     pub(crate) async fn accept(
         &self,
-        received: Received,
+        mut received: Received,
         length_declared: bool,
         artifact: &Artifact,
         facts: &mut FetchFacts,
@@ -190,7 +190,8 @@ impl Content {
             accepted: self.0.config.accepted_from(facts.chain.last().and_then(HostKey::of).as_ref()),
         };
         let kind = validate::check(sample, &self.0.config)?;
-        parse::check(kind, received.file.path().to_owned(), received.size, artifact).await?;
+        let (path, whole) = (received.file.path().to_owned(), received.whole.take());
+        parse::check(kind, path, received.size, whole, artifact).await?;
         self.store(received, kind, artifact).await
     }
 
@@ -207,19 +208,13 @@ impl Content {
         kind: FileKind,
         artifact: &Artifact,
     ) -> Result<StoredBlob, Failure> {
-        let library = self.0.clone();
+        let library = &self.0;
         let Received { file, sha256, size, .. } = received;
         let (path, stem) =
             (library.blobs.path_of(&sha256), names::stem(&library.template, artifact, &sha256));
         let (extension, media_type) = (kind.extension(), kind.media_type().to_owned());
-        // Bytes are synced each by itself, side by side: the disk makes groups of its own.
-        let ready = blocking(move || {
-            let standing = library.blobs.sync_bytes(&file, &path, size)?;
-            Ok(Ready { file, standing, path, sha256, stem, extension })
-        })
-        .await?;
-        let sha256 = ready.sha256.clone();
-        let (name, known) = group::keep(&self.0, ready).await?;
+        let ready = Ready { file, path, size, sha256: sha256.clone(), stem, extension };
+        let (name, known) = group::keep(library, ready).await?;
         Ok(StoredBlob { sha256, size, media_type, name: format!("{NAMES}/{name}"), known })
     }
 }

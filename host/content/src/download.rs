@@ -18,18 +18,25 @@ pub(crate) const HEAD: usize = 16 << 10;
 /// Bytes kept of a body's end.
 pub(crate) const TAIL: usize = 1 << 10;
 
-/// Bytes gathered before they are hashed and written: few trips to the disk's thread, little memory.
+/// Bytes gathered at most before they are hashed and written: few trips to the disk's thread, little memory.
 pub(crate) const WRITE: usize = 256 << 10;
 
 /// Where the bytes come from. The seam between this crate and egress.
 pub(crate) trait ByteSource: Send {
     /// The next bytes; `None` after the last.
     fn chunk(&mut self) -> impl Future<Output = Result<Option<Bytes>, Failure>> + Send;
+
+    /// They came too slowly: no more are wanted.
+    fn too_slow(&mut self) {}
 }
 
 impl ByteSource for gleaner_egress::Body {
     async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
         gleaner_egress::Body::chunk(self).await.map_err(|error| error.failure())
+    }
+
+    fn too_slow(&mut self) {
+        gleaner_egress::Body::found_too_slow(self);
     }
 }
 
@@ -46,6 +53,8 @@ pub(crate) struct Received {
     pub(crate) head: Vec<u8>,
     /// Its last [`TAIL`] bytes, padding left out.
     pub(crate) tail: Vec<u8>,
+    /// All of them, if they came within one [`WRITE`]: nobody has to read the file for them.
+    pub(crate) whole: Option<Vec<u8>>,
 }
 
 /// Reads `source` to its end, into `sink`, which may have the beginning already. `length_declared` is what is to
@@ -69,7 +78,8 @@ pub(crate) async fn receive(
         return Err(too_large(config));
     }
     let mut meter = Meter::new(config.lowest_speed(), config.speed_window());
-    let mut gathered = Vec::new();
+    let room = length_declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(0).min(WRITE);
+    let mut gathered = Vec::with_capacity(room);
     loop {
         match meter.chunk(source).await {
             Ok(Some(chunk)) => {
@@ -78,13 +88,17 @@ pub(crate) async fn receive(
                     sink.give_up();
                     return Err(too_large(config));
                 }
-                gathered.extend_from_slice(&chunk);
-                if gathered.len() >= WRITE {
+                if !gathered.is_empty() && gathered.len() + chunk.len() > WRITE {
                     (sink, gathered) = sink.write(gathered).await?;
                 }
+                gathered.extend_from_slice(&chunk);
             }
             Ok(None) => break,
             Err(failure) => {
+                // Of what it has said itself it learns nothing new.
+                if failure.reason == Reason::Timeout {
+                    source.too_slow();
+                }
                 sink.keep(gathered).await?;
                 return Err(failure);
             }

@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::blobs::sync_dir;
+use crate::durable::sync_dir;
 use crate::{Content, ContentError, ErrorContext};
 
 /// A blob that is there.

@@ -1,4 +1,5 @@
-//! Files that are ready at the same time become durable together: each directory is synced once for all of them.
+//! Files that are ready at the same time become durable together: their bytes are synced at once, and each directory once for
+//! all of them.
 //!
 //! Must never answer before the file, its blob's name and its readable name are on the disk, and never wait for files
 //! that are still to come: a group is what was ready while the group before it was under way.
@@ -7,24 +8,28 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use gleaner_model::fault;
 use gleaner_model::reason::{Failure, Reason};
 use tempfile::NamedTempFile;
 use tokio::sync::oneshot;
 
 use crate::ContentError;
-use crate::blobs::Standing;
+use crate::blobs::{Blobs, Standing};
 use crate::content::Library;
+use crate::durable::{protect, sync_file};
 
 /// What came of one file: its readable name in `files/`, and whether the library had the bytes before.
 type Answer = Result<(String, bool), Failure>;
 
-/// A file whose bytes are on the disk, and what it is to be called.
+/// So many files are synced with their whole file system. For fewer it is not worth waiting for what others write.
+const MANY: usize = 4;
+
+/// A file that is written, and what it is to be called.
 #[derive(Debug)]
 pub(crate) struct Ready {
     pub(crate) file: NamedTempFile,
-    /// How its blob stood when the bytes were synced.
-    pub(crate) standing: Standing,
     pub(crate) path: PathBuf,
+    pub(crate) size: u64,
     pub(crate) sha256: String,
     pub(crate) stem: String,
     pub(crate) extension: &'static str,
@@ -36,9 +41,11 @@ pub(crate) struct Group(Mutex<Waiting>);
 
 #[derive(Debug, Default)]
 struct Waiting {
-    files: Vec<(Ready, oneshot::Sender<Answer>)>,
+    files: Vec<Written>,
     is_worked_off: bool,
 }
+
+type Written = (Ready, oneshot::Sender<Answer>);
 
 /// A file on its way through the steps of a group.
 struct Kept {
@@ -106,22 +113,22 @@ impl Drop for Ends<'_> {
     }
 }
 
-/// Directory, blob, name, in this order; what fails is answered at once and left out of what follows.
-fn settle(library: &Library, files: Vec<(Ready, oneshot::Sender<Answer>)>) {
+/// Bytes, directory, blob, name, in this order; what fails is answered at once and left out of what follows.
+fn settle(library: &Library, files: Vec<Written>) {
     let blobs = &library.blobs;
     let mut made = false;
-    let files = each(files, |(ready, answer)| {
-        match (ready.standing == Standing::Missing).then(|| blobs.make_shard(&ready.path)) {
+    let files = each(sync_bytes(blobs, files), |(ready, standing, answer)| {
+        match (standing == Standing::Missing).then(|| blobs.make_shard(&ready.path)) {
             Some(Err(error)) => refuse(answer, &error),
             outcome => {
                 made |= matches!(outcome, Some(Ok(true)));
-                Some((ready, answer))
+                Some((ready, standing, answer))
             }
         }
     });
     let failed = made.then(|| blobs.sync_shards()).and_then(Result::err);
-    let files = each(files, |(ready, answer)| {
-        let Ready { file, standing, path, sha256, stem, extension } = ready;
+    let files = each(files, |(ready, standing, answer)| {
+        let Ready { file, path, sha256, stem, extension, .. } = ready;
         if let Some(error) = &failed {
             return refuse(answer, error);
         }
@@ -134,6 +141,8 @@ fn settle(library: &Library, files: Vec<(Ready, oneshot::Sender<Answer>)>) {
     });
     let shards: BTreeSet<PathBuf> =
         files.iter().filter_map(|kept| kept.path.parent().map(PathBuf::from)).collect();
+    let is_synced = shards.len() >= MANY && blobs.file_system.sync();
+    let shards = if is_synced { BTreeSet::new() } else { shards };
     let failed: Vec<(PathBuf, ContentError)> = shards
         .into_iter()
         .filter_map(|shard| blobs.sync_shard(&shard.join("any")).err().map(|error| (shard, error)))
@@ -159,6 +168,32 @@ fn settle(library: &Library, files: Vec<(Ready, oneshot::Sender<Answer>)>) {
         // Nobody waits any more when the download was stopped; the blob is found again.
         let _ = kept.answer.send(outcome);
     }
+}
+
+/// The bytes of all files are on the disk, but for those whose blob is there already.
+fn sync_bytes(blobs: &Blobs, files: Vec<Written>) -> Vec<(Ready, Standing, oneshot::Sender<Answer>)> {
+    let files = each(files, |(ready, answer)| {
+        let standing = Blobs::standing(&ready.path, ready.size);
+        let outcome = if standing == Standing::Known { Ok(()) } else { protect(&ready.file) };
+        match outcome {
+            Ok(()) => Some((ready, standing, answer)),
+            Err(error) => refuse(answer, &error),
+        }
+    });
+    let new = files.iter().filter(|(_, standing, _)| *standing != Standing::Known).count();
+    if new >= MANY {
+        (0..new).for_each(|_| fault::point("blob.written"));
+        if blobs.file_system.sync() {
+            (0..new).for_each(|_| fault::point("blob.synced"));
+            return files;
+        }
+    }
+    each(files, |(ready, standing, answer)| {
+        match (standing != Standing::Known).then(|| sync_file(&ready.file)) {
+            Some(Err(error)) => refuse(answer, &error),
+            _ => Some((ready, standing, answer)),
+        }
+    })
 }
 
 fn each<A, B>(files: Vec<A>, step: impl FnMut(A) -> Option<B>) -> Vec<B> {

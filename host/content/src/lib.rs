@@ -8,6 +8,7 @@ mod config;
 mod content;
 mod copy;
 mod download;
+mod durable;
 mod epub;
 mod gc;
 mod group;

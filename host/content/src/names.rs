@@ -14,7 +14,8 @@ use gleaner_model::artifact::Artifact;
 use gleaner_model::fault;
 use unicode_normalization::UnicodeNormalization;
 
-use crate::blobs::{lacks_hard_links, sync_dir};
+use crate::blobs::lacks_hard_links;
+use crate::durable::sync_dir;
 use crate::template::{NameTemplate, cut};
 use crate::{ContentError, ErrorContext};
 
@@ -94,11 +95,9 @@ impl Names {
     /// Whether the blob has that name now: it had it, or the name was free.
     fn claim(&self, path: &Path, name: &str, blob: &Path) -> Result<bool, ContentError> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if is_link(path, blob) {
-            return Ok(true);
-        }
         let is_free = taken.insert(self.hasher.hash_one(fold(name)));
-        Ok(is_free && link(blob, path)?)
+        // A name that nobody has is linked without a look, which most are.
+        Ok(is_free && link(blob, path)? || is_link(path, blob))
     }
 }
 

@@ -32,7 +32,7 @@ static PARSERS: LazyLock<Parsers> = LazyLock::new(|| Parsers::new(PATIENCE));
 /// A range of so few pages may be a mistake, and its article may have come as one page.
 const FEW_PAGES: u32 = 3;
 
-/// Checks the file at `path`, of `size` bytes, which seems to be of that kind.
+/// Checks the file at `path`, of `size` bytes, which seems to be of that kind. `whole`: its bytes, if somebody has them.
 ///
 /// # Errors
 /// Why it is no full text: `encrypted`, `not_a_pdf`, `truncated`, `html_instead_of_pdf`.
@@ -40,6 +40,7 @@ pub(crate) async fn check(
     kind: FileKind,
     path: PathBuf,
     size: u64,
+    whole: Option<Vec<u8>>,
     artifact: &Artifact,
 ) -> Result<(), Failure> {
     if size > MAX_PARSED {
@@ -48,7 +49,7 @@ pub(crate) async fn check(
     let pages = pages_of(artifact);
     let shown = path.clone();
     let verdict = PARSERS.run(&shown, move || {
-        let bytes = std::fs::read(path).ok()?;
+        let bytes = whole.or_else(|| std::fs::read(path).ok())?;
         Some(match kind {
             FileKind::Pdf => pdf::check(&bytes, pages),
             FileKind::Jats => markup::check_jats(&bytes),
@@ -190,21 +191,23 @@ mod tests {
     #[tokio::test]
     async fn busy_parsers_keep_no_other_from_its_turn_and_there_are_few_of_them() {
         let parsers = Parsers::new(Duration::from_millis(50));
+        // The same turns, for those that must not run out of patience on a machine that is busy itself.
+        let (turns, left_alone) = (Arc::clone(&parsers.turns), Arc::clone(&parsers.left_alone));
+        let patient = Parsers { turns, left_alone, patience: Duration::from_secs(3600) };
         let path = Path::new("x.pdf");
         let mut running = Vec::new();
         for n in 0..LEFT_ALONE {
             let (sender, parse) = busy();
             assert_eq!(parsers.run(path, parse).await, None);
             running.push(sender);
-            assert_eq!(parsers.run(path, move || Some(n)).await, Some(n), "{n} are left alone");
+            assert_eq!(patient.run(path, move || Some(n)).await, Some(n), "{n} are left alone");
         }
         for _ in 0..AT_ONCE {
             let (sender, parse) = busy();
             assert_eq!(parsers.run(path, parse).await, None);
             running.push(sender);
         }
-        let parsers = Parsers { patience: Duration::from_secs(3600), ..parsers };
-        assert_eq!(parsers.run(path, || Some(7)).await, None, "no turn is left, and nobody waits for one");
+        assert_eq!(patient.run(path, || Some(7)).await, None, "no turn is left, and nobody waits for one");
         running.clear();
         let all = u32::try_from(LEFT_ALONE).unwrap();
         let _ended = parsers.left_alone.acquire_many(all).await.unwrap();
@@ -240,8 +243,8 @@ mod tests {
     async fn what_cannot_be_judged_passes() {
         let dir = tempfile::tempdir().unwrap();
         let missing = dir.path().join("missing");
-        assert_eq!(check(FileKind::Pdf, missing.clone(), 100, &work("")).await, Ok(()));
-        assert_eq!(check(FileKind::Pdf, missing, MAX_PARSED + 1, &work("")).await, Ok(()));
+        assert_eq!(check(FileKind::Pdf, missing.clone(), 100, None, &work("")).await, Ok(()));
+        assert_eq!(check(FileKind::Pdf, missing, MAX_PARSED + 1, None, &work("")).await, Ok(()));
     }
 
     #[tokio::test]
@@ -258,12 +261,14 @@ mod tests {
             (FileKind::Epub, b"PK\x03\x04 and no more".to_vec(), "", Reason::Truncated),
         ] {
             std::fs::write(&path, &bytes).unwrap();
-            let refused = check(kind, path.clone(), bytes.len() as u64, &work(pages)).await.unwrap_err();
-            assert_eq!(refused.reason, reason, "{kind:?}");
+            let (size, work) = (bytes.len() as u64, work(pages));
+            let read = check(kind, path.clone(), size, None, &work).await.unwrap_err();
+            let known = check(kind, dir.path().join("missing"), size, Some(bytes), &work).await.unwrap_err();
+            assert_eq!((read.reason, known.reason), (reason, reason), "{kind:?}");
         }
         std::fs::write(&path, testing::pdf(2, "text", 100)).unwrap();
         assert_eq!(
-            check(FileKind::Pdf, path, 100, &work("101-123")).await,
+            check(FileKind::Pdf, path, 100, None, &work("101-123")).await,
             Ok(()),
             "two pages are no preview"
         );

@@ -125,13 +125,14 @@ impl Sink {
     pub(crate) async fn finish(mut self, bytes: Vec<u8>) -> Result<Received, Failure> {
         blocking(move || {
             self.take(&bytes)?;
+            let whole = (self.length == bytes.len() as u64).then_some(bytes);
             if let Some(keep) = self.keep.take().filter(|keep| keep.note.length > 0) {
                 keep.slot.forget_note();
             }
             let sha256 = self.sha256();
             let (head, tail) = (std::mem::take(&mut self.head), std::mem::take(&mut self.tail));
             match std::mem::replace(&mut self.file, Place::Gone) {
-                Place::File(file) => Ok(Received { file, sha256, size: self.length, head, tail }),
+                Place::File(file) => Ok(Received { file, sha256, size: self.length, head, tail, whole }),
                 _ => Err(lost()),
             }
         })

@@ -132,6 +132,14 @@ impl Body {
         chunk
     }
 
+    /// Whoever reads it judges it too slow: its host learns that, and no more bytes come.
+    pub fn found_too_slow(&mut self) {
+        if let State::Open { errand, .. } = std::mem::replace(&mut self.state, State::Failed) {
+            errand.too_slow();
+        }
+        self.recording = None;
+    }
+
     /// All bytes that are left, in one piece; at most as many as the request's cap.
     ///
     /// # Errors

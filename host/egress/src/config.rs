@@ -78,7 +78,7 @@ impl Default for EgressConfig {
             robots: true,
             robots_exceptions: Vec::new(),
             max_ratio: 100,
-            idle_connections: 4,
+            idle_connections: 16,
             // Servers close idle connections after a minute or so; a request must not meet that moment.
             idle_connection_timeout: seconds(30),
             name_servers: NameServers::default(),

@@ -47,6 +47,13 @@ impl Errand {
         }
     }
 
+    /// The answer came more slowly than its reader takes.
+    pub(crate) fn too_slow(self) {
+        if self.said == Some(Outcome::Worked) {
+            self.limiter.note(self.permit.key(), Outcome::Strained);
+        }
+    }
+
     /// There is no answer, or no whole one.
     pub(crate) fn failed(self, error: &EgressError) {
         let outcome = match error {

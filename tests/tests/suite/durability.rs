@@ -105,6 +105,36 @@ fn bytes_are_synced_before_their_name_and_the_name_before_the_row() {
     trace.after(row, "sync", "library.db-wal");
 }
 
+/// Files that are ready together are synced together, and none has its name before.
+#[test]
+fn bytes_of_many_files_are_synced_before_their_names() {
+    let urls: Vec<_> = (0..40).map(|n| format!("https://files.example.org/{n}.pdf")).collect();
+    let mut world = World::new();
+    for (url, size) in urls.iter().zip(20_000..) {
+        world.set(url, Reply::pdf(size));
+    }
+    let mut bench = Bench::new(world);
+    bench.configure("[limits]\ndefault-host = { concurrency = 16, rate = \"100000/s\", burst = 100000 }\n");
+    let (output, list) =
+        (bench.path("calls").display().to_string(), bench.file("list.txt", &urls.join("\n")));
+    let calls = "trace=write,fsync,syncfs,?rename,renameat,renameat2";
+    let strace = ["strace", "-f", "-y", "-e", calls, "-o", &output];
+    bench.spawn_under(&strace, &["-q", "get", "--input", &list]).wait(TIMEOUT).expect_code(0);
+
+    let trace = Trace::read(&fs::read_to_string(output).unwrap());
+    let renamed: Vec<_> =
+        trace.all("rename", "/tmp/download-").filter(|c| c.text.contains("/blobs/")).collect();
+    assert_eq!(renamed.len(), urls.len());
+    for renamed in renamed {
+        let (_, rest) = renamed.text.split_once("/tmp/download-").unwrap();
+        let file = format!("/tmp/download-{}", rest.split('"').next().unwrap());
+        let written = trace.last("write", &file);
+        let syncs = trace.all("fsync", &file).chain(trace.all("syncfs", ""));
+        let in_order = |sync: &Call| written.ended < sync.begun && sync.ended < renamed.begun;
+        assert!(syncs.into_iter().any(in_order), "a blob has its name too early: {renamed:?}");
+    }
+}
+
 /// The system calls of a run that succeeded, as strace wrote them.
 struct Trace(Vec<Call>);
 

@@ -29,6 +29,7 @@ use crate::workspace::Workspace;
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use place::Place;
+use std::collections::BTreeMap;
 
 /// What is measured together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -113,9 +114,15 @@ pub(crate) fn command(arguments: &Arguments) -> Result<String> {
     stages.loud("build the programs for release", || {
         stage::run(workspace.cargo().args(["build", "--release", "--workspace", "--bins", "--locked"]))
     })?;
-    let benches = stages.loud("build the benchmarks", || {
-        workspace.build_benches(&["calls", "queue", "drain"], "gleaner-orchestrator/native")
-    })?;
+    // Downloads and harvests are measured from outside alone, and need no programs with a feature of their own.
+    let is_inside = |group| matches!(group, Group::Queue | Group::Plugins);
+    let benches = if wanted.iter().any(|(group, ..)| is_inside(*group)) {
+        stages.loud("build the benchmarks", || {
+            workspace.build_benches(&["calls", "queue", "drain"], "gleaner-orchestrator/native")
+        })?
+    } else {
+        BTreeMap::new()
+    };
     let place = Place::prepare(&workspace, benches, arguments.runs.max(1), arguments.jobs)?;
     if place.jobs < 1_000_000 {
         say(format_args!("the largest library has {} jobs: these figures are for trying out", place.jobs));

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::blobs::hex;
+use crate::durable::FileSystem;
 use crate::{Content, ContentConfig, NameTemplate};
 
 fn ready(content: &Content, bytes: &[u8], stem: &str) -> Ready {
@@ -14,14 +16,19 @@ fn ready(content: &Content, bytes: &[u8], stem: &str) -> Ready {
     let mut file = content.0.blobs.temporary().unwrap();
     file.write_all(bytes).unwrap();
     let path = content.0.blobs.path_of(&sha256);
-    let standing = content.0.blobs.sync_bytes(&file, &path, bytes.len() as u64).unwrap();
-    Ready { file, standing, path, sha256, stem: stem.to_owned(), extension: "pdf" }
+    Ready { file, path, size: bytes.len() as u64, sha256, stem: stem.to_owned(), extension: "pdf" }
 }
 
 #[tokio::test]
 async fn many_files_at_once_are_all_kept_under_names_of_their_own() {
+    many_files_at_once(FileSystem::of).await;
+    many_files_at_once(|_| FileSystem::none()).await;
+}
+
+async fn many_files_at_once(file_system: fn(&Path) -> FileSystem) {
     let dir = tempfile::tempdir().unwrap();
-    let content = Content::open(dir.path(), ContentConfig::default(), NameTemplate::default()).unwrap();
+    let mut content = Content::open(dir.path(), ContentConfig::default(), NameTemplate::default()).unwrap();
+    Arc::get_mut(&mut content.0).unwrap().blobs.file_system = file_system(dir.path());
     let mut keeping = tokio::task::JoinSet::new();
     for n in 0..200 {
         // Ten works have the same bytes as ten others, ready at the same time.

@@ -127,6 +127,22 @@ async fn answers_that_never_end_open_the_breaker() {
     }
 }
 
+/// Who reads them judges that; a page that says it is not there is not the host's weakness.
+#[tokio::test]
+async fn bodies_that_their_reader_finds_too_slow_open_the_breaker() {
+    let world = World::with(PLENTY, impatient, |asked| match asked.path.as_str() {
+        "/gone" => Reply::raw(404, "content-length: 100", "gone").then_hang(),
+        _ => Reply::raw(200, "content-length: 100", "beginning").then_hang(),
+    })
+    .await;
+    for (url, is_open) in [("https://a.example.org/gone", false), ("https://b.example.org/slow", true)] {
+        for _ in 0..5 {
+            world.get(url, &download()).await.unwrap().body.found_too_slow();
+        }
+        assert_eq!(matches!(world.limiter.room(&host(url)), Room::Blocked { .. }), is_open, "{url}");
+    }
+}
+
 /// Its status has told what there is to tell.
 #[tokio::test]
 async fn a_page_that_is_not_there_counts_for_nothing_even_where_it_breaks_off() {
