@@ -39,6 +39,8 @@ use bindings::gleaner::resolver::{clock, config, http, log, types};
 
 /// The version that this module speaks.
 pub(crate) const VERSION: &str = "0.1.0";
+/// Of what a resolver may export beside it.
+pub(crate) const BATCH_VERSION: &str = "0.1.0";
 
 /// A component that was linked against this version.
 pub(crate) struct Track {
