@@ -12,6 +12,7 @@ use gleaner_limits::{Claims, Why};
 use gleaner_model::clock::UnixMillis;
 use gleaner_model::job::JobId;
 use gleaner_model::key::Key;
+use gleaner_model::next::LONG;
 use gleaner_store::{Backlog, Leased, StoreError};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -19,6 +20,7 @@ use tokio::time::Instant;
 
 use crate::gather::Member;
 use crate::heartbeat;
+use crate::pass_on::Stopped;
 use crate::pieces::{Pieces, RunError, lock};
 use crate::reserve::{Place, Refusal, Reservation};
 use crate::schedule::Slots;
@@ -180,11 +182,14 @@ struct Turns<'a> {
     looked: Option<Instant>,
     /// How long a look is good for: looks are to cost little of the time.
     good_for: Duration,
+    /// Keys whose jobs go to others.
+    stopped: Stopped,
 }
 
 impl<'a> Turns<'a> {
     fn new(drain: &'a Drain) -> Self {
-        Self { drain, backlog: Backlog::default(), looked: None, good_for: Duration::ZERO }
+        let (backlog, stopped) = (Backlog::default(), Stopped::default());
+        Self { drain, backlog, looked: None, good_for: Duration::ZERO, stopped }
     }
 
     async fn dispatch(
@@ -218,6 +223,11 @@ impl<'a> Turns<'a> {
             }
             let mut pause = self.until_next_change(pieces);
             if tasks.is_empty() {
+                // Nothing that runs could bring more works to those that wait to be asked about together.
+                let by = self.max_wait().and_then(|wait| Instant::now().checked_add(wait));
+                if lock(&pieces.schedule).end_gathering(by) {
+                    continue;
+                }
                 if self.looked.is_some_and(|at| at.elapsed() > STALE) {
                     // Nothing runs, so nothing but a look tells what is left.
                     self.looked = None;
@@ -243,12 +253,17 @@ impl<'a> Turns<'a> {
         }
     }
 
+    /// The longest pause that the caller sits out; none where the run never ends.
+    fn max_wait(&self) -> Option<Duration> {
+        match self.drain {
+            Drain::Serve => None,
+            Drain::Empty { max_wait } | Drain::Jobs { max_wait, .. } => Some(*max_wait),
+        }
+    }
+
     /// Why the run has come to its end, if nothing runs and nothing will within the time that the caller waits.
     fn has_ended(&self, pieces: &Pieces, pause: Option<Duration>) -> Option<Finish> {
-        let max_wait = match self.drain {
-            Drain::Serve => return None,
-            Drain::Empty { max_wait } | Drain::Jobs { max_wait, .. } => *max_wait,
-        };
+        let max_wait = self.max_wait()?;
         let Backlog { ready, delayed, leased, .. } = &self.backlog;
         if ready.is_empty() && *delayed == 0 && *leased == 0 {
             return Some(Finish::Complete);
@@ -313,6 +328,9 @@ impl<'a> Turns<'a> {
             while jobs < BATCH && unclaimed.len() < CLAIMS {
                 // Not across the reservation, which asks the schedule who else waits.
                 let Some((key, ready)) = lock(&pieces.schedule).next(slots) else { break };
+                if pieces.gather_more(&key, ready) {
+                    continue;
+                }
                 match pieces.reserve(&key) {
                     Ok(reservation) => {
                         let most = u64::from(pieces.jobs_of(&reservation)).min(ready).max(1);
@@ -327,10 +345,16 @@ impl<'a> Turns<'a> {
                     Err(Refusal::Share) => lock(&pieces.schedule).park_served(&key),
                     Err(Refusal::Suspended(wait)) => suspended.push((key, wait)),
                     Err(Refusal::Limit(limit, Why::NotOwned, _)) => unclaimed.push((key, limit)),
-                    Err(Refusal::Limit(limit, _, None)) => {
+                    Err(Refusal::Limit(limit, why, None)) => {
+                        if why == Why::Paused {
+                            self.stopped.add(&key);
+                        }
                         lock(&pieces.schedule).park_behind(&key, &limit);
                     }
                     Err(Refusal::Limit(limit, _, Some(wait))) => {
+                        if wait > LONG {
+                            self.stopped.add(&key);
+                        }
                         let until = Instant::now() + wait.max(TICK);
                         lock(&pieces.schedule).park_until(&key, &limit, until);
                     }
@@ -339,7 +363,8 @@ impl<'a> Turns<'a> {
         }
         let claimed = claim(pieces, unclaimed).await?;
         let handed_on = pieces.hand_on(suspended).await?;
-        Ok(claimed + handed_on + lease(pieces, offers, tasks).await?)
+        let passed_on = self.stopped.pass_on(pieces).await?;
+        Ok(claimed + handed_on + passed_on + lease(pieces, offers, tasks).await?)
     }
 
     /// How long until something could start: a key's time comes, a job falls due, a lease expires. None when

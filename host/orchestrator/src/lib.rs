@@ -19,6 +19,7 @@ mod manifest;
 #[cfg(test)]
 mod outside;
 mod pace;
+mod pass_on;
 mod pieces;
 mod recheck;
 mod reserve;

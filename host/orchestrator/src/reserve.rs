@@ -14,6 +14,7 @@ use gleaner_limits::{Permit, Room, Why};
 use gleaner_model::key::{Key, ResolverName};
 use gleaner_runtime::Sandbox;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 use crate::breaker::{Suspended, Trial};
 use crate::gather::Member;
@@ -195,6 +196,26 @@ impl Pieces {
             }
             Key::Resolver(_) | Key::Host(_) => 1,
         }
+    }
+
+    /// For how many jobs the key's jobs are to wait, so that they are asked about in one call. Nothing is waited for where
+    /// the tier is wide: there an answer is wanted soon, not cheaply.
+    pub(crate) fn gathers(&self, key: &Key) -> Option<u64> {
+        let Key::Resolver(name) = key else { return None };
+        let most = self.most_a_call(name).filter(|_| !self.config.gather.0.is_zero())?;
+        let is_wide = self.sources.now().planner.width_of(name) > 1;
+        (!is_wide).then(|| self.paces.works_a_call(name, most).into())
+    }
+
+    /// Has the key that is in turn wait for more jobs, if it is to, and has not waited long enough.
+    pub(crate) fn gather_more(&self, key: &Key, ready: u64) -> bool {
+        let Some(enough) = self.gathers(key).filter(|enough| ready < *enough) else { return false };
+        let mut schedule = lock(&self.schedule);
+        let waits = !schedule.has_gathered(key);
+        if waits {
+            schedule.park_gathering(key, Instant::now() + self.config.gather.0, enough);
+        }
+        waits
     }
 
     /// How many works one call of a resolver takes, if it takes several.

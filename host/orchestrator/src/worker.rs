@@ -5,13 +5,14 @@
 //! the library itself cannot be written does the run end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use gleaner_model::SPANS;
 use gleaner_model::artifact::Artifact;
 use gleaner_model::clock::UnixMillis;
 use gleaner_model::job::JobResult;
 use gleaner_model::key::Key;
-use gleaner_model::next::Next;
+use gleaner_model::next::{LONG, Next};
 use gleaner_model::plan::{Plan, Step};
 use gleaner_store::{AfterRecord, Fenced, Lease, Leased};
 use gleaner_telemetry::{Event, JobEnded};
@@ -58,7 +59,8 @@ async fn steps(pieces: &Pieces, leased: Leased, place: Place) -> Result<(), RunE
             Some(Place::Together(member)) => member.generation(),
             _ => pieces.sources.now(),
         };
-        let step = match pieces.sources.next(&generation, &plan, &artifact) {
+        let place_of = held.as_ref().map(|_| &held_for);
+        let step = match pieces.sources.next_holding(place_of, &generation, &plan, &artifact) {
             Next::Step(step) => step,
             Next::Wait(step, until) => {
                 let key = pieces.key_of(&plan, &step);
@@ -70,6 +72,7 @@ async fn steps(pieces: &Pieces, leased: Leased, place: Place) -> Result<(), RunE
         // The step may have changed since the job was queued: new tiers, a removed plugin.
         let place = match held.take().filter(|_| held_for == key) {
             Some(place) => place,
+            None if pieces.waits_for_others(&key) => return pieces.put_back(lease, key, None).await,
             None => match pieces.reserve(&key) {
                 Ok(reservation) => Place::Own(reservation),
                 Err(_) => return pieces.put_back(lease, key, None).await,
@@ -116,6 +119,9 @@ async fn steps(pieces: &Pieces, leased: Leased, place: Place) -> Result<(), RunE
         match done {
             Done::Suspended | Done::Again => return pieces.put_back(lease, key, None).await,
             Done::Blocked { retry_after } => {
+                if let Some(other) = pieces.instead(&plan, &artifact, &step, retry_after) {
+                    return pieces.put_back(lease, other, None).await;
+                }
                 // By the clock, whichever key it was: only the others of a blocked key wait without being looked at.
                 let until = Some(pieces.sources.clock.now().after(retry_after));
                 return pieces.put_back(lease, key, until).await;
@@ -179,7 +185,7 @@ pub(crate) async fn settle(
         }
         Next::Step(step) => {
             let key = pieces.key_of(&plan, &step);
-            let is_free = !lock(&pieces.schedule).has(&key);
+            let is_free = !lock(&pieces.schedule).has(&key) && !pieces.waits_for_others(&key);
             let reservation = is_free.then(|| pieces.reserve(&key).ok()).flatten();
             let until = pieces.sources.clock.now().after(pieces.config.lease_ttl.0);
             let after = if reservation.is_some() {
@@ -200,6 +206,20 @@ impl Pieces {
     /// Adds what a step found out to its job's plan.
     pub(crate) fn note(&self, facts: &mut Facts, plan: &mut Plan, artifact: &Artifact) {
         facts.note(plan, artifact, self.config.max_attempts.get(), self.sources.clock.now());
+    }
+
+    /// Whether a job is to wait under the key for others that are on their way, so that one call asks about all.
+    fn waits_for_others(&self, key: &Key) -> bool {
+        self.gathers(key).is_some() && (self.running.count() > 1 || !lock(&self.schedule).is_empty())
+    }
+
+    /// The key of the step that a job does in place of one that was put off for long; none where it has nobody else.
+    fn instead(&self, plan: &Plan, artifact: &Artifact, step: &Step, wait: Duration) -> Option<Key> {
+        let generation = self.sources.now();
+        match self.sources.next(&generation, plan, artifact) {
+            Next::Step(other) if wait > LONG && other != *step => Some(self.key_of(plan, &other)),
+            _ => None,
+        }
     }
 
     /// Gives a lease back free of charge: the job waits under the key, until then if given.

@@ -70,6 +70,7 @@ mod simweb_records;
 mod simweb_replies;
 mod simweb_tls;
 mod stop;
+mod stopped;
 mod ways;
 mod wide;
 mod wit;

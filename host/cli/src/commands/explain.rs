@@ -45,7 +45,7 @@ fn print(context: &Context, view: &JobView, explained: &Explained) -> Result<(),
     if !next.is_empty() {
         out.line("\nWhat comes next, in this order, until a file is accepted:")?;
         let rows: Vec<_> = next.iter().map(|next| next.row()).collect();
-        out.table(&["STEP", "WHERE", "WHEN"], &rows)?;
+        out.table(&["STEP", "WHERE", "WHEN", "TIER"], &rows)?;
     }
     match then {
         Some(ending) => Ok(out.line(&format!("\n{}", ending.in_words()))?),
