@@ -8,8 +8,8 @@ use http::StatusCode;
 use crate::error::ServeError;
 use crate::problem::Problem;
 
-#[test]
-fn messages_are_as_they_were_read_and_approved() {
+#[tokio::test(start_paused = true)]
+async fn messages_are_as_they_were_read_and_approved() {
     let mut messages = gleaner_testing::Messages::new();
     let listen = ([0, 0, 0, 0], 8417).into();
     messages.error(&ServeError::Open { listen });
@@ -17,7 +17,7 @@ fn messages_are_as_they_were_read_and_approved() {
     messages.error(&ServeError::Listen { listen, source: std::io::Error::other("address in use") });
     messages.error(&ServeError::Random { detail: "no such device".into() });
     let closed = StoreError::Closed { path: "library/library.db".into() };
-    for problem in [
+    let mut problems = vec![
         Problem::value("state", "\"x\" is not a state; use queued, in_progress, done, skipped or error"),
         Problem::value("works", "it is empty; give at least one"),
         Problem::value("reset", "give it alone, or what to set"),
@@ -39,8 +39,10 @@ fn messages_are_as_they_were_read_and_approved() {
         crate::guard::tests::foreign_host(),
         crate::guard::tests::foreign_page(),
         crate::guard::tests::foreign_form(),
-    ] {
-        let Problem { kind, title, status, detail, to_do } = problem;
+        crate::api::too_many(1001),
+    ];
+    problems.extend(crate::turn::tests::refused().await);
+    for Problem { kind, title, status, detail, to_do } in problems {
         messages.text(&kind, format!("{status} {title}: {detail}; {to_do}"));
     }
     for text in [

@@ -2,7 +2,9 @@
 //!
 //! What a test cannot make, such as a network file system, is held by tests beside the code.
 
+use std::ffi::OsStr;
 use std::fs::{self, Permissions};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -257,6 +259,20 @@ fn a_library_that_is_a_file_is_no_new_one() {
 #[test]
 fn a_server_that_would_not_begin_is_named() {
     let mut bench = Bench::new(World::new());
-    bench.configure("serve.listen = \"0.0.0.0:8417\"");
-    expect(&doctor(&bench, &["--offline"], 0), "server", "warning", "is not a loopback address", "[serve]");
+    let findings = doctor(&bench, &["--offline"], 0);
+    let server: Vec<_> = findings.iter().filter(|one| one["check"] == "server").collect();
+    assert_eq!(text(server[0], "what"), "`gleaner serve` would listen on 127.0.0.1:8417");
+
+    bench.configure("[serve]\nlisten = \"0.0.0.0:8417\"");
+    let findings = doctor(&bench, &["--offline"], 0);
+    expect(&findings, "server", "warning", "is not a loopback address", "the section [serve]");
+
+    // A token that cannot be read is no server without one.
+    let mut gleaner = bench.bare();
+    gleaner.env("GLEANER_SECRET_SERVE_TOKEN", OsStr::from_bytes(b"\xff"));
+    gleaner.args(["--config", "gleaner.toml", "--format", "json", "doctor", "--offline"]);
+    let answer = Running::of(gleaner).wait(TIMEOUT).json();
+    let findings = answer["findings"].as_array().unwrap();
+    let unreadable = "the environment variable GLEANER_SECRET_SERVE_TOKEN is not UTF-8; write the secret";
+    expect(findings, "server", "warning", unreadable, "the section [serve]");
 }

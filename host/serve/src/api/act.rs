@@ -139,10 +139,13 @@ pub(super) async fn cancel(
         return Err(Problem::value("ids", "it is empty; give at least one"));
     }
     if ids.len() > MOST_CANCELLED {
-        let detail = format!("{} are too many at a time; send at most {MOST_CANCELLED}", ids.len());
-        return Err(Problem::value("ids", detail));
+        return Err(too_many(ids.len()));
     }
     Ok(Json(cancel_jobs(&site, &ids).await?))
+}
+
+pub(crate) fn too_many(ids: usize) -> Problem {
+    Problem::value("ids", format!("{ids} are too many at a time; send at most {MOST_CANCELLED}"))
 }
 
 /// Ends jobs; what no job is called is counted.
