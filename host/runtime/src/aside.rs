@@ -1,33 +1,26 @@
 //! Calls that compute for long go on aside: each on a thread of its own that gets what nobody else wants.
 //!
 //! Yielding on an async thread makes room for its other tasks, but not for the library's threads, nor for those of other
-//! programs: only the system can share processors out among all of them. Together such calls compute on half of the
-//! processors at most, in turn. Must never share such a thread, nor move a call that has only waited.
+//! programs: only the system can share processors out among all of them. Must never share such a thread, nor move a call
+//! that has only waited.
 
-use std::num::NonZero;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock, mpsc};
-use std::task::{Context, Poll};
+use std::sync::mpsc;
+use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tracing::Instrument;
 use tracing::instrument::WithSubscriber;
 
 /// How far such a thread stands back, from 0 to 19. At 15 it gets about a thirtieth of a processor that somebody else keeps
 /// busy, and all of one that is idle.
 const NICENESS: i32 = 15;
-
-/// How many calls compute aside at a time: in a process, because processors are the machine's. A turn lasts until the guest
-/// yields or waits, and whoever has waited longest is next.
-static TURNS: LazyLock<Semaphore> = LazyLock::new(|| {
-    let processors = thread::available_parallelism().map_or(1, NonZero::get);
-    Semaphore::new((processors / 2).max(1))
-});
 
 /// Where a call is computed: known to its guest, which sees how long it computes, and to whoever drives it.
 #[derive(Debug, Default)]
@@ -81,7 +74,7 @@ impl Lane {
                 tokio::select! {
                     biased;
                     () = answer.closed() => None,
-                    done = in_turn(call) => Some(done),
+                    done = call => Some(done),
                 }
             });
             if let Some(done) = done {
@@ -107,33 +100,9 @@ impl Lane {
     }
 }
 
-/// Drives a call that computes only while it has a turn.
-async fn in_turn<T>(mut call: BoxFuture<'static, T>) -> T {
-    loop {
-        // Never closed, so never an error.
-        let turn = TURNS.acquire().await;
-        let once = |context: &mut Context<'_>| Poll::Ready(call.as_mut().poll(context));
-        let polled = std::future::poll_fn(once).await;
-        drop(turn);
-        match polled {
-            Poll::Ready(done) => return done,
-            Poll::Pending => until_woken().await,
-        }
-    }
-}
-
-/// Until somebody wakes the task again, for whatever it was polled with.
-async fn until_woken() {
-    let mut is_woken = false;
-    let woken = |_: &mut Context<'_>| {
-        if std::mem::replace(&mut is_woken, true) { Poll::Ready(()) } else { Poll::Pending }
-    };
-    std::future::poll_fn(woken).await;
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU32, AtomicUsize};
+    use std::sync::atomic::AtomicU32;
 
     use super::*;
 
@@ -170,39 +139,6 @@ mod tests {
         let aside = Lane::new(true).drive(Box::pin(async move { niceness() })).await;
         assert_eq!(aside, NICENESS.max(before));
         assert_eq!(niceness(), before);
-    }
-
-    #[tokio::test]
-    async fn calls_aside_compute_in_turn_on_half_of_the_processors() {
-        let most = (thread::available_parallelism().unwrap().get() / 2).max(1);
-        let (now, peak) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let calls = (0..most * 3).map(|_| {
-            let (now, peak) = (Arc::clone(&now), Arc::clone(&peak));
-            let call = async move {
-                for _ in 0..50 {
-                    peak.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                    thread::yield_now();
-                    now.fetch_sub(1, Ordering::SeqCst);
-                    tokio::task::yield_now().await;
-                }
-            };
-            Lane::new(true).drive(Box::pin(call))
-        });
-        futures_util::future::join_all(calls).await;
-        let peak = peak.load(Ordering::SeqCst);
-        assert!((1..=most).contains(&peak), "{peak} at once");
-    }
-
-    #[tokio::test]
-    async fn who_waits_aside_keeps_no_other_from_its_turn() {
-        let (begin, begun) = oneshot::channel::<()>();
-        let waits = Lane::new(true).drive(Box::pin(async move { begun.await.is_ok() }));
-        let others = (0..8).map(|_| Lane::new(true).drive(Box::pin(async {})));
-        let others = async {
-            futures_util::future::join_all(others).await;
-            begin.send(()).unwrap();
-        };
-        assert!(tokio::join!(waits, others).0);
     }
 
     #[tokio::test]

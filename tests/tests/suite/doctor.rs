@@ -194,12 +194,24 @@ fn a_host_that_asks_to_wait_is_not_asked_again_and_runs_obey() {
     let bench = Bench::new(world);
     bench.run(&["queue", "enqueue", "10.5555/x"]).expect_code(0);
     let findings = doctor(&bench, &[], 0);
-    expect(&findings, "network", "warning", "api.crossref.org can be reached, and asks to wait for", "wait");
+    expect(
+        &findings,
+        "network",
+        "warning",
+        "api.crossref.org can be reached, and asks to wait for",
+        "wait, or lower its limit",
+    );
     let keys = json_lines(&bench, &["queue", "keys"]);
     let key = keys.iter().find(|key| key["key"] == "host:api.crossref.org").unwrap();
     assert!(key["cooldown_until"].is_string(), "{key}");
     let findings = doctor(&bench, &[], 0);
-    expect(&findings, "network", "warning", "api.crossref.org was not asked", "gleaner queue keys");
+    expect(
+        &findings,
+        "network",
+        "warning",
+        "api.crossref.org was not asked",
+        "wait, or look at its limit: `gleaner queue keys`",
+    );
     assert_eq!(bench.sim().seen("api.crossref.org").requests.len(), 1);
 }
 

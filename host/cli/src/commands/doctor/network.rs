@@ -13,7 +13,6 @@ use gleaner_model::key::Key;
 use gleaner_model::retry_after;
 use gleaner_model::units::Span;
 use gleaner_orchestrator::Resolvers;
-use gleaner_store::Library;
 use tokio::time::Instant;
 use url::Url;
 
@@ -45,26 +44,22 @@ pub(super) async fn of_network(context: &Context, resolvers: Resolvers) -> Vec<F
     let now = context.now();
     let mut findings: Vec<Finding> = reached.iter().map(|(answer, host)| of_answer(host, answer)).collect();
     findings.extend(of_clock(now, reached.iter().filter_map(|(answer, _)| answer.as_ref().ok())));
-    findings.extend(keep_pauses(context, limiter.take_cooldowns()).await);
+    // That a library is not there, or cannot be written to, is told by its own checks.
+    drop(keep_pauses(context, limiter.take_cooldowns()).await);
     findings
 }
 
 /// A run obeys what this look was told.
-async fn keep_pauses(context: &Context, pauses: Vec<(Key, UnixMillis)>) -> Option<Finding> {
-    if pauses.is_empty() || !context.library_dir().join(Library::DATABASE).exists() {
-        return None;
+async fn keep_pauses(context: &Context, pauses: Vec<(Key, UnixMillis)>) -> Result<(), Failed> {
+    if pauses.is_empty() {
+        return Ok(());
     }
-    let kept = async {
-        let library = context.library_to_change()?;
-        for (key, until) in pauses {
-            library.save_cooldown(key, until).await?;
-        }
-        library.close().await;
-        Ok::<(), Failed>(())
-    };
-    let failed = kept.await.err()?.error;
-    let what = format!("the pause that a host asked for was not written down: {failed:#}");
-    Some(warning("network", what, "begin no run before it is over"))
+    let library = context.library_to_change()?;
+    for (key, until) in pauses {
+        library.save_cooldown(key, until).await?;
+    }
+    library.close().await;
+    Ok(())
 }
 
 /// Every host that a resolver in use may reach by name.
