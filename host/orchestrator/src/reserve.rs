@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gleaner_limits::{Permit, Room, Why};
+use gleaner_limits::{Limit, Permit, Room, Why};
 use gleaner_model::key::{Key, ResolverName};
 use gleaner_runtime::Sandbox;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -95,9 +95,14 @@ impl Seats {
         std::mem::take(&mut lock(&self.0).freed)
     }
 
+    /// How many the key holds.
+    fn held(&self, key: &Key) -> usize {
+        lock(&self.0).held.get(key).copied().unwrap_or(0)
+    }
+
     /// Whether steps of the key run.
     pub(crate) fn holds(&self, key: &Key) -> bool {
-        lock(&self.0).held.contains_key(key)
+        self.held(key) > 0
     }
 }
 
@@ -152,16 +157,24 @@ impl Pieces {
     }
 
     pub(crate) fn seat(&self, key: &Key) -> Result<Seat, Refusal> {
-        let (slots, total) = match Slots::of(key) {
-            Slots::Fetches => (&self.fetches, usize::from(self.config.max_fetches.get())),
-            Slots::Calls => (&self.workers, usize::from(self.config.workers.get())),
+        let slots = match Slots::of(key) {
+            Slots::Fetches => &self.fetches,
+            Slots::Calls => &self.workers,
         };
         let slot = Arc::<Semaphore>::clone(slots).try_acquire_owned().map_err(|_| Refusal::NoSlot)?;
         let taken = Arc::clone(&self.seats);
-        if !taken.take(key, self.share_of(key, total)) {
+        if !taken.take(key, self.share_of(key, self.slots(key))) {
             return Err(Refusal::Share);
         }
         Ok(Seat { slot: Some(slot), key: key.clone(), taken })
+    }
+
+    /// How many slots there are of the kind that the key's steps need.
+    fn slots(&self, key: &Key) -> usize {
+        match Slots::of(key) {
+            Slots::Fetches => self.config.max_fetches.get().into(),
+            Slots::Calls => self.config.workers.get().into(),
+        }
     }
 
     /// The hosts that a resolver's call will ask, the usual one first.
@@ -187,13 +200,18 @@ impl Pieces {
                 // The call that shows whether a plugin works again is of one job.
                 if trial.is_some() { 1 } else { self.paces.works_a_call(name, most) }
             }
-            Key::Resolver(name)
-                if self.asked_hosts(key).is_empty()
-                    && self.sources.limiter.get_limit(key).is_some_and(|limit| limit.rate.is_none()) =>
-            {
-                self.paces.jobs_a_slot(name)
-            }
-            Key::Resolver(_) | Key::Host(_) => 1,
+            Key::Resolver(name) => match self.sources.limiter.get_limit(key) {
+                Some(Limit { rate: None, concurrency, .. }) if self.asked_hosts(key).is_empty() => {
+                    // Slots that are filled together would run dry together, and all wait for one lease: so the first of
+                    // them gets few jobs, and the last as many as it can do.
+                    let most = self.share_of(key, self.slots(key)).min(concurrency.get() as usize);
+                    let held = self.seats.held(key).min(most);
+                    let part = (self.paces.jobs_a_slot(name) as usize * held).div_ceil(most.max(1));
+                    u32::try_from(part).unwrap_or(1).max(1)
+                }
+                _ => 1,
+            },
+            Key::Host(_) => 1,
         }
     }
 

@@ -15,6 +15,7 @@ macro_rules! statements {
 statements! {
     AHEAD_OF_JOB = "ahead_of_job.sql",
     ATTEMPT_INSERT = "attempt_insert.sql",
+    ATTEMPT_NEXT = "attempt_next.sql",
     ATTEMPTS_AFTER = "attempts_after.sql",
     ATTEMPTS_DELETE = "attempts_delete.sql",
     ATTEMPTS_END = "attempts_end.sql",
@@ -178,6 +179,7 @@ mod tests {
             "lease_held.sql",
             "lease_delete.sql",
             "attempt_insert.sql",
+            "attempt_next.sql",
             "ready_insert.sql",
             "delayed_insert.sql",
             "delayed_take_due.sql",

@@ -48,17 +48,17 @@ pub(crate) fn record(
 }
 
 fn keep(
-    connection: &Connection,
+    tx: &Tx<'_>,
     lease: Lease,
     plan: &str,
     records: &[Line],
     key: &Key,
     until: UnixMillis,
 ) -> Result<Fenced, Trouble> {
-    let mut update = connection.prepare_cached(sql::LEASE_KEEP)?;
+    let mut update = tx.prepare_cached(sql::LEASE_KEEP)?;
     let values = (lease.job.0, lease.token.0, key.to_string(), plan, records.len() as i64, until.0);
     let Some(step) = update.query_row(values, |row| row.get(0)).optional()? else { return Ok(Fenced::Lost) };
-    write_manifest(connection, lease, step, records)?;
+    write_manifest(tx, lease, step, records)?;
     Ok(Fenced::Held(()))
 }
 
@@ -110,14 +110,9 @@ fn take(connection: &Connection, lease: Lease) -> rusqlite::Result<Option<(Movin
 }
 
 /// Adds the records, numbered on from `step`.
-fn write_manifest(
-    connection: &Connection,
-    lease: Lease,
-    step: i64,
-    records: &[Line],
-) -> rusqlite::Result<()> {
+fn write_manifest(tx: &Tx<'_>, lease: Lease, step: i64, records: &[Line]) -> rusqlite::Result<()> {
     for (step, line) in (step..).zip(records) {
-        line.write(connection, lease, step)?;
+        line.write(tx, lease, step)?;
     }
     Ok(())
 }

@@ -2,11 +2,10 @@
 //!
 //! Made by whoever asks for the write: the one thread that writes must never encode anything.
 
-use gleaner_model::manifest::{AttemptOutcome, ManifestRecord};
-use rusqlite::Connection;
-
+use super::Tx;
 use crate::queue::Lease;
 use crate::sql;
+use gleaner_model::manifest::{AttemptOutcome, ManifestRecord};
 
 /// A record, encoded.
 pub(crate) struct Line {
@@ -23,10 +22,11 @@ impl Line {
         self.outcome == "failed"
     }
 
-    pub(super) fn write(&self, connection: &Connection, lease: Lease, step: i64) -> rusqlite::Result<()> {
+    pub(super) fn write(&self, tx: &Tx<'_>, lease: Lease, step: i64) -> rusqlite::Result<()> {
         let Self { run_id, resolver, host, outcome, json } = self;
-        let values = (lease.job.0, lease.token.0, step, run_id, resolver, host, outcome, json);
-        connection.prepare_cached(sql::ATTEMPT_INSERT)?.execute(values).map(drop)
+        let number = tx.attempt_number()?;
+        let values = (number, lease.job.0, lease.token.0, step, run_id, resolver, host, outcome, json);
+        tx.prepare_cached(sql::ATTEMPT_INSERT)?.execute(values).map(drop)
     }
 }
 

@@ -18,7 +18,7 @@ use rusqlite::Row;
 
 pub(crate) use cancel::{cancel, purge};
 pub(crate) use counts::{Counts, Tx};
-pub(crate) use enqueue::enqueue;
+pub(crate) use enqueue::{Entry, enqueue};
 pub(crate) use fenced::{ack, heartbeat, record, snooze};
 pub(crate) use keys::{claim, give, limit, pause, save_condition, save_cooldown};
 pub(crate) use lease::{Holder, Taken, lease};
