@@ -36,6 +36,10 @@ const LOOKS_COST: u32 = 20;
 const STALE: Duration = Duration::from_millis(50);
 /// The shortest pause.
 const TICK: Duration = Duration::from_millis(1);
+/// While more tasks than these end in such a time, they are collected once in it, or when anything else changes: the end of
+/// a task that leaves no room changes nothing, and to be woken for each costs as much as a small job.
+const FEW: u32 = 8;
+const COLLECT: Duration = Duration::from_millis(10);
 /// Most jobs leased at once.
 const BATCH: u64 = 4096;
 /// Most keys claimed at once.
@@ -180,11 +184,30 @@ struct Turns<'a> {
     looked: Option<Instant>,
     /// How long a look is good for: looks are to cost little of the time.
     good_for: Duration,
+    ends: Ends,
+}
+
+/// How many tasks end.
+struct Ends {
+    since: Instant,
+    count: u32,
+    are_few: bool,
+}
+
+impl Ends {
+    /// Whether they are few, as far as is known.
+    fn are_few(&mut self) -> bool {
+        if self.since.elapsed() >= COLLECT {
+            *self = Self { since: Instant::now(), count: 0, are_few: self.count <= FEW };
+        }
+        self.are_few
+    }
 }
 
 impl<'a> Turns<'a> {
     fn new(drain: &'a Drain) -> Self {
-        Self { drain, backlog: Backlog::default(), looked: None, good_for: Duration::ZERO }
+        let ends = Ends { since: Instant::now(), count: 0, are_few: true };
+        Self { drain, backlog: Backlog::default(), looked: None, good_for: Duration::ZERO, ends }
     }
 
     async fn dispatch(
@@ -204,6 +227,7 @@ impl<'a> Turns<'a> {
             changed.as_mut().enable();
             while let Some(ended) = tasks.try_join_next() {
                 note_end(ended)?;
+                self.ends.count += 1;
                 if tasks.is_empty() {
                     // What it left behind is known only to the library.
                     self.looked = None;
@@ -228,12 +252,15 @@ impl<'a> Turns<'a> {
                 }
                 pause = pause.or(Some(LOOK_AROUND));
             }
-            let pause = pause.unwrap_or(LOOK_AROUND).min(LOOK_AROUND.max(self.good_for));
+            let are_few = self.ends.are_few();
+            let most = if are_few { LOOK_AROUND.max(self.good_for) } else { COLLECT };
+            let pause = pause.unwrap_or(LOOK_AROUND).min(most);
             tokio::select! {
                 () = changed => {}
                 () = tokio::time::sleep(pause) => {}
-                Some(ended) = tasks.join_next() => {
+                Some(ended) = tasks.join_next(), if are_few => {
                     note_end(ended)?;
+                    self.ends.count += 1;
                     if tasks.is_empty() {
                         self.looked = None;
                     }

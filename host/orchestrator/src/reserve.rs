@@ -13,7 +13,7 @@ use std::time::Duration;
 use gleaner_limits::{Limit, Permit, Room, Why};
 use gleaner_model::key::{Key, ResolverName};
 use gleaner_runtime::Sandbox;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::breaker::{Suspended, Trial};
 use crate::gather::Member;
@@ -65,12 +65,16 @@ pub(crate) enum Refusal {
 pub(crate) struct Seat {
     slot: Option<OwnedSemaphorePermit>,
     key: Key,
-    taken: Arc<Seats>,
+    seats: Arc<Seats>,
 }
 
 /// How many seats each key holds, reserved ones included.
-#[derive(Debug, Default)]
-pub(crate) struct Seats(Mutex<Taken>);
+#[derive(Debug)]
+pub(crate) struct Seats {
+    taken: Mutex<Taken>,
+    /// Told when one is given back.
+    changes: Arc<Notify>,
+}
 
 #[derive(Debug, Default)]
 struct Taken {
@@ -80,9 +84,14 @@ struct Taken {
 }
 
 impl Seats {
+    /// Nobody holds any yet; whoever listens to `changes` hears when one is free again.
+    pub(crate) fn new(changes: Arc<Notify>) -> Self {
+        Self { taken: Mutex::default(), changes }
+    }
+
     /// One more for the key, unless it has as many as it may.
     fn take(&self, key: &Key, most: usize) -> bool {
-        let mut taken = lock(&self.0);
+        let mut taken = lock(&self.taken);
         let held = taken.held.get(key).copied().unwrap_or(0);
         if held < most {
             taken.held.insert(key.clone(), held + 1);
@@ -92,12 +101,12 @@ impl Seats {
 
     /// The keys that gave a seat back since this was last asked.
     pub(crate) fn take_freed(&self) -> HashSet<Key> {
-        std::mem::take(&mut lock(&self.0).freed)
+        std::mem::take(&mut lock(&self.taken).freed)
     }
 
     /// How many the key holds.
     fn held(&self, key: &Key) -> usize {
-        lock(&self.0).held.get(key).copied().unwrap_or(0)
+        lock(&self.taken).held.get(key).copied().unwrap_or(0)
     }
 
     /// Whether steps of the key run.
@@ -110,7 +119,7 @@ impl Drop for Seat {
     fn drop(&mut self) {
         // The slot first: who hears that the seat is free finds it free.
         self.slot = None;
-        let mut taken = lock(&self.taken.0);
+        let mut taken = lock(&self.seats.taken);
         if let Some(held) = taken.held.get_mut(&self.key) {
             *held -= 1;
             if *held == 0 {
@@ -118,6 +127,8 @@ impl Drop for Seat {
             }
         }
         taken.freed.insert(self.key.clone());
+        drop(taken);
+        self.seats.changes.notify_one();
     }
 }
 
@@ -162,11 +173,11 @@ impl Pieces {
             Slots::Calls => &self.workers,
         };
         let slot = Arc::<Semaphore>::clone(slots).try_acquire_owned().map_err(|_| Refusal::NoSlot)?;
-        let taken = Arc::clone(&self.seats);
-        if !taken.take(key, self.share_of(key, self.slots(key))) {
+        let seats = Arc::clone(&self.seats);
+        if !seats.take(key, self.share_of(key, self.slots(key))) {
             return Err(Refusal::Share);
         }
-        Ok(Seat { slot: Some(slot), key: key.clone(), taken })
+        Ok(Seat { slot: Some(slot), key: key.clone(), seats })
     }
 
     /// How many slots there are of the kind that the key's steps need.
