@@ -294,15 +294,16 @@ impl Plugin {
             }
             None => (Guest::new(who, host, *sandbox, wall).into_store(&self.shared), None, None),
         };
-        let call = async {
+        // In its place, because a future that is moved is held twice.
+        let result = timeout(wall, async {
             let live = match live {
                 Some(live) => live,
                 None => self.track.instantiate(&mut store).await?,
             };
             let answer = ask(&live, &mut store).await?;
             Ok((answer, live))
-        };
-        let result = timeout(wall, call).await;
+        })
+        .await;
         let (outcome, answered) = match judged(result, store.data()) {
             Ok((said, live)) => {
                 let answered = is_answer(&said).then_some(live);

@@ -110,11 +110,13 @@ where
             .with_filter(filter_fn(|of| of.is_span() && of.target() == SPANS))
     });
     let lines = lines.with_filter(filter.and(filter_fn(|of| of.target() != SPANS)));
-    Registry::default()
-        .with(spans)
-        .with(lines)
-        .try_init()
-        .map_err(|error| TelemetryError::Twice(error.into()))
+    // Not a layer that is none: it counts as one that wants everything, and every span would be made for nobody.
+    let logged = Registry::default().with(lines);
+    let begun = match spans {
+        Some(spans) => logged.with(spans).try_init(),
+        None => logged.try_init(),
+    };
+    begun.map_err(|error| TelemetryError::Twice(error.into()))
 }
 
 static RUN: OnceLock<String> = OnceLock::new();
