@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::ends::{COLLECT, Ends};
 use crate::gather::Member;
 use crate::heartbeat;
 use crate::pieces::{Pieces, RunError, lock};
@@ -36,10 +37,6 @@ const LOOKS_COST: u32 = 20;
 const STALE: Duration = Duration::from_millis(50);
 /// The shortest pause.
 const TICK: Duration = Duration::from_millis(1);
-/// While more tasks than these end in such a time, they are collected once in it, or when anything else changes: the end of
-/// a task that leaves no room changes nothing, and to be woken for each costs as much as a small job.
-const FEW: u32 = 8;
-const COLLECT: Duration = Duration::from_millis(10);
 /// Most jobs leased at once.
 const BATCH: u64 = 4096;
 /// Most keys claimed at once.
@@ -187,27 +184,10 @@ struct Turns<'a> {
     ends: Ends,
 }
 
-/// How many tasks end.
-struct Ends {
-    since: Instant,
-    count: u32,
-    are_few: bool,
-}
-
-impl Ends {
-    /// Whether they are few, as far as is known.
-    fn are_few(&mut self) -> bool {
-        if self.since.elapsed() >= COLLECT {
-            *self = Self { since: Instant::now(), count: 0, are_few: self.count <= FEW };
-        }
-        self.are_few
-    }
-}
-
 impl<'a> Turns<'a> {
     fn new(drain: &'a Drain) -> Self {
-        let ends = Ends { since: Instant::now(), count: 0, are_few: true };
-        Self { drain, backlog: Backlog::default(), looked: None, good_for: Duration::ZERO, ends }
+        let backlog = Backlog::default();
+        Self { drain, backlog, looked: None, good_for: Duration::ZERO, ends: Ends::new() }
     }
 
     async fn dispatch(
@@ -227,7 +207,7 @@ impl<'a> Turns<'a> {
             changed.as_mut().enable();
             while let Some(ended) = tasks.try_join_next() {
                 note_end(ended)?;
-                self.ends.count += 1;
+                self.ends.note();
                 if tasks.is_empty() {
                     // What it left behind is known only to the library.
                     self.looked = None;
@@ -260,7 +240,7 @@ impl<'a> Turns<'a> {
                 () = tokio::time::sleep(pause) => {}
                 Some(ended) = tasks.join_next(), if are_few => {
                     note_end(ended)?;
-                    self.ends.count += 1;
+                    self.ends.note();
                     if tasks.is_empty() {
                         self.looked = None;
                     }

@@ -92,7 +92,8 @@ async fn steps(pieces: &Pieces, leased: Leased, place: Place) -> Result<(), RunE
                 }
                 let deadline = Instant::now() + pieces.deadline_of(&generation, &step);
                 pieces.running.begin(lease, key.clone(), deadline);
-                pieces.carry_out(generation, lease, &artifact, &plan, &step, reservation).await
+                // Boxed, as all that is large and that jobs which wait for their turn never come to.
+                Box::pin(pieces.carry_out(generation, lease, &artifact, &plan, &step, reservation)).await
             }
             Place::Together(member) => {
                 let Step::Resolve(name) = &step else { return pieces.put_back(lease, key, None).await };

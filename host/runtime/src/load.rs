@@ -195,8 +195,8 @@ fn read(path: &Path, most: u64) -> Result<Vec<u8>, LoadError> {
     if meta.len() > most {
         return Err(LoadError::TooLarge { size: meta.len(), most });
     }
-    let mut bytes = Vec::new();
-    // It may have grown since.
+    // Room for the end of the file as well: a text that grows is moved several times. It may have grown since.
+    let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0) + 1);
     let size = File::open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)? as u64;
     if size > most { Err(LoadError::TooLarge { size, most }) } else { Ok(bytes) }
 }

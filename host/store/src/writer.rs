@@ -41,7 +41,7 @@ const ENOUGH: usize = 256;
 const CHECKPOINT_PAGES: i64 = 8000;
 /// Pages at which the writer is made to wait for the checkpoint: under an endless stream of writes the log
 /// would never be reused, and grow.
-const RESTART_PAGES: i64 = 4 * CHECKPOINT_PAGES;
+const RESTART_PAGES: i64 = 2 * CHECKPOINT_PAGES;
 
 /// Work on the connection, answered after the commit.
 trait Command: Send {

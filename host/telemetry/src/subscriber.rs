@@ -196,6 +196,7 @@ mod tests {
         init(LogFormat::Json, Verbosity(1), None, None, move || sink.clone()).unwrap();
         Event::Cooldown { key: Key::parse("host:a.example").unwrap(), until: UnixMillis(0) }.trace();
         tracing::debug!("not shown at this verbosity");
+        assert!(tracing::info_span!(target: SPANS, "dispatch").is_disabled(), "a span is made for nobody");
         let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
         let lines: Vec<serde_json::Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
         assert_eq!(lines.len(), 1, "{text}");
