@@ -215,7 +215,9 @@ mod tests {
             let builds = steps.iter().any(|step| step == "OpenEphemeral");
             assert!(!(builds && text.starts_with("INSERT")), "{name} builds a table for each row");
             for line in &lines {
-                assert!(!line.contains("TEMP B-TREE") && !line.starts_with("SCAN"), "{name}: {lines:#?}");
+                // A statement that reads no table by itself is told as a scan of one row.
+                let scans = line.starts_with("SCAN") && line != "SCAN CONSTANT ROW";
+                assert!(!line.contains("TEMP B-TREE") && !scans, "{name}: {lines:#?}");
             }
         }
     }
