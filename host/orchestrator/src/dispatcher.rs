@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::ends::{COLLECT, Ends};
 use crate::gather::Member;
 use crate::heartbeat;
 use crate::pass_on::Stopped;
@@ -187,12 +188,13 @@ struct Turns<'a> {
     good_for: Duration,
     /// Keys whose jobs go to others.
     stopped: Stopped,
+    ends: Ends,
 }
 
 impl<'a> Turns<'a> {
     fn new(drain: &'a Drain) -> Self {
         let (backlog, stopped) = (Backlog::default(), Stopped::default());
-        Self { drain, backlog, looked: None, good_for: Duration::ZERO, stopped }
+        Self { drain, backlog, looked: None, good_for: Duration::ZERO, stopped, ends: Ends::new() }
     }
 
     async fn dispatch(
@@ -212,6 +214,7 @@ impl<'a> Turns<'a> {
             changed.as_mut().enable();
             while let Some(ended) = tasks.try_join_next() {
                 note_end(ended)?;
+                self.ends.note();
                 if tasks.is_empty() {
                     // What it left behind is known only to the library.
                     self.looked = None;
@@ -241,12 +244,15 @@ impl<'a> Turns<'a> {
                 }
                 pause = pause.or(Some(LOOK_AROUND));
             }
-            let pause = pause.unwrap_or(LOOK_AROUND).min(LOOK_AROUND.max(self.good_for));
+            let are_few = self.ends.are_few();
+            let most = if are_few { LOOK_AROUND.max(self.good_for) } else { COLLECT };
+            let pause = pause.unwrap_or(LOOK_AROUND).min(most);
             tokio::select! {
                 () = changed => {}
                 () = tokio::time::sleep(pause) => {}
-                Some(ended) = tasks.join_next() => {
+                Some(ended) = tasks.join_next(), if are_few => {
                     note_end(ended)?;
+                    self.ends.note();
                     if tasks.is_empty() {
                         self.looked = None;
                     }

@@ -9,6 +9,7 @@ mod blocking;
 mod breaker;
 pub mod config;
 mod dispatcher;
+mod ends;
 mod fetch;
 mod gather;
 mod generation;

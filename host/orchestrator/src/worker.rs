@@ -84,7 +84,7 @@ async fn steps(pieces: &Pieces, leased: Leased, place: Place) -> Result<(), RunE
                     && !pieces.sources.beside(&generation, name, &plan, &artifact).is_empty()
                 {
                     let first = (name.clone(), reservation);
-                    match pieces.ask_together(generation, lease, &artifact, plan, first).await? {
+                    match Box::pin(pieces.ask_together(generation, lease, &artifact, plan, first)).await? {
                         Some((next_plan, next)) => {
                             held_for = next.key.clone();
                             (plan, held) = (next_plan, Some(Place::Own(next)));
@@ -95,7 +95,8 @@ async fn steps(pieces: &Pieces, leased: Leased, place: Place) -> Result<(), RunE
                 }
                 let deadline = Instant::now() + pieces.deadline_of(&generation, &step);
                 pieces.running.begin(lease, key.clone(), deadline);
-                pieces.carry_out(generation, lease, &artifact, &plan, &step, reservation).await
+                // Boxed, as all that is large and that jobs which wait for their turn never come to.
+                Box::pin(pieces.carry_out(generation, lease, &artifact, &plan, &step, reservation)).await
             }
             Place::Together(member) => {
                 let Step::Resolve(name) = &step else { return pieces.put_back(lease, key, None).await };
@@ -155,9 +156,11 @@ pub(crate) async fn settle(
 ) -> Result<Option<(Plan, Reservation)>, RunError> {
     let Facts { record, file, event, .. } = facts;
     let records = vec![record];
+    let resolver = event.resolver.clone();
+    let event = Event::Step(event);
     let tell = |fenced: Fenced| match fenced {
         Fenced::Held(()) => {
-            pieces.tell(&Event::Step(event.clone()));
+            pieces.tell(&event);
             true
         }
         Fenced::Lost => {
@@ -168,7 +171,6 @@ pub(crate) async fn settle(
     // Anew: a resolver that has appeared meanwhile is asked before a job ends without a file.
     match pieces.sources.next(&pieces.sources.now(), &plan, artifact) {
         Next::End(result) => {
-            let resolver = event.resolver.clone();
             let size = file.as_ref().map_or(0, |file| file.size);
             let started = plan.started;
             if tell(pieces.queue.ack(lease, plan, records, result.clone(), file).await?) {

@@ -89,7 +89,8 @@ impl Callee {
             }
             None => (Guest::new(who, host, sandbox, wall, lane).into_store(&self.shared), None, None),
         };
-        let asking = async {
+        // In its place, because a future that is moved is held twice.
+        let result = timeout(wall, async {
             let live = match live {
                 Some(live) => live,
                 None => self.track.instantiate(&mut store).await?,
@@ -102,8 +103,8 @@ impl Callee {
                 "resolve-many was asked about {wanted} works and gave {given} answers"
             );
             Ok((said, live))
-        };
-        let result = timeout(wall, asking).await;
+        })
+        .await;
         let (said, answered) = match judged(result, store.data()) {
             Ok((said, live)) => {
                 let answered = said.iter().all(Result::is_ok).then_some(live);

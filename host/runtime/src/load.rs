@@ -51,18 +51,21 @@ impl Runtime {
     /// # Errors
     /// What the file is, and what to do about it.
     pub async fn load(&self, path: &Path) -> Result<Plugin, LoadError> {
-        let _room = self.room_to_load(path).await?;
+        let size = tokio::fs::metadata(path).await?.len();
+        let _room = self.room_to_load(size).await;
         let source = self.read(path).await?;
         self.make(path, source).await
     }
 
-    /// As [`Runtime::load`], but a file whose contents are still those of `before` is only read.
+    /// As [`Runtime::load`], but a file whose contents are still those of `before` is only read. Its size is told, because
+    /// looking it up here would start a thread for each file of a directory.
     pub(crate) async fn load_anew(
         &self,
         path: &Path,
+        size: u64,
         before: Option<&Arc<Plugin>>,
     ) -> Result<Arc<Plugin>, LoadError> {
-        let _room = self.room_to_load(path).await?;
+        let _room = self.room_to_load(size).await;
         let source = self.read(path).await?;
         match before.filter(|before| before.info.sha256 == source.sha256) {
             Some(before) => Ok(Arc::clone(before)),
@@ -71,10 +74,9 @@ impl Runtime {
     }
 
     /// Waits until there is room for one more file of that size.
-    async fn room_to_load(&self, path: &Path) -> Result<Option<SemaphorePermit<'_>>, LoadError> {
-        let size = tokio::fs::metadata(path).await?.len();
+    async fn room_to_load(&self, size: u64) -> Option<SemaphorePermit<'_>> {
         // Never closed, so never an error.
-        Ok(self.shared.loading.acquire_many(part_of_loading(size)).await.ok())
+        self.shared.loading.acquire_many(part_of_loading(size)).await.ok()
     }
 
     async fn read(&self, path: &Path) -> Result<Source, LoadError> {
@@ -194,8 +196,8 @@ fn read(path: &Path, most: u64) -> Result<Vec<u8>, LoadError> {
     if meta.len() > most {
         return Err(LoadError::TooLarge { size: meta.len(), most });
     }
-    let mut bytes = Vec::new();
-    // It may have grown since.
+    // Room for the end of the file as well: a text that grows is moved several times. It may have grown since.
+    let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0) + 1);
     let size = File::open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)? as u64;
     if size > most { Err(LoadError::TooLarge { size, most }) } else { Ok(bytes) }
 }

@@ -15,6 +15,7 @@ macro_rules! statements {
 statements! {
     AHEAD_OF_JOB = "ahead_of_job.sql",
     ATTEMPT_INSERT = "attempt_insert.sql",
+    ATTEMPT_NEXT = "attempt_next.sql",
     ATTEMPTS_AFTER = "attempts_after.sql",
     ATTEMPTS_DELETE = "attempts_delete.sql",
     ATTEMPTS_END = "attempts_end.sql",
@@ -182,6 +183,7 @@ mod tests {
             "lease_held.sql",
             "lease_delete.sql",
             "attempt_insert.sql",
+            "attempt_next.sql",
             "ready_insert.sql",
             "delayed_insert.sql",
             "delayed_take_due.sql",
@@ -217,7 +219,9 @@ mod tests {
             let builds = steps.iter().any(|step| step == "OpenEphemeral");
             assert!(!(builds && text.starts_with("INSERT")), "{name} builds a table for each row");
             for line in &lines {
-                assert!(!line.contains("TEMP B-TREE") && !line.starts_with("SCAN"), "{name}: {lines:#?}");
+                // A statement that reads no table by itself is told as a scan of one row.
+                let scans = line.starts_with("SCAN") && line != "SCAN CONSTANT ROW";
+                assert!(!line.contains("TEMP B-TREE") && !scans, "{name}: {lines:#?}");
             }
         }
     }

@@ -110,11 +110,13 @@ where
             .with_filter(filter_fn(|of| of.is_span() && of.target() == SPANS))
     });
     let lines = lines.with_filter(filter.and(filter_fn(|of| of.target() != SPANS)));
-    Registry::default()
-        .with(spans)
-        .with(lines)
-        .try_init()
-        .map_err(|error| TelemetryError::Twice(error.into()))
+    // Not a layer that is none: it counts as one that wants everything, and every span would be made for nobody.
+    let logged = Registry::default().with(lines);
+    let begun = match spans {
+        Some(spans) => logged.with(spans).try_init(),
+        None => logged.try_init(),
+    };
+    begun.map_err(|error| TelemetryError::Twice(error.into()))
 }
 
 static RUN: OnceLock<String> = OnceLock::new();
@@ -194,6 +196,7 @@ mod tests {
         init(LogFormat::Json, Verbosity(1), None, None, move || sink.clone()).unwrap();
         Event::Cooldown { key: Key::parse("host:a.example").unwrap(), until: UnixMillis(0) }.trace();
         tracing::debug!("not shown at this verbosity");
+        assert!(tracing::info_span!(target: SPANS, "dispatch").is_disabled(), "a span is made for nobody");
         let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
         let lines: Vec<serde_json::Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
         assert_eq!(lines.len(), 1, "{text}");
