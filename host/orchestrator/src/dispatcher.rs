@@ -119,12 +119,14 @@ impl Pieces {
         let mut tasks = Tasks::new();
         let mut beat = tokio::spawn(heartbeat::beat(Arc::clone(self)));
         let mut neighbour = tokio::spawn(sharing::keep_up(Arc::clone(self)));
+        let mut stops = tokio::spawn(heartbeat::stop_cancelled(Arc::clone(self)));
         let mut turns = Turns::new(&drain);
         let mut at_once = stop.clone();
         let result = tokio::select! {
             result = turns.dispatch(self, &mut tasks, &mut stop) => result,
             failed = &mut beat => Err(failed.map_or(RunError::Heartbeat, RunError::Store)),
             failed = &mut neighbour => Err(failed.map_or(RunError::Heartbeat, RunError::Store)),
+            failed = &mut stops => Err(failed.map_or(RunError::Heartbeat, RunError::Store)),
             // Also when a write waits for another process.
             () = told_to_and_late(&mut at_once, self.config.grace.0) => Ok(Finish::Stopped),
         };
@@ -132,6 +134,7 @@ impl Pieces {
         let result = self.wind_down(&mut tasks, &mut stop, result).await;
         beat.abort();
         neighbour.abort();
+        stops.abort();
         result.map(|finish| RunReport { finish })
     }
 

@@ -83,7 +83,7 @@ pub(crate) struct Shared {
     pub(crate) cache: Option<CacheDir>,
     pub(crate) max_file: u64,
     /// One permit for each call that the pool has room for.
-    pub(crate) calls: Semaphore,
+    pub(crate) calls: Arc<Semaphore>,
     /// One permit for each instance that the pool has room for between its calls.
     pub(crate) kept: Arc<Semaphore>,
     /// KiB of files that may be loaded at once: see [`part_of_loading`].
@@ -124,7 +124,7 @@ impl Runtime {
             linker,
             cache,
             max_file: config.max_file,
-            calls: Semaphore::new(workers),
+            calls: Arc::new(Semaphore::new(workers)),
             kept: Arc::new(Semaphore::new(workers)),
             loading: Semaphore::new(LOADING as usize),
             describing: Semaphore::new(1),

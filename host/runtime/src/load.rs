@@ -15,13 +15,14 @@ use tokio::time::timeout;
 use wasmtime::component::Component;
 
 use crate::answer::Description;
+use crate::aside::Lane;
+use crate::call::{Callee, judged};
 use crate::engine::{Runtime, Shared, part_of_loading};
 use crate::error::LoadError;
 use crate::guest::Guest;
 use crate::host::{GuestHost, GuestHttpError, GuestRequest, GuestResponse};
 use crate::inspect::{Borders, check_borders, check_bytes, mismatch};
-use crate::plugin::{Needs, Plugin, PluginInfo, judged};
-use crate::reuse::Idle;
+use crate::plugin::{Needs, Plugin, PluginInfo};
 use crate::sandbox::Sandbox;
 use crate::track_0_1::Track;
 
@@ -120,9 +121,7 @@ impl Runtime {
         };
         Ok(Plugin {
             info,
-            track: compiled.track,
-            shared: Arc::clone(&self.shared),
-            idle: Idle::default(),
+            callee: Arc::new(Callee::new(compiled.track, Arc::clone(&self.shared))),
             #[cfg(feature = "native")]
             native: None,
         })
@@ -131,7 +130,9 @@ impl Runtime {
     async fn describe(&self, compiled: &Compiled) -> Result<Description, LoadError> {
         let _one_at_a_time = self.shared.describing.acquire().await;
         let sandbox = Sandbox::describe();
-        let guest = Guest::new(("(describe)", ""), Arc::new(Nothing), sandbox, sandbox.wall.0);
+        // Nobody drives it aside: it is once for a file, and a second at most.
+        let lane = Lane::new(false);
+        let guest = Guest::new(("(describe)", ""), Arc::new(Nothing), sandbox, sandbox.wall.0, lane);
         let mut store = guest.into_store(&self.shared);
         let describing = async { compiled.track.instantiate(&mut store).await?.describe(&mut store).await };
         let result = timeout(sandbox.wall.0, describing).await;

@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use crate::connection::{Mode, open};
 use crate::error::{StoreError, Trouble};
 use crate::options::StoreOptions;
-use crate::queue::QueueStats;
+use crate::queue::{Lease, QueueStats};
 use crate::readers::Readers;
 use crate::view::{FileRow, JobRow, JobView, Scope, Summary};
 use crate::write::{Holder, Tx};
@@ -159,6 +159,15 @@ impl Library {
     /// When the read fails.
     pub async fn unfinished(&self, jobs: Vec<JobId>) -> Result<Vec<JobId>, StoreError> {
         self.read(move |c| read::unfinished(c, &jobs)).await
+    }
+
+    /// Those of these leases that hold no longer: they were given back, taken by another process, or their jobs were
+    /// cancelled.
+    ///
+    /// # Errors
+    /// When the read fails.
+    pub async fn lost(&self, leases: Vec<Lease>) -> Result<Vec<Lease>, StoreError> {
+        self.read(move |c| read::lost(c, leases)).await
     }
 
     /// Whether the library has that file: SHA-256 in lower-case hex.

@@ -162,6 +162,7 @@ pub(crate) async fn cancel_jobs(site: &Site, ids: &[String]) -> Result<Cancelled
     }
     let named = jobs.len() as u64;
     count.cancelled = site.library.cancel(jobs.into_iter().collect()).await?.len() as u64;
+    site.live.cancelled.notify_one();
     count.ended = named - count.cancelled;
     Ok(count)
 }
