@@ -118,10 +118,12 @@ where
             .with_level(false)
             .with_target(false)
             .with_filter(
-                dynamic_filter_fn(move |of, now: &Context<'_, Registry>| is_span(of) && !otel::is_of_untraced(now))
-                    .with_callsite_filter(move |of| {
-                        if is_span(of) { Interest::sometimes() } else { Interest::never() }
-                    }),
+                dynamic_filter_fn(move |of, now: &Context<'_, Registry>| {
+                    is_span(of) && !otel::is_of_untraced(now)
+                })
+                .with_callsite_filter(move |of| {
+                    if is_span(of) { Interest::sometimes() } else { Interest::never() }
+                }),
             )
     });
     let lines = lines.with_filter(filter.and(filter_fn(|of| of.target() != SPANS)));

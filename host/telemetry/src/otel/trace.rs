@@ -77,7 +77,10 @@ pub(crate) fn is_of_untraced(now: &LayerContext<'_, Registry>) -> bool {
     now.lookup_current().is_some_and(|span| span.extensions().get::<Untraced>().is_some())
 }
 
-fn in_registry<T>(span: &Span, look: impl FnOnce(tracing_subscriber::registry::SpanRef<'_, Registry>) -> T) -> Option<T> {
+fn in_registry<T>(
+    span: &Span,
+    look: impl FnOnce(tracing_subscriber::registry::SpanRef<'_, Registry>) -> T,
+) -> Option<T> {
     let look = |(id, dispatch): (&tracing::Id, &tracing::Dispatch)| {
         dispatch.downcast_ref::<Registry>()?.span(id).map(look)
     };
