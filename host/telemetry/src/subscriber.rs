@@ -119,7 +119,7 @@ where
             .with_target(false)
             .with_filter(
                 dynamic_filter_fn(move |of, now: &Context<'_, Registry>| {
-                    is_span(of) && !otel::is_of_untraced(now)
+                    is_span(of) && !otel::is_of_untraced(of.name(), now)
                 })
                 .with_callsite_filter(move |of| {
                     if is_span(of) { Interest::sometimes() } else { Interest::never() }

@@ -183,11 +183,10 @@ pub fn trace_library(dir: &Path) {
     }
 }
 
-/// Puts a span of a job into the job's trace, which is the same in every process and over restarts.
-pub fn adopt(span: &tracing::Span, job: JobId, artifact: &str) {
-    if let Some((_, traces)) = OTEL.get().and_then(|otel| otel.spans.as_ref()) {
-        traces.adopt(span, job, artifact);
-    }
+/// A span of a job in the job's trace, which is the same in every process and over restarts; none where it is not traced.
+pub fn adopt(job: JobId, artifact: &str, make: impl FnOnce() -> tracing::Span) -> tracing::Span {
+    let traces = OTEL.get().and_then(|otel| otel.spans.as_ref());
+    traces.map_or_else(tracing::Span::none, |(_, traces)| traces.adopt(job, artifact, make))
 }
 
 /// Tells the whole of a job that ended.

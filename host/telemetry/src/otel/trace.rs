@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
@@ -22,7 +23,6 @@ use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::Registry;
 use tracing_subscriber::layer::Context as LayerContext;
-use tracing_subscriber::registry::LookupSpan;
 
 use crate::event::JobEnded;
 
@@ -69,41 +69,13 @@ impl Pace {
     }
 }
 
-/// Stands by the span of a job that is not traced: nothing is begun under it.
-struct Untraced;
+/// Whether jobs are worked on in this process: then nothing is begun that is not under the span of one, as those that are
+/// not traced have none.
+static HAS_JOBS: AtomicBool = AtomicBool::new(false);
 
-/// Whether a span that would be begun now is one of a job that is not traced.
-pub(crate) fn is_of_untraced(now: &LayerContext<'_, Registry>) -> bool {
-    now.lookup_current().is_some_and(|span| span.extensions().get::<Untraced>().is_some())
-}
-
-fn in_registry<T>(
-    span: &Span,
-    look: impl FnOnce(tracing_subscriber::registry::SpanRef<'_, Registry>) -> T,
-) -> Option<T> {
-    let look = |(id, dispatch): (&tracing::Id, &tracing::Dispatch)| {
-        dispatch.downcast_ref::<Registry>()?.span(id).map(look)
-    };
-    span.with_subscriber(look).flatten()
-}
-
-thread_local! {
-    /// The ids of the next span that is begun on this thread.
-    static GIVEN: Cell<Option<(TraceId, SpanId)>> = const { Cell::new(None) };
-}
-
-/// Random ids, but for the span of a job.
-#[derive(Debug, Default)]
-pub(super) struct Ids(RandomIdGenerator);
-
-impl IdGenerator for Ids {
-    fn new_trace_id(&self) -> TraceId {
-        GIVEN.get().map_or_else(|| self.0.new_trace_id(), |(trace, _)| trace)
-    }
-
-    fn new_span_id(&self) -> SpanId {
-        GIVEN.get().map_or_else(|| self.0.new_span_id(), |(_, span)| span)
-    }
+/// Whether a span that would be begun now belongs to nothing that is traced.
+pub(crate) fn is_of_untraced(name: &str, now: &LayerContext<'_, Registry>) -> bool {
+    name != "dispatch" && HAS_JOBS.load(Ordering::Relaxed) && now.lookup_current().is_none()
 }
 
 impl Traces {
@@ -117,29 +89,25 @@ impl Traces {
         let _ = self.library.set(dir.display().to_string());
     }
 
-    /// Puts a span of a job under the job's own.
-    pub(super) fn adopt(&self, span: &Span, job: JobId, artifact: &str) {
+    /// A span of a job under the job's own; none where it is not traced.
+    pub(super) fn adopt(&self, job: JobId, artifact: &str, make: impl FnOnce() -> Span) -> Span {
+        HAS_JOBS.store(true, Ordering::Relaxed);
         let (trace, root) = self.ids(job, artifact);
-        let flags = if self.begins(trace) {
-            TraceFlags::SAMPLED
-        } else {
-            in_registry(span, |span| span.extensions_mut().replace(Untraced));
-            TraceFlags::default()
-        };
-        let parent = SpanContext::new(trace, root, flags, true, TraceState::default());
+        if !self.begins(trace) {
+            return Span::none();
+        }
+        let span = make();
+        let parent = SpanContext::new(trace, root, TraceFlags::SAMPLED, true, TraceState::default());
         // Fails for a span that nobody records.
         let _ = span.set_parent(Context::new().with_remote_span_context(parent));
+        span
     }
 
     /// Tells the whole of a job that ended: the span that all others of it stand under.
     pub(super) fn end(&self, ended: &JobEnded) {
-        let now = Span::current();
-        if in_registry(&now, |span| span.extensions().get::<Untraced>().is_some()).unwrap_or(false) {
-            return;
-        }
         let ids = self.ids(ended.job, &ended.artifact);
-        // Nobody works on one that ends otherwise.
-        if now.is_none() && !self.begins(ids.0) {
+        // One that is traced ends in its span, or nobody works on it.
+        if Span::current().is_none() && !self.begins(ids.0) {
             return;
         }
         let builder = self.tracer.span_builder("job").with_kind(SpanKind::Internal).with_attributes([
