@@ -28,11 +28,12 @@ use crate::step::{Done, Facts};
 pub(crate) async fn work(pieces: Arc<Pieces>, leased: Leased, place: Place) -> Result<(), RunError> {
     let _end = EndOfWork { pieces: &pieces, lease: leased.lease() };
     let lease = leased.lease();
-    let span = tracing::info_span!(
-        target: SPANS, parent: None, "dispatch",
-        gleaner.job = lease.job.0, gleaner.key = %leased.key, gleaner.attempt = leased.attempts,
-    );
-    gleaner_telemetry::adopt(&span, lease.job, leased.artifact.id.as_str());
+    let span = gleaner_telemetry::adopt(lease.job, leased.artifact.id.as_str(), || {
+        tracing::info_span!(
+            target: SPANS, parent: None, "dispatch",
+            gleaner.job = lease.job.0, gleaner.key = %leased.key, gleaner.attempt = leased.attempts,
+        )
+    });
     steps(&pieces, leased, place).instrument(span).await
 }
 

@@ -45,19 +45,12 @@ pub(super) async fn show(State(site): State<Site>, Query(told): Query<Told>) -> 
 
 fn queue(now: &Overview) -> Markup {
     let stats = &now.stats;
-    let counts = [
-        (JobState::Queued, stats.queued),
-        (JobState::InProgress, stats.in_progress),
-        (JobState::Done, stats.done),
-        (JobState::Skipped, stats.skipped),
-        (JobState::Error, stats.error),
-    ];
     html! {
         table {
             caption.quiet { "Works by state, " (number(stats.total)) " in all" }
             thead { tr { th scope="col" { "State" } th.number scope="col" { "Works" } th.wide scope="col" { span.hidden { "Share" } } } }
             tbody {
-                @for (state, count) in counts {
+                @for (state, count) in stats.by_state() {
                     tr {
                         th scope="row" { a href={ "/jobs?state=" (state) } { (state_word(state)) } }
                         td.number { (number(count)) }

@@ -10,7 +10,7 @@ pub enum Kind {
     Counter,
     /// What is now.
     Gauge,
-    /// How many were at most so long: bounds in seconds.
+    /// How many were at most so long: bounds in hundredths of a second.
     Histogram(&'static [u16]),
 }
 
