@@ -118,7 +118,7 @@ where
             .with_level(false)
             .with_target(false)
             .with_filter(
-                dynamic_filter_fn(move |of, now: &Context<'_, Registry>| {
+                dynamic_filter_fn(move |of, now: &Context<'_, _>| {
                     is_span(of) && !otel::is_of_untraced(of.name(), now)
                 })
                 .with_callsite_filter(move |of| {

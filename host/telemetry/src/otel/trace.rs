@@ -1,7 +1,8 @@
 //! The trace of a job: its ids, whether it is traced at all, and the span that all others stand under.
 //!
-//! Of more than [`MOST_TRACES`] works a second a part is traced, unless the operator asks for another. Ids follow from the library, the job's number and its work, so that nothing has to be written down and every process
-//! that works on the job has the same ones, before and after a crash. Must never ask the clock or the database.
+//! Of more than [`MOST_TRACES`] works a second a part is traced, unless the operator asks for another. Ids follow from the
+//! library, the job's number and its work, so that nothing has to be written down and every process that works on the job
+//! has the same ones, before and after a crash. Must never ask the database.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -19,10 +20,10 @@ use opentelemetry_sdk::trace::{
     IdGenerator, RandomIdGenerator, Sampler, SamplingDecision, SdkTracer, ShouldSample,
 };
 use sha2::{Digest, Sha256};
-use tracing::Span;
+use tracing::{Span, Subscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
-use tracing_subscriber::Registry;
 use tracing_subscriber::layer::Context as LayerContext;
+use tracing_subscriber::registry::LookupSpan;
 
 use crate::event::JobEnded;
 
@@ -74,8 +75,30 @@ impl Pace {
 static HAS_JOBS: AtomicBool = AtomicBool::new(false);
 
 /// Whether a span that would be begun now belongs to nothing that is traced.
-pub(crate) fn is_of_untraced(name: &str, now: &LayerContext<'_, Registry>) -> bool {
+pub(crate) fn is_of_untraced<S>(name: &str, now: &LayerContext<'_, S>) -> bool
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
     name != "dispatch" && HAS_JOBS.load(Ordering::Relaxed) && now.lookup_current().is_none()
+}
+
+thread_local! {
+    /// The ids of the next span that is begun on this thread.
+    static GIVEN: Cell<Option<(TraceId, SpanId)>> = const { Cell::new(None) };
+}
+
+/// Random ids, but for the span of a job.
+#[derive(Debug, Default)]
+pub(super) struct Ids(RandomIdGenerator);
+
+impl IdGenerator for Ids {
+    fn new_trace_id(&self) -> TraceId {
+        GIVEN.get().map_or_else(|| self.0.new_trace_id(), |(trace, _)| trace)
+    }
+
+    fn new_span_id(&self) -> SpanId {
+        GIVEN.get().map_or_else(|| self.0.new_span_id(), |(_, span)| span)
+    }
 }
 
 impl Traces {
