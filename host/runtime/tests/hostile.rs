@@ -7,7 +7,7 @@ mod harness;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use gleaner_model::reason::{Failure, FailureClass, Reason};
 use gleaner_model::units::{ByteSize, Span};
@@ -243,8 +243,9 @@ impl GuestHost for Where {
 
     fn now_ms(&self) -> u64 {
         let is_aside = std::thread::current().name() == Some("plugin-aside");
-        self.0.lock().unwrap().push(is_aside);
-        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as u64
+        let mut seen = self.0.lock().unwrap();
+        seen.push(is_aside);
+        seen.len() as u64
     }
 }
 

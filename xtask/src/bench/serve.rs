@@ -79,7 +79,7 @@ fn in_turn<A, B>(
     one: impl FnOnce() -> Result<A>,
     other: impl FnOnce() -> Result<B>,
 ) -> Result<(A, B)> {
-    if run % 2 == 0 {
+    if run.is_multiple_of(2) {
         let first = one()?;
         return Ok((first, other()?));
     }

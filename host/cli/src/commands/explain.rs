@@ -12,9 +12,12 @@ use crate::exit::{Exit, Failed};
 /// `gleaner queue explain`.
 pub(crate) async fn explain(context: &Context, id: &str) -> Result<Exit, Failed> {
     let library = context.existing_library()?;
-    let view = library.find(id).await?.ok_or_else(|| no_such_job(context, id))?;
-    let runtime = context.runtime()?;
-    let planner = context.planner(&context.resolvers(&runtime).await);
+    // Loading the plugins takes longest: the library is read meanwhile.
+    let (view, planner) = tokio::join!(library.find(id), async {
+        let runtime = context.runtime()?;
+        Ok::<_, Failed>(context.planner(&context.resolvers(&runtime).await))
+    });
+    let (view, planner) = (view?.ok_or_else(|| no_such_job(context, id))?, planner?);
     let explained = explained(context.look(&library), &view, &planner).await?;
     if context.output.is_json() {
         context.output.json(&explained)?;

@@ -9,7 +9,7 @@ use gleaner_desk::{Turn, Wanted};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::parts::{encoded, number};
+use super::parts::{encoded, works};
 use crate::api::{self, LimitBody, RetryBody, given, key_of};
 use crate::problem::Problem;
 use crate::site::Site;
@@ -28,8 +28,9 @@ pub(super) struct Told {
 pub(super) fn notice(told: &Told) -> Markup {
     let count = told.count.unwrap_or(0);
     let says = match told.did.as_deref() {
-        Some("enqueue") => Some(format!("{} works added.", number(count))),
-        Some("retry") => Some(format!("{} works start anew.", number(count))),
+        Some("enqueue") => Some(format!("{} added.", works(count))),
+        Some("retry") if count == 1 => Some("1 work starts anew.".to_owned()),
+        Some("retry") => Some(format!("{} start anew.", works(count))),
         Some("cancel") => Some("Cancelled.".to_owned()),
         Some("pause") => Some("Paused. Steps that run finish.".to_owned()),
         Some("resume") => Some("It goes on.".to_owned()),

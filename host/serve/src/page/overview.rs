@@ -11,7 +11,7 @@ use maud::{Markup, html};
 
 use super::act::{Told, notice};
 use super::layout::{Page, page};
-use super::parts::{bar, bytes, encoded, number, rounded, state_word, time, token};
+use super::parts::{bar, bytes, encoded, number, rounded, state_word, time, token, works};
 use super::sent;
 use crate::overview::{Breakdown, Overview, overview};
 use crate::problem::Problem;
@@ -69,7 +69,7 @@ fn pace(now: &Overview) -> Markup {
             dt { "Ended in a minute" }
             dd { @match now.per_minute { Some(rate) => (format!("{rate:.1}")), None => "not known yet" } }
             dt { "Left" }
-            dd { (number(now.stats.unfinished())) " works" }
+            dd { (works(now.stats.unfinished())) }
             dt { "All done" }
             dd {
                 @match now.eta_seconds {

@@ -23,11 +23,11 @@ impl Instruments {
             match metric.kind {
                 Kind::Counter => {
                     let counter = meter.f64_observable_counter(name).with_description(help);
-                    drop(counter.with_callback(|into| observe(metric, into)).build());
+                    let _ = counter.with_callback(|into| observe(metric, into)).build();
                 }
                 Kind::Gauge => {
                     let gauge = meter.f64_observable_gauge(name).with_description(help);
-                    drop(gauge.with_callback(|into| observe(metric, into)).build());
+                    let _ = gauge.with_callback(|into| observe(metric, into)).build();
                 }
                 Kind::Histogram(bounds) => {
                     let bounds = bounds.iter().map(|bound| f64::from(*bound) / 100.0).collect();
