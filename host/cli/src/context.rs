@@ -7,13 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gleaner_content::Content;
-use gleaner_desk::{Look, Rules};
+use gleaner_desk::{Look, Rules, suspended_now};
 use gleaner_limits::KeyedLimiter;
 use gleaner_model::clock::{SharedClock, SystemClock, UnixMillis};
 use gleaner_model::key::ResolverName;
 use gleaner_model::manifest::RunIdentity;
 use gleaner_model::next::Planner;
-use gleaner_model::suspension::Suspension;
 use gleaner_orchestrator::{Blocking, Breakers, Live, Pieces, Resolvers, Sources};
 use gleaner_runtime::{Catalogue, Runtime, RuntimeConfig};
 use gleaner_store::Library;
@@ -171,11 +170,8 @@ impl Context {
         library: &Library,
         resolvers: &Resolvers,
     ) -> Result<BTreeMap<ResolverName, UnixMillis>, Failed> {
-        let now = self.now();
-        let holds =
-            |one: &Suspension| resolvers.sha256(&one.resolver).is_some_and(|sha256| one.holds(&sha256, now));
-        let all = library.suspensions().await?;
-        Ok(all.into_iter().filter(holds).map(|one| (one.resolver, one.until)).collect())
+        let held = suspended_now(library.suspensions().await?, resolvers, self.now());
+        Ok(held.into_iter().map(|one| (one.resolver, one.until)).collect())
     }
 
     pub(crate) fn planner(&self, resolvers: &Resolvers) -> Planner {

@@ -56,12 +56,13 @@ variables! {
     OTEL_TRACES_ENDPOINT = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "The whole address for traces alone.";
     OTEL_METRICS_ENDPOINT = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "The whole address for metrics alone.";
     OTEL_HEADERS = "OTEL_EXPORTER_OTLP_HEADERS": "Headers for the collector, as `name=value,name=value`; never shown.";
+    OTEL_CERTIFICATE = "OTEL_EXPORTER_OTLP_CERTIFICATE": "A PEM file of the certificates that a collector's may be signed by; those that the system trusts without.";
     OTEL_TIMEOUT = "OTEL_EXPORTER_OTLP_TIMEOUT": "How long one export may take, in milliseconds; 10000 without.";
     OTEL_SERVICE_NAME = "OTEL_SERVICE_NAME": "`service.name` of what is sent; `gleaner` without.";
     OTEL_RESOURCE_ATTRIBUTES = "OTEL_RESOURCE_ATTRIBUTES": "Further attributes of what is sent, as `name=value,name=value`.";
     OTEL_TRACES_EXPORTER = "OTEL_TRACES_EXPORTER": "`none`: no traces.";
     OTEL_METRICS_EXPORTER = "OTEL_METRICS_EXPORTER": "`none`: no metrics over OTLP.";
-    OTEL_TRACES_SAMPLER = "OTEL_TRACES_SAMPLER": "`always_on`, `always_off`, `traceidratio`, or these with `parentbased_`, which makes no difference; wins over `telemetry.sample`.";
+    OTEL_TRACES_SAMPLER = "OTEL_TRACES_SAMPLER": "`always_on`, `always_off`, `traceidratio`, or these with `parentbased_`, which makes no difference; wins over `telemetry.sample`, and then all that it says are traced, however many they are.";
     OTEL_TRACES_SAMPLER_ARG = "OTEL_TRACES_SAMPLER_ARG": "The part for `traceidratio`, 0 to 1.";
     OTEL_BSP_MAX_QUEUE_SIZE = "OTEL_BSP_MAX_QUEUE_SIZE": "Spans that may wait to be sent; 65536 without. Other `OTEL_BSP_` variables hold as the standard says.";
     OTEL_METRIC_EXPORT_INTERVAL = "OTEL_METRIC_EXPORT_INTERVAL": "Between two exports of metrics, in milliseconds; 60000 without.";
@@ -84,6 +85,7 @@ pub(crate) fn of_otel() -> OtelVariables {
         sampler: OTEL_TRACES_SAMPLER.text().filter(|text| !text.is_empty()),
         sampler_arg: OTEL_TRACES_SAMPLER_ARG.text(),
         timeout: OTEL_TIMEOUT.text().and_then(|text| text.parse().ok()).map(Duration::from_millis),
+        certificate: OTEL_CERTIFICATE.os().filter(|file| !file.is_empty()).map(PathBuf::from),
         has_service_name: is_set(OTEL_SERVICE_NAME) || names_service,
         has_queue_size: is_set(OTEL_BSP_MAX_QUEUE_SIZE),
     }

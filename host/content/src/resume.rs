@@ -66,8 +66,8 @@ impl Content {
     /// The unfinished downloads of a work are of no use any more: it has its file, or gets none. Waits for the disk where
     /// that keeps nobody waiting.
     pub async fn forget_unfinished(&self, artifact: &Artifact) {
-        let (parts, artifact) = (Arc::clone(&self.0.parts), artifact.clone());
-        if parts.may_have_some() {
+        if self.0.parts.may_have_some() {
+            let (parts, artifact) = (Arc::clone(&self.0.parts), artifact.clone());
             // What stays is removed when it is old.
             let _ = tokio::task::spawn_blocking(move || parts.forget(&artifact)).await;
         }

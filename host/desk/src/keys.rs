@@ -163,7 +163,7 @@ impl Keys {
         let alive = processes.iter().filter(|one| one.alive_until > now).map(|one| one.pid).collect();
         let keys = library.keys().await?;
         let mut keys: Vec<_> = keys.into_iter().map(|row| KeyNow::new(look, row, &alive)).collect();
-        for one in library.suspensions().await?.into_iter().filter(|one| one.until > now) {
+        for one in library.suspensions().await?.into_iter().filter(|one| one.lasts(now)) {
             let key = Key::Resolver(one.resolver.clone());
             let place =
                 keys.iter().position(|now| now.key().to_string() >= key.to_string()).unwrap_or(keys.len());

@@ -21,13 +21,38 @@ pub struct Setting {
     pub value: Value,
     /// `default`, `FILE:LINE`, a variable or a flag.
     pub origin: String,
+    /// What the configuration says by now, which holds from the next start on; absent where the value is that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 impl Setting {
     /// A value, hidden where it looks like a secret.
     pub fn new(key: String, value: Value, origin: &str) -> Self {
         let value = if names_a_secret(&key) { hidden(value) } else { without_credentials(value) };
-        Self { key, value, origin: origin.to_owned() }
+        Self { key, value, origin: origin.to_owned(), next: None }
+    }
+
+    /// Settings that were read again: of those that `holds` does not take in while a run goes on, the ones it began with
+    /// stay, with what they will be.
+    pub fn taken_in(began: &[Self], new: Vec<Self>, holds: impl Fn(&str) -> bool) -> Vec<Self> {
+        let mut rows: Vec<Self> = began.iter().filter(|one| !holds(&one.key)).cloned().collect();
+        for row in &mut rows {
+            let now = new.iter().find(|one| one.key == row.key);
+            let said = now.map_or_else(|| "not set".to_owned(), |one| one.value.to_string());
+            row.next = Some(said).filter(|said| *said != row.value.to_string());
+        }
+        for one in new {
+            let is_known = rows.iter().any(|row| row.key == one.key);
+            if holds(&one.key) {
+                rows.push(one);
+            } else if !is_known {
+                let (value, next) = (Value::from("not set"), Some(one.value.to_string()));
+                rows.push(Self { value, next, ..one });
+            }
+        }
+        rows.sort_by(|one, other| one.key.cmp(&other.key));
+        rows
     }
 }
 
@@ -69,6 +94,31 @@ fn without_credentials(value: Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_run_does_not_take_in_stays_and_says_what_it_will_be() {
+        let setting = |key: &str, value: i64, origin: &str| Setting::new(key.into(), value.into(), origin);
+        let began = [
+            setting("limits.a", 1, "default"),
+            setting("queue.b", 1, "default"),
+            setting("queue.c", 1, "f:1"),
+        ];
+        let new =
+            vec![setting("limits.a", 2, "f:2"), setting("queue.b", 2, "f:3"), setting("queue.d", 4, "f:4")];
+        let rows = Setting::taken_in(&began, new, |key| key.starts_with("limits."));
+        let rows = rows
+            .iter()
+            .map(|row| (row.key.as_str(), row.value.to_string(), row.origin.as_str(), row.next.as_deref()));
+        assert_eq!(
+            rows.collect::<Vec<_>>(),
+            [
+                ("limits.a", "2".into(), "f:2", None),
+                ("queue.b", "1".into(), "default", Some("2")),
+                ("queue.c", "1".into(), "f:1", Some("not set")),
+                ("queue.d", "\"not set\"".into(), "f:4", Some("4")),
+            ]
+        );
+    }
 
     #[test]
     fn what_looks_like_a_secret_is_hidden() {

@@ -265,7 +265,7 @@ impl Egress {
         let (says, again) = match robots::fresh(known.as_ref()) {
             Some(fresh) => fresh,
             None => {
-                let own = Scope::download(end);
+                let own = Scope::robots(end);
                 // The step's permit is for this host: it goes to the first of its requests, which is this one.
                 let key = self.0.limiter.canonical(&Key::Host(host.clone()));
                 if let Some(permit) = scope.take_reserved(&key) {

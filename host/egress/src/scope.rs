@@ -26,6 +26,8 @@ pub enum Role {
     Landing,
     /// A file: a download.
     Content,
+    /// A robots.txt, before a landing page.
+    Robots,
 }
 
 impl Role {
@@ -34,6 +36,7 @@ impl Role {
         match self {
             Self::Metadata => "metadata",
             Self::Landing => "landing",
+            Self::Robots => "robots",
             Self::Content => "content",
         }
     }
@@ -87,6 +90,8 @@ pub struct Scope(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     plugin: Option<Arc<PluginPolicy>>,
+    /// What its requests are for, where no plugin sends them.
+    role: Role,
     deadline: Instant,
     reserved: Mutex<Option<Permit>>,
     requests: AtomicU32,
@@ -98,19 +103,24 @@ struct Inner {
 impl Scope {
     /// A download: any public host, over http or https, on ports 80, 443, 8080 and 8443.
     pub fn download(deadline: Instant) -> Self {
-        Self::new(None, deadline)
+        Self::new(None, Role::Content, deadline)
+    }
+
+    /// What a host's robots.txt is asked for with: as a download.
+    pub(crate) fn robots(deadline: Instant) -> Self {
+        Self::new(None, Role::Robots, deadline)
     }
 
     /// A call of a plugin: what its policy grants.
     pub fn plugin(policy: Arc<PluginPolicy>, deadline: Instant) -> Self {
-        Self::new(Some(policy), deadline)
+        Self::new(Some(policy), Role::Metadata, deadline)
     }
 
-    fn new(plugin: Option<Arc<PluginPolicy>>, deadline: Instant) -> Self {
+    fn new(plugin: Option<Arc<PluginPolicy>>, role: Role, deadline: Instant) -> Self {
         let (requests, bytes) = (AtomicU32::new(0), AtomicU64::new(0));
         let (reserved, asked) = (Mutex::new(None), Mutex::default());
         let robots = AtomicBool::new(false);
-        Self(Arc::new(Inner { plugin, deadline, reserved, requests, bytes, asked, robots }))
+        Self(Arc::new(Inner { plugin, role, deadline, reserved, requests, bytes, asked, robots }))
     }
 
     /// Gives a permit along: the first request under its key uses it instead of waiting for one. It replaces,
@@ -163,7 +173,7 @@ impl Scope {
 
     /// What a request to that URL is for.
     pub fn role(&self, url: &Url) -> Role {
-        let Some(policy) = &self.0.plugin else { return Role::Content };
+        let Some(policy) = &self.0.plugin else { return self.0.role };
         let named = |host| policy.hosts.iter().any(|grant| grant != "*" && grants(grant, &host));
         if HostKey::of(url).is_some_and(named) { Role::Metadata } else { Role::Landing }
     }

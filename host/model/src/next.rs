@@ -68,13 +68,19 @@ pub enum Prefer {
     Published,
 }
 
+/// How long a key must be stopped for, at the least, that its jobs look for others who could answer.
+pub const LONG: Duration = Duration::from_secs(60);
+
 /// What the moment adds to a job's facts.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Situation<'a> {
     /// Resolvers that are not to be asked before those times.
     pub suspended: &'a BTreeMap<ResolverName, UnixMillis>,
     /// Hosts that refused to give files to this run.
     pub blocking: &'a BTreeSet<HostKey>,
+    /// Until when a step may not start because what it needs is stopped for [`LONG`] or longer. It is taken only where
+    /// no other can run, and then waits for its key as it would have.
+    pub stopped: &'a dyn Fn(&Step) -> Option<UnixMillis>,
 }
 
 /// What a job may cost in all.
@@ -148,7 +154,8 @@ impl Planner {
         now: UnixMillis,
         suspended: &BTreeMap<ResolverName, UnixMillis>,
     ) -> Next {
-        self.next_in(plan, artifact, now, &Situation { suspended, blocking: &BTreeSet::new() })
+        let situation = Situation { suspended, blocking: &BTreeSet::new(), stopped: &|_| None };
+        self.next_in(plan, artifact, now, &situation)
     }
 
     /// The same as things stand.
@@ -165,20 +172,30 @@ impl Planner {
         if let Some(end) = self.over_budget(plan, now) {
             return Next::End(end);
         }
-        let mut earliest: Option<(UnixMillis, Step)> = None;
+        let mut earliest: Option<(UnixMillis, Next)> = None;
         for step in self.steps(plan, artifact, situation.blocking) {
-            match not_before(plan, &step, situation).filter(|at| *at > now) {
-                None => return Next::Step(step),
-                Some(at) if earliest.as_ref().is_none_or(|(first, _)| at < *first) => {
-                    earliest = Some((at, step))
-                }
-                Some(_) => {}
+            let (at, next) = match not_before(plan, &step, situation).filter(|at| *at > now) {
+                Some(at) => (at, Next::Wait(step, at)),
+                None => match (situation.stopped)(&step) {
+                    Some(until) => (until, Next::Step(step)),
+                    None => return Next::Step(step),
+                },
+            };
+            if earliest.as_ref().is_none_or(|(first, _)| at < *first) {
+                earliest = Some((at, next));
             }
         }
-        match earliest {
-            Some((at, step)) => Next::Wait(step, at),
-            None => Next::End(self.without_a_file(plan, artifact)),
-        }
+        earliest.map_or_else(|| Next::End(self.without_a_file(plan, artifact)), |(_, next)| next)
+    }
+
+    /// How many resolvers of this one's tier are asked at once; 1 for one that is not known.
+    pub fn width_of(&self, resolver: &ResolverName) -> u16 {
+        self.tier_of(resolver).map_or(1, |tier| tier.width.get())
+    }
+
+    /// The tier that asks a resolver.
+    pub fn tier_of(&self, resolver: &ResolverName) -> Option<&Tier> {
+        self.tiers.iter().find(|tier| tier.resolvers.contains(resolver))
     }
 
     /// Whether any tier asks several resolvers at once.
@@ -196,9 +213,7 @@ impl Planner {
         now: UnixMillis,
         situation: &Situation<'_>,
     ) -> Vec<ResolverName> {
-        let Some(tier) = self.tiers.iter().find(|tier| tier.resolvers.contains(resolver)) else {
-            return Vec::new();
-        };
+        let Some(tier) = self.tier_of(resolver) else { return Vec::new() };
         let left = self.budgets.attempts.get().saturating_sub(plan.tries).saturating_sub(1);
         let most = usize::from(tier.width.get() - 1).min(usize::try_from(left).unwrap_or(usize::MAX));
         if most == 0 {
@@ -207,7 +222,10 @@ impl Planner {
         let may_be_asked = |name: &&ResolverName| {
             let step = Step::Resolve((*name).clone());
             let is_open = matches!(plan.fate(&step), Fate::Open { .. });
-            *name != resolver && is_open && not_before(plan, &step, situation).is_none_or(|at| at <= now)
+            *name != resolver
+                && is_open
+                && not_before(plan, &step, situation).is_none_or(|at| at <= now)
+                && (situation.stopped)(&step).is_none()
         };
         self.in_order(tier, plan, artifact).filter(may_be_asked).take(most).cloned().collect()
     }

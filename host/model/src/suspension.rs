@@ -27,6 +27,11 @@ pub struct Suspension {
 impl Suspension {
     /// Whether it holds for that component at that time.
     pub fn holds(&self, sha256: &str, now: UnixMillis) -> bool {
-        self.sha256 == sha256 && self.until > now
+        self.sha256 == sha256 && self.lasts(now)
+    }
+
+    /// Whether its time has not passed.
+    pub fn lasts(&self, now: UnixMillis) -> bool {
+        self.until > now
     }
 }

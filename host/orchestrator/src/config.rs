@@ -32,6 +32,8 @@ pub struct OrchestratorConfig {
     pub max_attempts: NonZeroU32,
     /// First back-off; doubles with each failure.
     pub backoff: Span,
+    /// How long jobs of a resolver that is asked about several works at once wait for more of them.
+    pub gather: Span,
     /// How long running steps may go on after a signal to stop.
     pub grace: Span,
     /// How long one download may take in all.
@@ -51,6 +53,7 @@ struct RawOrchestrator {
     heartbeat: Span,
     max_attempts: NonZeroU32,
     backoff: Span,
+    gather: Span,
     grace: Span,
     fetch_deadline: Span,
     recheck_after: Span,
@@ -82,6 +85,7 @@ impl TryFrom<RawOrchestrator> for OrchestratorConfig {
             heartbeat: raw.heartbeat,
             max_attempts: raw.max_attempts,
             backoff: raw.backoff,
+            gather: raw.gather,
             grace: raw.grace,
             fetch_deadline: raw.fetch_deadline,
             recheck_after: raw.recheck_after,

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, Weak};
 use arc_swap::ArcSwap;
 use gleaner_egress::Egress;
 use gleaner_model::next::Planner;
+use tokio::sync::Notify;
 
 use crate::pieces::lock;
 use crate::resolvers::Resolvers;
@@ -28,6 +29,8 @@ pub struct Generation {
 pub struct Live {
     now: ArcSwap<Generation>,
     old: Mutex<Old>,
+    /// Told when jobs were cancelled in this process, so that the run looks at once which of its steps that ends.
+    pub cancelled: Notify,
 }
 
 struct Old {
@@ -40,7 +43,7 @@ impl Live {
     /// Begins with generation 1.
     pub fn new(first: Generation) -> Self {
         let old = Mutex::new(Old { count: 0, in_use: Vec::new() });
-        Self { now: ArcSwap::from_pointee(first), old }
+        Self { now: ArcSwap::from_pointee(first), old, cancelled: Notify::new() }
     }
 
     /// The one in service, to go by and to drop.

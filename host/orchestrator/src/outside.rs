@@ -31,6 +31,7 @@ lease-ttl = "10m"
 heartbeat = "1m"
 max-attempts = 4
 backoff = "30s"
+gather = "10s"
 grace = "30s"
 fetch-deadline = "10m"
 recheck-after = "30d"

@@ -74,6 +74,7 @@ impl Pieces {
         observer: Arc<dyn Observer>,
     ) -> Arc<Self> {
         let sharing = Sharing::new(library.clone(), Arc::clone(&sources.clock));
+        let seats = Arc::new(Seats::new(sources.limiter.changes()));
         Arc::new(Self {
             sources,
             sharing,
@@ -83,7 +84,7 @@ impl Pieces {
             backoff: Backoff::from_base(config.backoff.0),
             workers: Arc::new(Semaphore::new(config.workers.get().into())),
             fetches: Arc::new(Semaphore::new(config.max_fetches.get().into())),
-            seats: Arc::default(),
+            seats,
             config,
             identity,
             observer,

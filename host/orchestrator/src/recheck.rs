@@ -20,8 +20,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::dispatcher::Stop;
 use crate::pieces::{Pieces, RunError};
+use crate::run::Stop;
 use crate::sharing;
 
 /// Files looked at ahead: among so many one is found whose host has room.

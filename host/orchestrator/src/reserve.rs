@@ -10,10 +10,11 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gleaner_limits::{Permit, Room, Why};
+use gleaner_limits::{Limit, Permit, Room, Why};
 use gleaner_model::key::{Key, ResolverName};
 use gleaner_runtime::Sandbox;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 use crate::breaker::{Suspended, Trial};
 use crate::gather::Member;
@@ -65,12 +66,16 @@ pub(crate) enum Refusal {
 pub(crate) struct Seat {
     slot: Option<OwnedSemaphorePermit>,
     key: Key,
-    taken: Arc<Seats>,
+    seats: Arc<Seats>,
 }
 
 /// How many seats each key holds, reserved ones included.
-#[derive(Debug, Default)]
-pub(crate) struct Seats(Mutex<Taken>);
+#[derive(Debug)]
+pub(crate) struct Seats {
+    taken: Mutex<Taken>,
+    /// Told when one is given back.
+    changes: Arc<Notify>,
+}
 
 #[derive(Debug, Default)]
 struct Taken {
@@ -80,9 +85,14 @@ struct Taken {
 }
 
 impl Seats {
+    /// Nobody holds any yet; whoever listens to `changes` hears when one is free again.
+    pub(crate) fn new(changes: Arc<Notify>) -> Self {
+        Self { taken: Mutex::default(), changes }
+    }
+
     /// One more for the key, unless it has as many as it may.
     fn take(&self, key: &Key, most: usize) -> bool {
-        let mut taken = lock(&self.0);
+        let mut taken = lock(&self.taken);
         let held = taken.held.get(key).copied().unwrap_or(0);
         if held < most {
             taken.held.insert(key.clone(), held + 1);
@@ -92,12 +102,17 @@ impl Seats {
 
     /// The keys that gave a seat back since this was last asked.
     pub(crate) fn take_freed(&self) -> HashSet<Key> {
-        std::mem::take(&mut lock(&self.0).freed)
+        std::mem::take(&mut lock(&self.taken).freed)
+    }
+
+    /// How many the key holds.
+    fn held(&self, key: &Key) -> usize {
+        lock(&self.taken).held.get(key).copied().unwrap_or(0)
     }
 
     /// Whether steps of the key run.
     pub(crate) fn holds(&self, key: &Key) -> bool {
-        lock(&self.0).held.contains_key(key)
+        self.held(key) > 0
     }
 }
 
@@ -105,7 +120,7 @@ impl Drop for Seat {
     fn drop(&mut self) {
         // The slot first: who hears that the seat is free finds it free.
         self.slot = None;
-        let mut taken = lock(&self.taken.0);
+        let mut taken = lock(&self.seats.taken);
         if let Some(held) = taken.held.get_mut(&self.key) {
             *held -= 1;
             if *held == 0 {
@@ -113,6 +128,8 @@ impl Drop for Seat {
             }
         }
         taken.freed.insert(self.key.clone());
+        drop(taken);
+        self.seats.changes.notify_one();
     }
 }
 
@@ -152,16 +169,24 @@ impl Pieces {
     }
 
     pub(crate) fn seat(&self, key: &Key) -> Result<Seat, Refusal> {
-        let (slots, total) = match Slots::of(key) {
-            Slots::Fetches => (&self.fetches, usize::from(self.config.max_fetches.get())),
-            Slots::Calls => (&self.workers, usize::from(self.config.workers.get())),
+        let slots = match Slots::of(key) {
+            Slots::Fetches => &self.fetches,
+            Slots::Calls => &self.workers,
         };
         let slot = Arc::<Semaphore>::clone(slots).try_acquire_owned().map_err(|_| Refusal::NoSlot)?;
-        let taken = Arc::clone(&self.seats);
-        if !taken.take(key, self.share_of(key, total)) {
+        let seats = Arc::clone(&self.seats);
+        if !seats.take(key, self.share_of(key, self.slots(key))) {
             return Err(Refusal::Share);
         }
-        Ok(Seat { slot: Some(slot), key: key.clone(), taken })
+        Ok(Seat { slot: Some(slot), key: key.clone(), seats })
+    }
+
+    /// How many slots there are of the kind that the key's steps need.
+    fn slots(&self, key: &Key) -> usize {
+        match Slots::of(key) {
+            Slots::Fetches => self.config.max_fetches.get().into(),
+            Slots::Calls => self.config.workers.get().into(),
+        }
     }
 
     /// The hosts that a resolver's call will ask, the usual one first.
@@ -187,14 +212,39 @@ impl Pieces {
                 // The call that shows whether a plugin works again is of one job.
                 if trial.is_some() { 1 } else { self.paces.works_a_call(name, most) }
             }
-            Key::Resolver(name)
-                if self.asked_hosts(key).is_empty()
-                    && self.sources.limiter.get_limit(key).is_some_and(|limit| limit.rate.is_none()) =>
-            {
-                self.paces.jobs_a_slot(name)
-            }
-            Key::Resolver(_) | Key::Host(_) => 1,
+            Key::Resolver(name) => match self.sources.limiter.get_limit(key) {
+                Some(Limit { rate: None, concurrency, .. }) if self.asked_hosts(key).is_empty() => {
+                    // Slots that are filled together would run dry together, and all wait for one lease: so the first of
+                    // them gets few jobs, and the last as many as it can do.
+                    let most = self.share_of(key, self.slots(key)).min(concurrency.get() as usize);
+                    let held = self.seats.held(key).min(most);
+                    let part = (self.paces.jobs_a_slot(name) as usize * held).div_ceil(most.max(1));
+                    u32::try_from(part).unwrap_or(1).max(1)
+                }
+                _ => 1,
+            },
+            Key::Host(_) => 1,
         }
+    }
+
+    /// For how many jobs the key's jobs are to wait, so that they are asked about in one call. Nothing is waited for where
+    /// the tier is wide: there an answer is wanted soon, not cheaply.
+    pub(crate) fn gathers(&self, key: &Key) -> Option<u64> {
+        let Key::Resolver(name) = key else { return None };
+        let most = self.most_a_call(name).filter(|_| !self.config.gather.0.is_zero())?;
+        let is_wide = self.sources.now().planner.width_of(name) > 1;
+        (!is_wide).then(|| self.paces.works_a_call(name, most).into())
+    }
+
+    /// Has the key that is in turn wait for more jobs, if it is to, and has not waited long enough.
+    pub(crate) fn gather_more(&self, key: &Key, ready: u64) -> bool {
+        let Some(enough) = self.gathers(key).filter(|enough| ready < *enough) else { return false };
+        let mut schedule = lock(&self.schedule);
+        let waits = !schedule.has_gathered(key);
+        if waits {
+            schedule.park_gathering(key, Instant::now() + self.config.gather.0, enough);
+        }
+        waits
     }
 
     /// How many works one call of a resolver takes, if it takes several.

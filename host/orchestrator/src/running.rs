@@ -18,6 +18,7 @@ pub(crate) struct Entry {
     pub(crate) lease: Lease,
     pub(crate) key: Key,
     pub(crate) deadline: Instant,
+    began: Instant,
     abort: Option<AbortHandle>,
 }
 
@@ -30,7 +31,7 @@ impl Running {
     pub(crate) fn begin(&self, lease: Lease, key: Key, deadline: Instant) {
         let mut entries = self.lock();
         let abort = entries.get_mut(&lease).and_then(|entry| entry.abort.take());
-        entries.insert(lease, Entry { lease, key, deadline, abort });
+        entries.insert(lease, Entry { lease, key, deadline, began: Instant::now(), abort });
     }
 
     /// The task that carries the job's steps out, so that it can be stopped.
@@ -50,11 +51,15 @@ impl Running {
         self.lock().len() as u64
     }
 
-    /// Stops the job's task; its lease is not given back.
-    pub(crate) fn abort(&self, lease: Lease) {
-        if let Some(task) = self.lock().remove(&lease).and_then(|entry| entry.abort) {
-            task.abort();
-        }
+    /// The leases of steps that have run for so long.
+    pub(crate) fn longer_than(&self, age: Duration) -> Vec<Lease> {
+        self.lock().values().filter(|entry| entry.began.elapsed() >= age).map(|entry| entry.lease).collect()
+    }
+
+    /// Stops the job's task; its lease is not given back. Whether it was running.
+    pub(crate) fn abort(&self, lease: Lease) -> bool {
+        let task = self.lock().remove(&lease).and_then(|entry| entry.abort);
+        task.inspect(AbortHandle::abort).is_some()
     }
 
     /// The leases to extend, each up to `ttl` from now or its step's deadline; and the jobs whose step has

@@ -26,6 +26,8 @@ pub(crate) struct Schedule {
 struct Entry {
     ready: u64,
     place: Place,
+    /// Has waited long enough for more jobs; until some of its jobs are leased.
+    has_gathered: bool,
 }
 
 /// Where a key stands.
@@ -41,6 +43,8 @@ enum Place {
     Until(Instant, Key),
     /// Until that limit has room.
     Behind(Key),
+    /// Until that time, or until it has so many jobs: they are asked about in one call.
+    Gathering(Instant, u64),
 }
 
 /// Which slots a step needs.
@@ -80,6 +84,7 @@ impl Schedule {
                 Some(entry) => entry.ready = *ready,
                 None => self.add(key, *ready),
             }
+            self.look_at_gathering(key);
         }
     }
 
@@ -87,15 +92,40 @@ impl Schedule {
     pub(crate) fn add(&mut self, key: &Key, jobs: u64) {
         if let Some(entry) = self.keys.get_mut(key) {
             entry.ready += jobs;
+            self.look_at_gathering(key);
             return;
         }
-        self.keys.insert(key.clone(), Entry { ready: jobs, place: Place::Ring });
+        self.keys.insert(key.clone(), Entry { ready: jobs, place: Place::Ring, has_gathered: false });
         self.enter(key, Place::Ring);
     }
 
     /// Whether jobs wait under that key, as far as is known.
     pub(crate) fn has(&self, key: &Key) -> bool {
         self.keys.contains_key(key)
+    }
+
+    /// How many jobs wait under that key, as far as is known.
+    pub(crate) fn ready(&self, key: &Key) -> u64 {
+        self.keys.get(key).map_or(0, |entry| entry.ready)
+    }
+
+    /// So many of its jobs wait under other keys now.
+    pub(crate) fn lost(&mut self, key: &Key, jobs: u64) {
+        match self.keys.get_mut(key) {
+            Some(entry) if entry.ready > jobs => entry.ready -= jobs,
+            Some(_) => self.emptied(key),
+            None => {}
+        }
+    }
+
+    /// Whether jobs wait under any key, as far as is known.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Whether the key that `next` gave has waited long enough for more jobs.
+    pub(crate) fn has_gathered(&self, key: &Key) -> bool {
+        self.keys.get(key).is_some_and(|entry| entry.has_gathered)
     }
 
     /// Whether any key waits for its turn.
@@ -115,6 +145,7 @@ impl Schedule {
     pub(crate) fn took(&mut self, key: &Key, jobs: u64) {
         let Some(entry) = self.keys.get_mut(key) else { return };
         entry.ready = entry.ready.saturating_sub(jobs);
+        entry.has_gathered = false;
         if entry.ready == 0 {
             self.remove(key);
         } else {
@@ -138,6 +169,28 @@ impl Schedule {
     /// The key that `next` gave has to wait until that limit has room.
     pub(crate) fn park_behind(&mut self, key: &Key, limit: &Key) {
         self.move_to(key, Place::Behind(limit.clone()));
+    }
+
+    /// The key that `next` gave waits until then for more jobs, unless it has so many before.
+    pub(crate) fn park_gathering(&mut self, key: &Key, until: Instant, enough: u64) {
+        self.move_to(key, Place::Gathering(until, enough));
+    }
+
+    /// Lets the key take its turn that has waited longest for more jobs, if no other key could bring it some before then,
+    /// or before `by`. Whether there is one. What runs could, too: that is the caller's to know.
+    pub(crate) fn end_gathering(&mut self, by: Option<Instant>) -> bool {
+        let is_gathering =
+            |key: &Key| matches!(self.keys.get(key), Some(Entry { place: Place::Gathering(..), .. }));
+        let Some((until, key)) = self.timers.iter().find(|(_, key)| is_gathering(key)).cloned() else {
+            return false;
+        };
+        let until = by.map_or(until, |by| by.min(until));
+        let mut sooner = self.timers.iter().take_while(|(at, _)| *at < until);
+        if self.may_run() || sooner.any(|(_, other)| !is_gathering(other)) {
+            return false;
+        }
+        self.gathered(&key);
+        true
     }
 
     /// The key that `next` gave holds its share of the slots, and waits until one of them is free.
@@ -172,7 +225,7 @@ impl Schedule {
     /// Who waited until now takes its turn.
     pub(crate) fn tick(&mut self, now: Instant) {
         while let Some((_, key)) = self.timers.first().filter(|(at, _)| *at <= now).cloned() {
-            self.move_to(&key, Place::Ring);
+            self.gathered(&key);
         }
     }
 
@@ -185,6 +238,23 @@ impl Schedule {
     pub(crate) fn is_contended(&self, key: &Key) -> bool {
         let own = usize::from(self.keys.get(key).is_some_and(|entry| entry.place.is_able()));
         self.able[Slots::of(key) as usize] > own
+    }
+
+    /// What waits for more jobs takes its turn when there are enough.
+    fn look_at_gathering(&mut self, key: &Key) {
+        if let Some(Entry { ready, place: Place::Gathering(_, enough), .. }) = self.keys.get(key)
+            && ready >= enough
+        {
+            self.gathered(key);
+        }
+    }
+
+    /// The key takes its turn, and has waited long enough if it waited for more jobs.
+    fn gathered(&mut self, key: &Key) {
+        if let Some(entry) = self.keys.get_mut(key) {
+            entry.has_gathered |= matches!(entry.place, Place::Gathering(..));
+        }
+        self.move_to(key, Place::Ring);
     }
 
     fn move_to(&mut self, key: &Key, place: Place) {
@@ -202,12 +272,12 @@ impl Schedule {
     /// Takes the key out of where it stands.
     fn leave(&mut self, key: &Key) -> Option<()> {
         let entry = self.keys.get(key)?;
-        if let Place::Until(at, _) = &entry.place {
+        if let Place::Until(at, _) | Place::Gathering(at, _) = &entry.place {
             self.timers.remove(&(*at, key.clone()));
         }
         match &entry.place {
             // Nobody moves a key out of the middle of a ring; who removes it clears the ring as well.
-            Place::Ring | Place::Turn | Place::Served => {}
+            Place::Ring | Place::Turn | Place::Served | Place::Gathering(..) => {}
             Place::Until(_, limit) | Place::Behind(limit) => {
                 if let Some(keys) = self.blocked.get_mut(limit) {
                     keys.remove(key);
@@ -224,12 +294,12 @@ impl Schedule {
     }
 
     fn enter(&mut self, key: &Key, place: Place) {
-        if let Place::Until(at, _) = &place {
+        if let Place::Until(at, _) | Place::Gathering(at, _) = &place {
             self.timers.insert((*at, key.clone()));
         }
         match &place {
             Place::Ring => self.rings[Slots::of(key) as usize].push_back(key.clone()),
-            Place::Turn | Place::Served => {}
+            Place::Turn | Place::Served | Place::Gathering(..) => {}
             Place::Until(_, limit) | Place::Behind(limit) => {
                 self.blocked.entry(limit.clone()).or_default().insert(key.clone());
             }

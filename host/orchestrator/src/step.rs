@@ -127,7 +127,7 @@ impl Pieces {
             Step::Resolve(name) => match generation.resolvers.get(name) {
                 Some(installed) => {
                     let call = this.resolve(&generation, installed, (&permit, trial.as_ref()), host);
-                    traced(span, call).await
+                    traced(span, Box::pin(call)).await
                 }
                 None => this.resolver_is_gone(name),
             },
@@ -136,7 +136,6 @@ impl Pieces {
                 // A download may take long, and needs no plugin.
                 drop(generation);
                 let fetch = this.fetch(&plan.candidates[*index].candidate, permit, &egress);
-                // Boxed, because it is large and a span around it would hold it once more.
                 return traced(span, Box::pin(fetch)).await;
             }
         };
@@ -176,7 +175,7 @@ impl Pieces {
             Some(installed) => {
                 let rights = (&reservation.permit, reservation.trial.as_ref());
                 let span = this.span();
-                traced(span, this.resolve(generation, installed, rights, None)).await
+                traced(span, Box::pin(this.resolve(generation, installed, rights, None))).await
             }
             None => this.resolver_is_gone(resolver),
         }
@@ -248,7 +247,8 @@ impl Pieces {
     }
 }
 
-/// Carries a step out in its span, which is told what came of it.
+/// Carries a step out in its span, which is told what came of it. What is large is to be boxed: a span around it would hold
+/// it once more, and thousands of jobs wait for their turn at a call, of which few run.
 async fn traced(span: Span, step: impl Future<Output = Done>) -> Done {
     let done = step.instrument(span.clone()).await;
     if let Done::Facts(facts) = &done {

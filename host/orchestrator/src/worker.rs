@@ -5,13 +5,14 @@
 //! the library itself cannot be written does the run end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use gleaner_model::SPANS;
 use gleaner_model::artifact::Artifact;
 use gleaner_model::clock::UnixMillis;
 use gleaner_model::job::JobResult;
 use gleaner_model::key::Key;
-use gleaner_model::next::Next;
+use gleaner_model::next::{LONG, Next};
 use gleaner_model::plan::{Plan, Step};
 use gleaner_store::{AfterRecord, Fenced, Lease, Leased};
 use gleaner_telemetry::{Event, JobEnded};
@@ -27,11 +28,12 @@ use crate::step::{Done, Facts};
 pub(crate) async fn work(pieces: Arc<Pieces>, leased: Leased, place: Place) -> Result<(), RunError> {
     let _end = EndOfWork { pieces: &pieces, lease: leased.lease() };
     let lease = leased.lease();
-    let span = tracing::info_span!(
-        target: SPANS, parent: None, "dispatch",
-        gleaner.job = lease.job.0, gleaner.key = %leased.key, gleaner.attempt = leased.attempts,
-    );
-    gleaner_telemetry::adopt(&span, lease.job, leased.artifact.id.as_str());
+    let span = gleaner_telemetry::adopt(lease.job, leased.artifact.id.as_str(), || {
+        tracing::info_span!(
+            target: SPANS, parent: None, "dispatch",
+            gleaner.job = lease.job.0, gleaner.key = %leased.key, gleaner.attempt = leased.attempts,
+        )
+    });
     steps(&pieces, leased, place).instrument(span).await
 }
 
@@ -58,7 +60,8 @@ async fn steps(pieces: &Pieces, leased: Leased, place: Place) -> Result<(), RunE
             Some(Place::Together(member)) => member.generation(),
             _ => pieces.sources.now(),
         };
-        let step = match pieces.sources.next(&generation, &plan, &artifact) {
+        let place_of = held.as_ref().map(|_| &held_for);
+        let step = match pieces.sources.next_holding(place_of, &generation, &plan, &artifact) {
             Next::Step(step) => step,
             Next::Wait(step, until) => {
                 let key = pieces.key_of(&plan, &step);
@@ -70,6 +73,7 @@ async fn steps(pieces: &Pieces, leased: Leased, place: Place) -> Result<(), RunE
         // The step may have changed since the job was queued: new tiers, a removed plugin.
         let place = match held.take().filter(|_| held_for == key) {
             Some(place) => place,
+            None if pieces.waits_for_others(&key) => return pieces.put_back(lease, key, None).await,
             None => match pieces.reserve(&key) {
                 Ok(reservation) => Place::Own(reservation),
                 Err(_) => return pieces.put_back(lease, key, None).await,
@@ -81,7 +85,7 @@ async fn steps(pieces: &Pieces, leased: Leased, place: Place) -> Result<(), RunE
                     && !pieces.sources.beside(&generation, name, &plan, &artifact).is_empty()
                 {
                     let first = (name.clone(), reservation);
-                    match pieces.ask_together(generation, lease, &artifact, plan, first).await? {
+                    match Box::pin(pieces.ask_together(generation, lease, &artifact, plan, first)).await? {
                         Some((next_plan, next)) => {
                             held_for = next.key.clone();
                             (plan, held) = (next_plan, Some(Place::Own(next)));
@@ -92,7 +96,8 @@ async fn steps(pieces: &Pieces, leased: Leased, place: Place) -> Result<(), RunE
                 }
                 let deadline = Instant::now() + pieces.deadline_of(&generation, &step);
                 pieces.running.begin(lease, key.clone(), deadline);
-                pieces.carry_out(generation, lease, &artifact, &plan, &step, reservation).await
+                // Boxed, as all that is large and that jobs which wait for their turn never come to.
+                Box::pin(pieces.carry_out(generation, lease, &artifact, &plan, &step, reservation)).await
             }
             Place::Together(member) => {
                 let Step::Resolve(name) = &step else { return pieces.put_back(lease, key, None).await };
@@ -116,6 +121,9 @@ async fn steps(pieces: &Pieces, leased: Leased, place: Place) -> Result<(), RunE
         match done {
             Done::Suspended | Done::Again => return pieces.put_back(lease, key, None).await,
             Done::Blocked { retry_after } => {
+                if let Some(other) = pieces.instead(&plan, &artifact, &step, retry_after) {
+                    return pieces.put_back(lease, other, None).await;
+                }
                 // By the clock, whichever key it was: only the others of a blocked key wait without being looked at.
                 let until = Some(pieces.sources.clock.now().after(retry_after));
                 return pieces.put_back(lease, key, until).await;
@@ -149,9 +157,11 @@ pub(crate) async fn settle(
 ) -> Result<Option<(Plan, Reservation)>, RunError> {
     let Facts { record, file, event, .. } = facts;
     let records = vec![record];
+    let resolver = event.resolver.clone();
+    let event = Event::Step(event);
     let tell = |fenced: Fenced| match fenced {
         Fenced::Held(()) => {
-            pieces.tell(&Event::Step(event.clone()));
+            pieces.tell(&event);
             true
         }
         Fenced::Lost => {
@@ -162,7 +172,6 @@ pub(crate) async fn settle(
     // Anew: a resolver that has appeared meanwhile is asked before a job ends without a file.
     match pieces.sources.next(&pieces.sources.now(), &plan, artifact) {
         Next::End(result) => {
-            let resolver = event.resolver.clone();
             let size = file.as_ref().map_or(0, |file| file.size);
             let started = plan.started;
             if tell(pieces.queue.ack(lease, plan, records, result.clone(), file).await?) {
@@ -179,7 +188,7 @@ pub(crate) async fn settle(
         }
         Next::Step(step) => {
             let key = pieces.key_of(&plan, &step);
-            let is_free = !lock(&pieces.schedule).has(&key);
+            let is_free = !lock(&pieces.schedule).has(&key) && !pieces.waits_for_others(&key);
             let reservation = is_free.then(|| pieces.reserve(&key).ok()).flatten();
             let until = pieces.sources.clock.now().after(pieces.config.lease_ttl.0);
             let after = if reservation.is_some() {
@@ -200,6 +209,20 @@ impl Pieces {
     /// Adds what a step found out to its job's plan.
     pub(crate) fn note(&self, facts: &mut Facts, plan: &mut Plan, artifact: &Artifact) {
         facts.note(plan, artifact, self.config.max_attempts.get(), self.sources.clock.now());
+    }
+
+    /// Whether a job is to wait under the key for others that are on their way, so that one call asks about all.
+    fn waits_for_others(&self, key: &Key) -> bool {
+        self.gathers(key).is_some() && (self.running.count() > 1 || !lock(&self.schedule).is_empty())
+    }
+
+    /// The key of the step that a job does in place of one that was put off for long; none where it has nobody else.
+    fn instead(&self, plan: &Plan, artifact: &Artifact, step: &Step, wait: Duration) -> Option<Key> {
+        let generation = self.sources.now();
+        match self.sources.next(&generation, plan, artifact) {
+            Next::Step(other) if wait > LONG && other != *step => Some(self.key_of(plan, &other)),
+            _ => None,
+        }
     }
 
     /// Gives a lease back free of charge: the job waits under the key, until then if given.

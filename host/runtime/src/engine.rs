@@ -5,8 +5,8 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -44,8 +44,12 @@ const LOADING: u32 = 16 << 10;
 /// What a file of that many bytes takes of [`LOADING`]: its size, but so much that there are never more files than
 /// processors.
 pub(crate) fn part_of_loading(size: u64) -> u32 {
-    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let least = LOADING / u32::try_from(processors).unwrap_or(LOADING).max(1);
+    // Asked once: the system reads its answer out of several files.
+    static PROCESSORS: LazyLock<u32> = LazyLock::new(|| {
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        u32::try_from(processors).unwrap_or(LOADING).max(1)
+    });
+    let least = LOADING / *PROCESSORS;
     u32::try_from(size >> 10).unwrap_or(LOADING).clamp(least.max(1), LOADING)
 }
 
@@ -83,7 +87,7 @@ pub(crate) struct Shared {
     pub(crate) cache: Option<CacheDir>,
     pub(crate) max_file: u64,
     /// One permit for each call that the pool has room for.
-    pub(crate) calls: Semaphore,
+    pub(crate) calls: Arc<Semaphore>,
     /// One permit for each instance that the pool has room for between its calls.
     pub(crate) kept: Arc<Semaphore>,
     /// KiB of files that may be loaded at once: see [`part_of_loading`].
@@ -124,7 +128,7 @@ impl Runtime {
             linker,
             cache,
             max_file: config.max_file,
-            calls: Semaphore::new(workers),
+            calls: Arc::new(Semaphore::new(workers)),
             kept: Arc::new(Semaphore::new(workers)),
             loading: Semaphore::new(LOADING as usize),
             describing: Semaphore::new(1),

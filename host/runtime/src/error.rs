@@ -51,8 +51,10 @@ pub enum LoadError {
         exports: String,
     },
     /// A resolver for another version of the interface.
-    #[error("built for gleaner:resolver {theirs}, this host speaks {ours}; {todo}")]
+    #[error("built for {package} {theirs}, this host speaks {ours}; {todo}")]
     OtherVersion {
+        /// Which interface: what every resolver exports, or what it may export beside that.
+        package: &'static str,
         /// What it was built for.
         theirs: String,
         /// What this host has.

@@ -120,12 +120,19 @@ mod tests {
     use wasmtime_wasi::cli::StdoutStream;
 
     use super::*;
+    use crate::aside::Lane;
     use crate::load::Nothing;
     use crate::plugin::LogLevel;
     use crate::sandbox::Sandbox;
 
     fn guest() -> Guest {
-        Guest::new(("r", "job"), Arc::new(Nothing), Sandbox::default(), Duration::from_secs(60))
+        Guest::new(
+            ("r", "job"),
+            Arc::new(Nothing),
+            Sandbox::default(),
+            Duration::from_secs(60),
+            Lane::new(false),
+        )
     }
 
     #[tokio::test]

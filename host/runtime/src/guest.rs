@@ -13,6 +13,7 @@ use wasmtime_wasi::clocks::HostWallClock;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use crate::aside::Lane;
 use crate::engine::{Shared, TICK};
 use crate::host::GuestHost;
 use crate::load::Nothing;
@@ -27,11 +28,8 @@ const MOST_HANDLES: usize = 1024;
 /// Of one set of header fields of `wasi:http`, as the host counts them: twice what may be sent.
 const MOST_FIELDS: usize = 32 << 10;
 const MOST_RANDOM_BYTES: u64 = 64 << 10;
-/// From so many ticks on a guest gets what nobody else wants, or one tick in ten.
-const SLOW: u64 = 3;
-const OTHERS: Duration = TICK.saturating_mul(9);
-/// Who comes back so soon was alone.
-const ALONE: Duration = Duration::from_micros(20);
+/// A call that has computed for so long goes on aside.
+const SLOW: Duration = TICK.saturating_mul(3);
 
 pub(crate) struct Guest {
     pub(crate) sandbox: Sandbox,
@@ -39,8 +37,12 @@ pub(crate) struct Guest {
     /// Wall time of this call: the sandbox's, or what its job has left.
     pub(crate) wall: Duration,
     pub(crate) memory: MemoryMeter,
-    pub(crate) ticks: u64,
+    /// Time that the guest computed: whole ticks, and what it had of them where that is known.
+    pub(crate) cpu: Duration,
     pub(crate) out_of_cpu: bool,
+    lane: Arc<Lane>,
+    /// Of the time it had aside, what is in `cpu` or will never be.
+    seen_aside: Duration,
     pub(crate) log: Log,
     pub(crate) outbound: Outbound,
     pub(crate) stderr: Tail,
@@ -58,6 +60,7 @@ impl Guest {
         host: Arc<dyn GuestHost>,
         sandbox: Sandbox,
         wall: Duration,
+        lane: Arc<Lane>,
     ) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MOST_HANDLES);
@@ -69,8 +72,10 @@ impl Guest {
             began,
             wall,
             memory: MemoryMeter::new(sandbox.memory.0),
-            ticks: 0,
+            cpu: Duration::ZERO,
             out_of_cpu: false,
+            lane,
+            seen_aside: Duration::ZERO,
             log: Log::new(plugin, job, sandbox.log_lines),
             now: TimeOfDay::of(&host),
             outbound: Outbound::new(host, sandbox, began + wall),
@@ -89,10 +94,12 @@ impl Guest {
         host: Arc<dyn GuestHost>,
         sandbox: Sandbox,
         wall: Duration,
+        lane: Arc<Lane>,
     ) {
         (self.sandbox, self.began, self.wall) = (sandbox, Instant::now(), wall);
         self.memory.begin(sandbox.memory.0);
-        (self.ticks, self.out_of_cpu) = (0, false);
+        (self.cpu, self.out_of_cpu) = (Duration::ZERO, false);
+        (self.lane, self.seen_aside) = (lane, Duration::ZERO);
         self.log = Log::new(plugin, job, sandbox.log_lines);
         self.now.become_that_of(&host);
         self.outbound = Outbound::new(host, sandbox, self.began + wall);
@@ -106,9 +113,19 @@ impl Guest {
         self.outbound = Outbound::new(nobody, self.sandbox, self.began);
     }
 
-    /// Time the guest computed, in whole ticks.
-    pub(crate) fn cpu(&self) -> Duration {
-        TICK.saturating_mul(u32::try_from(self.ticks).unwrap_or(u32::MAX))
+    /// Charges what it computed since it was last asked, a tick at most; whether it may go on.
+    fn charge(&mut self) -> bool {
+        // Aside a guest may have waited for a processor through many ticks.
+        let computed = match self.lane.time_aside() {
+            Some(now) => now.saturating_sub(std::mem::replace(&mut self.seen_aside, now)).min(TICK),
+            None => TICK,
+        };
+        self.cpu += computed;
+        self.out_of_cpu = self.cpu > self.sandbox.cpu.0;
+        if self.cpu >= SLOW {
+            self.lane.is_slow();
+        }
+        !self.out_of_cpu
     }
 
     /// Logs the rules that `wasi:http` could not tell the guest: its error codes carry no text.
@@ -127,28 +144,12 @@ impl Guest {
         // Runs when the guest computes across a tick, or first computes again after waiting through some:
         // one tick is charged for either, so waiting is free.
         store.epoch_deadline_callback(move |mut store: StoreContextMut<'_, Self>| {
-            let guest = store.data_mut();
-            guest.ticks += 1;
-            if u128::from(guest.ticks) > guest.sandbox.cpu.0.as_millis().div_ceil(TICK.as_millis()) {
-                guest.out_of_cpu = true;
+            if !store.data_mut().charge() {
                 return Ok(UpdateDeadline::Interrupt);
             }
-            let is_slow = guest.ticks >= SLOW;
-            Ok(UpdateDeadline::YieldCustom(1, Box::pin(give_way(is_slow))))
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
         });
         store
-    }
-}
-
-/// Lets others of the thread run: once, or as long as there are any.
-async fn give_way(is_slow: bool) {
-    let began = Instant::now();
-    loop {
-        let asked = Instant::now();
-        tokio::task::yield_now().await;
-        if !is_slow || asked.elapsed() < ALONE || began.elapsed() >= OTHERS {
-            return;
-        }
     }
 }
 

@@ -13,6 +13,9 @@ const PACKAGE: &str = "gleaner:resolver/";
 const RESOLVER: &str = "gleaner:resolver/resolver";
 /// What it may export beside that.
 const BATCH: &str = "gleaner:resolver-batch/batch";
+/// The two, for messages.
+const RESOLVER_PACKAGE: &str = "gleaner:resolver";
+const BATCH_PACKAGE: &str = "gleaner:resolver-batch";
 /// What is linked of WASI 0.2: empty packages, and `wasi:http` as far as requests to the outside go.
 const WASI: [&str; 8] = [
     "wasi:cli/",
@@ -109,12 +112,18 @@ fn check_names(imports: Vec<String>, exports: Vec<String>) -> Result<Borders, Lo
         return Err(LoadError::OtherWorld { exports });
     };
     let has_batch = exports.iter().any(|name| split(name).0 == BATCH);
-    let is_spoken = |name: &&String| name.starts_with(PACKAGE) || split(name).0 == BATCH;
-    let spoken = imports.iter().chain(&exports).filter(is_spoken);
-    if let Some(theirs) = spoken.map(|name| split(name).1).find(|theirs| track(theirs) != track(ours)) {
-        let todo =
-            if track(theirs) > track(ours) { "update gleaner" } else { "get a newer plugin, or rebuild it" };
-        return Err(LoadError::OtherVersion { theirs: theirs.to_owned(), ours, todo });
+    for name in imports.iter().chain(&exports) {
+        let (package, ours) = match split(name).0 {
+            BATCH => (BATCH_PACKAGE, track_0_1::BATCH_VERSION),
+            spoken if spoken.starts_with(PACKAGE) => (RESOLVER_PACKAGE, ours),
+            _ => continue,
+        };
+        let theirs = split(name).1;
+        if track(theirs) != track(ours) {
+            let is_newer = track(theirs) > track(ours);
+            let todo = if is_newer { "update gleaner" } else { "get a newer plugin, or rebuild it" };
+            return Err(LoadError::OtherVersion { package, theirs: theirs.to_owned(), ours, todo });
+        }
     }
     let known = |name: &String| {
         name.starts_with(PACKAGE)
@@ -132,7 +141,8 @@ pub(crate) fn mismatch(said: &str, theirs: &str) -> LoadError {
     let ours = track_0_1::VERSION;
     if patch(theirs) > patch(ours) {
         // Patches of a track add functions; it asks for one of those.
-        return LoadError::OtherVersion { theirs: theirs.to_owned(), ours, todo: "update gleaner" };
+        let (package, theirs) = (RESOLVER_PACKAGE, theirs.to_owned());
+        return LoadError::OtherVersion { package, theirs, ours, todo: "update gleaner" };
     }
     // The words about a linker are wasmtime's own affair.
     let cause = said.replace(", but a matching implementation was not found in the linker", "");
@@ -223,7 +233,12 @@ mod tests {
             (
                 &[],
                 &["gleaner:resolver/resolver@0.1.0", "gleaner:resolver-batch/batch@0.2.0"],
-                "built for gleaner:resolver 0.2.0, this host speaks 0.1.0; update gleaner",
+                "built for gleaner:resolver-batch 0.2.0, this host speaks 0.1.0; update gleaner",
+            ),
+            (
+                &[],
+                &["gleaner:resolver-batch/batch@0.0.3", "gleaner:resolver/resolver@0.1.0"],
+                "built for gleaner:resolver-batch 0.0.3, this host speaks 0.1.0; get",
             ),
             (&[], &["wasi:cli/run@0.2.0"], "it exports wasi:cli/run@0.2.0"),
             (&[], &[], "it exports nothing"),

@@ -7,7 +7,9 @@
 //! of them in a fresh instance and returns a [`CallReport`]. Everything a guest says is hostile until checked.
 
 mod answer;
+mod aside;
 mod cache;
+mod call;
 mod catalogue;
 mod engine;
 mod error;

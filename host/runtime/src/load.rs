@@ -15,13 +15,14 @@ use tokio::time::timeout;
 use wasmtime::component::Component;
 
 use crate::answer::Description;
+use crate::aside::Lane;
+use crate::call::{Callee, judged};
 use crate::engine::{Runtime, Shared, part_of_loading};
 use crate::error::LoadError;
 use crate::guest::Guest;
 use crate::host::{GuestHost, GuestHttpError, GuestRequest, GuestResponse};
 use crate::inspect::{Borders, check_borders, check_bytes, mismatch};
-use crate::plugin::{Needs, Plugin, PluginInfo, judged};
-use crate::reuse::Idle;
+use crate::plugin::{Needs, Plugin, PluginInfo};
 use crate::sandbox::Sandbox;
 use crate::track_0_1::Track;
 
@@ -50,18 +51,21 @@ impl Runtime {
     /// # Errors
     /// What the file is, and what to do about it.
     pub async fn load(&self, path: &Path) -> Result<Plugin, LoadError> {
-        let _room = self.room_to_load(path).await?;
+        let size = tokio::fs::metadata(path).await?.len();
+        let _room = self.room_to_load(size).await;
         let source = self.read(path).await?;
         self.make(path, source).await
     }
 
-    /// As [`Runtime::load`], but a file whose contents are still those of `before` is only read.
+    /// As [`Runtime::load`], but a file whose contents are still those of `before` is only read. Its size is told, because
+    /// looking it up here would start a thread for each file of a directory.
     pub(crate) async fn load_anew(
         &self,
         path: &Path,
+        size: u64,
         before: Option<&Arc<Plugin>>,
     ) -> Result<Arc<Plugin>, LoadError> {
-        let _room = self.room_to_load(path).await?;
+        let _room = self.room_to_load(size).await;
         let source = self.read(path).await?;
         match before.filter(|before| before.info.sha256 == source.sha256) {
             Some(before) => Ok(Arc::clone(before)),
@@ -70,10 +74,9 @@ impl Runtime {
     }
 
     /// Waits until there is room for one more file of that size.
-    async fn room_to_load(&self, path: &Path) -> Result<Option<SemaphorePermit<'_>>, LoadError> {
-        let size = tokio::fs::metadata(path).await?.len();
+    async fn room_to_load(&self, size: u64) -> Option<SemaphorePermit<'_>> {
         // Never closed, so never an error.
-        Ok(self.shared.loading.acquire_many(part_of_loading(size)).await.ok())
+        self.shared.loading.acquire_many(part_of_loading(size)).await.ok()
     }
 
     async fn read(&self, path: &Path) -> Result<Source, LoadError> {
@@ -120,9 +123,7 @@ impl Runtime {
         };
         Ok(Plugin {
             info,
-            track: compiled.track,
-            shared: Arc::clone(&self.shared),
-            idle: Idle::default(),
+            callee: Arc::new(Callee::new(compiled.track, Arc::clone(&self.shared))),
             #[cfg(feature = "native")]
             native: None,
         })
@@ -131,7 +132,9 @@ impl Runtime {
     async fn describe(&self, compiled: &Compiled) -> Result<Description, LoadError> {
         let _one_at_a_time = self.shared.describing.acquire().await;
         let sandbox = Sandbox::describe();
-        let guest = Guest::new(("(describe)", ""), Arc::new(Nothing), sandbox, sandbox.wall.0);
+        // Nobody drives it aside: it is once for a file, and a second at most.
+        let lane = Lane::new(false);
+        let guest = Guest::new(("(describe)", ""), Arc::new(Nothing), sandbox, sandbox.wall.0, lane);
         let mut store = guest.into_store(&self.shared);
         let describing = async { compiled.track.instantiate(&mut store).await?.describe(&mut store).await };
         let result = timeout(sandbox.wall.0, describing).await;
@@ -193,8 +196,8 @@ fn read(path: &Path, most: u64) -> Result<Vec<u8>, LoadError> {
     if meta.len() > most {
         return Err(LoadError::TooLarge { size: meta.len(), most });
     }
-    let mut bytes = Vec::new();
-    // It may have grown since.
+    // Room for the end of the file as well: a text that grows is moved several times. It may have grown since.
+    let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0) + 1);
     let size = File::open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)? as u64;
     if size > most { Err(LoadError::TooLarge { size, most }) } else { Ok(bytes) }
 }

@@ -51,6 +51,10 @@ impl Stamp {
             time(found.ctime(), found.ctime_nsec()),
         ]))
     }
+
+    fn size(&self) -> u64 {
+        u64::try_from(self.0[0]).unwrap_or(u64::MAX)
+    }
 }
 
 /// A directory as it was given, with its files and their stamps in the order of their names.
@@ -105,7 +109,9 @@ impl Loader {
         if stamp.is_some() && before.stamp == stamp {
             return (path, before);
         }
-        let loaded = self.runtime.load_anew(&path, before.good.as_ref()).await;
+        // One that is not there, or not any more, is told when it is read.
+        let size = stamp.as_ref().map_or(0, Stamp::size);
+        let loaded = self.runtime.load_anew(&path, size, before.good.as_ref()).await;
         let settled = Stamp::of(&path) == stamp;
         let known = match loaded {
             Ok(plugin) if settled => Known { stamp, good: Some(plugin), problem: None },

@@ -201,8 +201,18 @@ fn loading(messages: &mut Messages) {
         LoadError::NotAFile,
         LoadError::TooLarge { size: 70 << 20, most: 64 << 20 },
         LoadError::OtherWorld { exports: "wasi:cli/run@0.2.0".into() },
-        LoadError::OtherVersion { theirs: "0.3.0".into(), ours, todo: "update gleaner" },
-        LoadError::OtherVersion { theirs: "0.0.9".into(), ours, todo: "get a newer plugin, or rebuild it" },
+        LoadError::OtherVersion {
+            package: "gleaner:resolver",
+            theirs: "0.3.0".into(),
+            ours,
+            todo: "update gleaner",
+        },
+        LoadError::OtherVersion {
+            package: "gleaner:resolver-batch",
+            theirs: "0.0.9".into(),
+            ours,
+            todo: "get a newer plugin, or rebuild it",
+        },
         LoadError::UnknownImports {
             imports: vec!["wasi:http/types@0.3.0".into(), "evil:corp/api".into()],
             ours,

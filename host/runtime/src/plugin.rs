@@ -1,7 +1,6 @@
 //! A loaded plugin, what is asked of it, and what a call comes back with.
 //!
-//! One call is one fresh instance, unless the operator lets a plugin reuse it. Must never use a store again after a
-//! call that did not end with an answer.
+//! Must never pass on what a guest said without checking it.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -15,28 +14,19 @@ use gleaner_model::next::Takes;
 use gleaner_model::plan::Resolution;
 use gleaner_model::reason::{Failure, FailureClass};
 use serde::Serialize;
-use tokio::time::error::Elapsed;
-use tokio::time::timeout;
-use wasmtime::Store;
 use wasmtime::component::Component;
 
 use crate::answer::{Answer, Refusal};
-use crate::engine::Shared;
-use crate::failure;
-use crate::guest::{Guest, prepare};
+use crate::call::{Call, Callee};
 use crate::host::GuestHost;
-use crate::reuse::{Idle, Kept};
 use crate::sandbox::Sandbox;
-use crate::track_0_1::{Live, Track};
+use crate::track_0_1::Question;
 
 /// One generation of a plugin: a compiled component that was linked and has described itself.
 pub struct Plugin {
     /// Who it is and what it asks for.
     pub info: PluginInfo,
-    pub(crate) track: Track,
-    pub(crate) shared: Arc<Shared>,
-    /// Instances of earlier calls; none unless the sandbox says `reuse`.
-    pub(crate) idle: Idle,
+    pub(crate) callee: Arc<Callee>,
     #[cfg(feature = "native")]
     pub(crate) native: Option<Native>,
 }
@@ -220,11 +210,14 @@ impl Plugin {
         if let Some(native) = self.native {
             return crate::native::report(native, query, &*host);
         }
-        let ask = async |live: &Live, store: &mut Store<Guest>| live.resolve(store, query).await;
-        let (outcome, spent) =
-            self.call((&query.job, query.deadline), host, sandbox, ask, Result::is_ok).await;
+        let wall = sandbox.wall.0.min(query.deadline);
+        let call = Call { job: query.job.clone(), question: Question::one(query, wall), wall };
+        let (outcome, spent) = self.callee.call(&self.info.name, call, host, *sandbox).await;
         let (outcome, extra) = match outcome {
-            Ok(said) => self.checked(said),
+            Ok(said) => said
+                .into_iter()
+                .next()
+                .map_or_else(|| (Ok(Resolution::default()), Vec::new()), |said| self.checked(said)),
             Err(failure) => (Err(failure), Vec::new()),
         };
         CallReport { outcome, extra, ..spent }
@@ -247,18 +240,9 @@ impl Plugin {
             [one] => one.job.clone(),
             [first, others @ ..] => format!("{} and {} more", first.job, others.len()),
         };
-        let ask = async |live: &Live, store: &mut Store<Guest>| {
-            let said = live.resolve_many(store, queries).await?;
-            let (given, wanted) = (said.len(), queries.len());
-            // In the words of a failure that breaks the interface.
-            wasmtime::ensure!(
-                given == wanted,
-                "resolve-many was asked about {wanted} works and gave {given} answers"
-            );
-            Ok(said)
-        };
-        let all_ok = |said: &Vec<_>| said.iter().all(Result::is_ok);
-        let (outcome, mut spent) = self.call((&job, deadline), host, sandbox, ask, all_ok).await;
+        let wall = sandbox.wall.0.min(deadline);
+        let call = Call { job, question: Question::many(queries, wall), wall };
+        let (outcome, mut spent) = self.callee.call(&self.info.name, call, host, *sandbox).await;
         let said = match outcome {
             Ok(said) => said,
             Err(failure) => return Err(Box::new(CallReport { outcome: Err(failure), ..spent })),
@@ -271,66 +255,6 @@ impl Plugin {
         Ok(reports.collect())
     }
 
-    /// One call in an instance of its own, and what it spent: a report that lacks an outcome. The instance may be used
-    /// again only after what counts as an answer.
-    async fn call<T>(
-        &self,
-        (job, deadline): (&str, Duration),
-        host: Arc<dyn GuestHost>,
-        sandbox: &Sandbox,
-        ask: impl AsyncFnOnce(&Live, &mut Store<Guest>) -> wasmtime::Result<T>,
-        is_answer: impl FnOnce(&T) -> bool,
-    ) -> (Result<T, Failure>, CallReport) {
-        // Held until the store is gone, which is declared later and so dropped before. Never closed, so
-        // never an error.
-        let _permit = self.shared.calls.acquire().await;
-        let wall = sandbox.wall.0.min(deadline);
-        let who = (self.info.name.as_str(), job);
-        let (mut store, live, kept) = match self.idle.take(sandbox) {
-            Some(Kept { mut store, live, use_of }) => {
-                store.data_mut().begin(who, host, *sandbox, wall);
-                prepare(&mut store);
-                (store, Some(live), Some(use_of))
-            }
-            None => (Guest::new(who, host, *sandbox, wall).into_store(&self.shared), None, None),
-        };
-        let call = async {
-            let live = match live {
-                Some(live) => live,
-                None => self.track.instantiate(&mut store).await?,
-            };
-            let answer = ask(&live, &mut store).await?;
-            Ok((answer, live))
-        };
-        let result = timeout(wall, call).await;
-        let (outcome, answered) = match judged(result, store.data()) {
-            Ok((said, live)) => {
-                let answered = is_answer(&said).then_some(live);
-                (Ok(said), answered)
-            }
-            Err(failure) => (Err(failure), None),
-        };
-        let guest = store.data_mut();
-        guest.log_refusals();
-        // What it began to send and did not wait for ends with the call, so its instance ends too.
-        let answered = answered.filter(|_| guest.outbound.is_idle());
-        let spent = CallReport {
-            outcome: Ok(Resolution::default()),
-            extra: Vec::new(),
-            cpu: guest.cpu(),
-            wall: guest.began.elapsed(),
-            peak_memory: guest.memory.peak as u64,
-            requests: guest.outbound.sent(),
-            waited: guest.outbound.waited(),
-            rate_limited: guest.outbound.rate_limited(),
-            log: guest.log.finish(),
-        };
-        if let Some(live) = answered {
-            self.idle.keep(&self.shared, sandbox, kept, (store, live));
-        }
-        (outcome, spent)
-    }
-
     fn checked(&self, said: Result<Answer, Refusal>) -> (Result<Resolution, Failure>, Vec<(String, String)>) {
         match said {
             Ok(answer) => {
@@ -339,14 +263,5 @@ impl Plugin {
             }
             Err(refusal) => (Err(refusal.check()), Vec::new()),
         }
-    }
-}
-
-/// What came of a call, told with the accounts of the guest that made it.
-pub(crate) fn judged<T>(result: Result<wasmtime::Result<T>, Elapsed>, guest: &Guest) -> Result<T, Failure> {
-    match result {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => Err(failure::of_error(&error, guest)),
-        Err(_) => Err(failure::out_of_wall(guest)),
     }
 }

@@ -3,6 +3,8 @@
 //! Must never decide anything: limits, rules and checks are the same for every version of the interface
 //! and live elsewhere. No other module knows a generated type.
 
+use std::time::Duration;
+
 use wasmtime::Store;
 use wasmtime::component::{HasSelf, InstancePre, Linker};
 
@@ -39,6 +41,8 @@ use bindings::gleaner::resolver::{clock, config, http, log, types};
 
 /// The version that this module speaks.
 pub(crate) const VERSION: &str = "0.1.0";
+/// Of what a resolver may export beside it.
+pub(crate) const BATCH_VERSION: &str = "0.1.0";
 
 /// A component that was linked against this version.
 pub(crate) struct Track {
@@ -95,33 +99,54 @@ impl Live {
         })
     }
 
-    /// Runs `resolve` in its store.
-    pub(crate) async fn resolve(
+    /// Runs `resolve` or `resolve-many` in its store; as many answers as the guest gave.
+    pub(crate) async fn ask(
         &self,
         store: &mut Store<Guest>,
-        query: &Query,
-    ) -> wasmtime::Result<Result<Answer, Refusal>> {
-        let wall = store.data().wall;
-        let query = question(query, wall);
-        let answer = self.resolver.gleaner_resolver_resolver().call_resolve(store, &query).await?;
-        Ok(answer.map(answer_of).map_err(refusal_of))
-    }
-
-    /// Runs `resolve-many` in its store.
-    pub(crate) async fn resolve_many(
-        &self,
-        store: &mut Store<Guest>,
-        queries: &[Query],
+        question: &Question,
     ) -> wasmtime::Result<Vec<Result<Answer, Refusal>>> {
-        let Some(batch) = &self.batch else { wasmtime::bail!("the component has no resolve-many") };
-        let wall = store.data().wall;
-        let queries: Vec<_> = queries.iter().map(|query| question(query, wall)).collect();
-        let answers = batch.gleaner_resolver_batch_batch().call_resolve_many(store, &queries).await?;
+        let answers = match question {
+            Question::One(query) => {
+                vec![self.resolver.gleaner_resolver_resolver().call_resolve(store, query).await?]
+            }
+            Question::Many(queries) => {
+                let Some(batch) = &self.batch else { wasmtime::bail!("the component has no resolve-many") };
+                batch.gleaner_resolver_batch_batch().call_resolve_many(store, queries).await?
+            }
+        };
         Ok(answers.into_iter().map(|answer| answer.map(answer_of).map_err(refusal_of)).collect())
     }
 }
 
-fn question(query: &Query, wall: std::time::Duration) -> types::Query {
+/// What a call asks, in this version's words.
+pub(crate) enum Question {
+    /// About one work.
+    One(types::Query),
+    /// About several at once.
+    Many(Vec<types::Query>),
+}
+
+impl Question {
+    /// About one work; the call has so much time.
+    pub(crate) fn one(query: &Query, wall: Duration) -> Self {
+        Self::One(question(query, wall))
+    }
+
+    /// About several.
+    pub(crate) fn many(queries: &[Query], wall: Duration) -> Self {
+        Self::Many(queries.iter().map(|query| question(query, wall)).collect())
+    }
+
+    /// About how many works.
+    pub(crate) fn works(&self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Many(queries) => queries.len(),
+        }
+    }
+}
+
+fn question(query: &Query, wall: Duration) -> types::Query {
     const MOST_AUTHORS: usize = 64;
     let identifier = |identifier: &gleaner_model::identifier::Identifier| types::Identifier {
         scheme: identifier.scheme().as_str().to_owned(),

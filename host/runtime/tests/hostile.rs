@@ -5,13 +5,13 @@
 
 mod harness;
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use gleaner_model::reason::{Failure, FailureClass, Reason};
 use gleaner_model::units::{ByteSize, Span};
-use gleaner_runtime::{CallReport, Sandbox};
+use gleaner_runtime::{CallReport, GuestHost, GuestHttpError, GuestRequest, GuestResponse, Sandbox};
 use harness::{Web, call, hostile, order, runtime};
 
 fn failure(report: &CallReport) -> &Failure {
@@ -225,4 +225,55 @@ async fn a_dropped_call_frees_its_instance_and_its_requests() {
         assert_eq!(web.dropped.load(Ordering::SeqCst), dropped);
     }
     assert!(call(&plugin, "ok").await.outcome.is_ok());
+}
+
+/// Notes the thread on which the guest asks for the time.
+#[derive(Default)]
+struct Where(Mutex<Vec<bool>>);
+
+#[async_trait::async_trait]
+impl GuestHost for Where {
+    async fn send(&self, _: GuestRequest) -> Result<GuestResponse, GuestHttpError> {
+        Err(GuestHttpError::Timeout)
+    }
+
+    fn setting(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn now_ms(&self) -> u64 {
+        let is_aside = std::thread::current().name() == Some("plugin-aside");
+        let mut seen = self.0.lock().unwrap();
+        seen.push(is_aside);
+        seen.len() as u64
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_computes_for_long_and_one_after_a_fault_are_computed_aside() {
+    let runtime = runtime(2);
+    let plugin = hostile(&runtime).await;
+    let places = async |what: &str| {
+        let host = Arc::new(Where::default());
+        let report = plugin.resolve(&order(what), Arc::clone(&host) as _, &Sandbox::default()).await;
+        let places = std::mem::take(&mut *host.0.lock().unwrap());
+        (report, places)
+    };
+    let (report, begins) = places("clock").await;
+    assert!(report.outcome.is_ok() && begins == [false], "{report:?} {begins:?}");
+    // It begins where it is cheap, and goes on aside for good.
+    let (report, during) = places("busy:300").await;
+    assert!(report.outcome.is_ok(), "{report:?}");
+    assert_eq!((during.first(), during.last()), (Some(&false), Some(&true)));
+    assert!(during.is_sorted());
+    let (_, after) = places("clock").await;
+    assert_eq!(after, [false], "a slow answer is an answer");
+    // Who failed last is not trusted to be quick.
+    assert!(places("trap").await.0.outcome.is_err());
+    let (report, doubted) = places("clock").await;
+    assert!(report.outcome.is_ok() && doubted == [true], "{report:?} {doubted:?}");
+    assert_eq!(places("clock").await.1, [false]);
+    // That it has no answer is no fault of the plugin.
+    assert!(places("fail-give-up").await.0.outcome.is_err());
+    assert_eq!(places("clock").await.1, [false]);
 }

@@ -26,14 +26,15 @@ pub(crate) async fn ready(State(site): State<Site>) -> Response {
     let mut reasons = Vec::new();
     match tokio::time::timeout(WITHIN, site.library.stats()).await {
         Ok(Ok(_)) => {}
-        Ok(Err(error)) => reasons.push(error.to_string()),
+        Ok(Err(error)) => {
+            // Whoever asks need not have the token, and the error names files.
+            tracing::warn!("/readyz: {error}");
+            reasons.push("the library cannot be read; the log says why".to_owned());
+        }
         Err(_) => reasons.push(format!("the library does not answer within {} s", WITHIN.as_secs())),
     }
     if site.live.now().resolvers.list().next().is_none() {
         reasons.push("no resolver is loaded; see `gleaner plugin list`".to_owned());
-    }
-    if site.is_stopping() {
-        reasons.push("the run is stopping".to_owned());
     }
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(json!({ "ready": reasons.is_empty(), "reasons": reasons }))).into_response()

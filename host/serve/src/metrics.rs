@@ -4,7 +4,6 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use gleaner_model::job::JobState;
 use gleaner_store::WorkQueue;
 use gleaner_telemetry::Metrics;
 use http::header;
@@ -16,12 +15,6 @@ use crate::site::Site;
 pub(crate) async fn metrics(State(site): State<Site>) -> Result<Response, Problem> {
     let stats = site.library.stats().await?;
     let metrics = gleaner_telemetry::metrics();
-    metrics.set_depths(&[
-        (JobState::Queued, stats.queued),
-        (JobState::InProgress, stats.in_progress),
-        (JobState::Done, stats.done),
-        (JobState::Skipped, stats.skipped),
-        (JobState::Error, stats.error),
-    ]);
+    metrics.set_depths(&stats.by_state());
     Ok(([(header::CONTENT_TYPE, Metrics::CONTENT_TYPE)], metrics.render()).into_response())
 }

@@ -48,7 +48,8 @@ async fn messages_are_as_they_were_read_and_approved() {
     for text in [
         "the library does not answer within 2 s",
         "no resolver is loaded; see `gleaner plugin list`",
-        "the run is stopping",
+        "the library cannot be read; the log says why",
+        "/readyz: library/library.db was closed",
         "an answer of the server failed: library/library.db was closed",
     ] {
         messages.text("an answer", text);

@@ -96,8 +96,4 @@ impl Inner {
     pub(crate) fn look<'a>(&'a self, rules: &'a Rules) -> Look<'a> {
         Look { library: &self.library, rules, now: self.clock.now() }
     }
-
-    pub(crate) fn is_stopping(&self) -> bool {
-        *self.stop.borrow() != Stop::Go
-    }
 }

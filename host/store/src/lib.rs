@@ -23,6 +23,7 @@ mod sql;
 mod sqlite_queue;
 mod suspensions;
 mod view;
+mod waiting;
 mod write;
 mod writer;
 
@@ -39,6 +40,7 @@ pub use queue::{
 };
 pub use search::{JobFilter, JobPage};
 pub use view::{FileRow, JobRow, JobView, Scope, Summary};
+pub use waiting::Waiting;
 
 #[cfg(test)]
 mod tests {

@@ -13,11 +13,11 @@ use rusqlite::Connection;
 use crate::connection::{Mode, open};
 use crate::error::{StoreError, Trouble};
 use crate::options::StoreOptions;
-use crate::queue::QueueStats;
+use crate::queue::{Lease, QueueStats};
 use crate::readers::Readers;
 use crate::view::{FileRow, JobRow, JobView, Scope, Summary};
 use crate::write::{Holder, Tx};
-use crate::writer::Writer;
+use crate::writer::{Haste, Writer};
 use crate::{read, write};
 
 /// A handle; clones share it.
@@ -161,6 +161,15 @@ impl Library {
         self.read(move |c| read::unfinished(c, &jobs)).await
     }
 
+    /// Those of these leases that hold no longer: they were given back, taken by another process, or their jobs were
+    /// cancelled.
+    ///
+    /// # Errors
+    /// When the read fails.
+    pub async fn lost(&self, leases: Vec<Lease>) -> Result<Vec<Lease>, StoreError> {
+        self.read(move |c| read::lost(c, leases)).await
+    }
+
     /// Whether the library has that file: SHA-256 in lower-case hex.
     ///
     /// # Errors
@@ -194,14 +203,30 @@ impl Library {
         self.clock.now()
     }
 
-    /// Writes, at the time of the call.
+    /// Writes, at the time of the call, and without waiting for others.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
+        work: impl FnMut(&Tx<'_>, UnixMillis) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.write_with(Haste::AtOnce, work).await
+    }
+
+    /// The same, together with others that come within some milliseconds, while many do.
+    pub(crate) async fn write_in_company<T: Send + 'static>(
+        &self,
+        work: impl FnMut(&Tx<'_>, UnixMillis) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.write_with(Haste::InCompany, work).await
+    }
+
+    async fn write_with<T: Send + 'static>(
+        &self,
+        haste: Haste,
         mut work: impl FnMut(&Tx<'_>, UnixMillis) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, StoreError> {
         let now = self.clock.now();
         match &self.writer {
-            Some(writer) => writer.call(move |tx| work(tx, now)).await,
+            Some(writer) => writer.call(haste, move |tx| work(tx, now)).await,
             None => Err(StoreError::ReadOnly { path: self.path(), detail: "opened for reading".into() }),
         }
     }

@@ -179,6 +179,20 @@ impl QueueStats {
     pub fn unfinished(&self) -> u64 {
         self.queued + self.in_progress
     }
+
+    /// How many are in each state, in the order of [`JobState::ALL`].
+    pub fn by_state(&self) -> [(JobState, u64); 5] {
+        JobState::ALL.map(|state| {
+            let jobs = match state {
+                JobState::Queued => self.queued,
+                JobState::InProgress => self.in_progress,
+                JobState::Done => self.done,
+                JobState::Skipped => self.skipped,
+                JobState::Error => self.error,
+            };
+            (state, jobs)
+        })
+    }
 }
 
 /// What waits, as the dispatcher sees it.

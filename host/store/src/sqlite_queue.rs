@@ -26,6 +26,7 @@ const SMALL_BATCH: u32 = 500;
 #[async_trait]
 impl WorkQueue for Library {
     async fn enqueue(&self, jobs: Vec<NewJob>, recheck_after: Duration) -> Result<Vec<Enqueued>, StoreError> {
+        let jobs: Vec<write::Entry> = jobs.into_iter().map(write::Entry::from).collect();
         self.write(move |tx, now| write::enqueue(tx, &jobs, recheck_after, now)).await
     }
 
@@ -53,7 +54,7 @@ impl WorkQueue for Library {
         next: AfterRecord,
     ) -> Result<Fenced, StoreError> {
         let (plan, records) = (plan.to_json(), lines(records));
-        self.write(move |tx, now| write::record(tx, lease, &plan, &records, &next, now)).await
+        self.write_in_company(move |tx, now| write::record(tx, lease, &plan, &records, &next, now)).await
     }
 
     async fn fail_and_retry(
@@ -68,7 +69,7 @@ impl WorkQueue for Library {
     }
 
     async fn snooze(&self, lease: Lease, key: Key, until: Option<UnixMillis>) -> Result<Fenced, StoreError> {
-        self.write(move |tx, now| write::snooze(tx, lease, &key, until, now)).await
+        self.write_in_company(move |tx, now| write::snooze(tx, lease, &key, until, now)).await
     }
 
     async fn ack(
@@ -91,7 +92,10 @@ impl WorkQueue for Library {
             return Err(StoreError::WrongResult { job: lease.job.0, detail });
         }
         let (plan, records) = (plan.to_json(), lines(records));
-        self.write(move |tx, now| write::ack(tx, lease, &plan, &records, &result, file.as_ref(), now)).await
+        self.write_in_company(move |tx, now| {
+            write::ack(tx, lease, &plan, &records, &result, file.as_ref(), now)
+        })
+        .await
     }
 
     async fn expire(&self, max_attempts: u32) -> Result<Expired, StoreError> {

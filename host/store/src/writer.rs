@@ -28,17 +28,20 @@ const GROUP: usize = 1024;
 /// No further command joins a group that has run for so long. Commands of a group share the pages that they change, and
 /// one wait for the disk: 2 ms cost a quarter of the speed.
 const GROUP_TIME: Duration = Duration::from_millis(10);
-/// While many write, a group waits so long for others to join it: a commit costs as much as dozens of commands.
-const LINGER: Duration = Duration::from_millis(1);
+/// While many write, a group waits so long for others to join it, if they keep coming: a commit costs as much as dozens
+/// of commands, and the more commands change a page, the less each has cost.
+const LINGER: Duration = Duration::from_millis(8);
+/// It looks so often whether more have come.
+const LOOK: Duration = Duration::from_micros(250);
 /// So many commands in a group are many,
 const MANY: usize = 8;
 /// and so many are enough to begin at once.
-const ENOUGH: usize = 64;
+const ENOUGH: usize = 256;
 /// Pages in the log that make a checkpoint worth while.
 const CHECKPOINT_PAGES: i64 = 8000;
 /// Pages at which the writer is made to wait for the checkpoint: under an endless stream of writes the log
 /// would never be reused, and grow.
-const RESTART_PAGES: i64 = 4 * CHECKPOINT_PAGES;
+const RESTART_PAGES: i64 = 2 * CHECKPOINT_PAGES;
 
 /// Work on the connection, answered after the commit.
 trait Command: Send {
@@ -79,6 +82,15 @@ enum Message {
     Close,
 }
 
+/// Whether a write waits for others that would be committed with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Haste {
+    /// No: something stands still until it is answered.
+    AtOnce,
+    /// Yes: nothing but the job that it is about goes on with its answer.
+    InCompany,
+}
+
 /// The handle of the writing thread.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -86,6 +98,8 @@ pub(crate) struct Writer {
     messages: mpsc::Sender<Message>,
     thread: Mutex<Option<JoinHandle<()>>>,
     patient: Arc<AtomicBool>,
+    /// Somebody comes who does not wait for company.
+    hurry: Arc<AtomicBool>,
 }
 
 impl Writer {
@@ -104,12 +118,13 @@ impl Writer {
             .spawn(move || checkpoint_on(&signals, &checkpointer))
             .map_err(refused)?;
         let patient = Arc::new(AtomicBool::new(false));
-        let waits = Arc::clone(&patient);
+        let hurry = Arc::new(AtomicBool::new(false));
         let work = Work {
             connection,
             path: path.clone(),
             busy_timeout,
-            patient: waits,
+            patient: Arc::clone(&patient),
+            hurry: Arc::clone(&hurry),
             inbox,
             written,
             last_group: 0,
@@ -122,17 +137,21 @@ impl Writer {
                 let _ = checkpoints.join();
             })
             .map_err(refused)?;
-        Ok(Self { path, messages, thread: Mutex::new(Some(thread)), patient })
+        Ok(Self { path, messages, thread: Mutex::new(Some(thread)), patient, hurry })
     }
 
     /// Runs `work` in a transaction and answers when it is durable. Runs to its end even if the caller
     /// stops waiting.
     pub(crate) async fn call<T: Send + 'static>(
         &self,
+        haste: Haste,
         work: impl FnMut(&Tx<'_>) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         let call = Message::Run(Box::new(Call { work, outcome: None, reply }));
+        if haste == Haste::AtOnce {
+            self.hurry.store(true, Ordering::Relaxed);
+        }
         self.messages.send(call).await.map_err(|_| self.closed())?;
         answer.await.map_err(|_| self.closed())?
     }
@@ -164,6 +183,7 @@ struct Work {
     path: PathBuf,
     busy_timeout: Duration,
     patient: Arc<AtomicBool>,
+    hurry: Arc<AtomicBool>,
     inbox: mpsc::Receiver<Message>,
     written: SyncSender<()>,
     /// How many commands the last group had.
@@ -220,15 +240,18 @@ impl Work {
         goes_on
     }
 
-    /// Lets commands gather before the database is locked, if there were many just now.
+    /// Lets commands gather before the database is locked, if there were many just now and as long as they keep coming.
     fn linger(&self) {
-        if self.last_group < MANY {
-            return;
-        }
-        let begun = Instant::now();
-        while self.inbox.len() < ENOUGH {
-            let Some(left) = LINGER.checked_sub(begun.elapsed()) else { return };
-            std::thread::park_timeout(left.min(LINGER / 8));
+        let (begun, mut there) = (Instant::now(), 0);
+        let is_over = |waiting: usize| waiting >= ENOUGH || begun.elapsed() >= LINGER;
+        // Who hurries may yet be on the way when this has been seen: then it waits as others do, once.
+        while !self.hurry.swap(false, Ordering::Relaxed) && self.last_group >= MANY && !is_over(there) {
+            std::thread::park_timeout(LOOK);
+            let now = self.inbox.len();
+            if now == there {
+                return;
+            }
+            there = now;
         }
     }
 
@@ -357,7 +380,7 @@ mod tests {
         let checkpointer = open(&path, Mode::Write, &options()).unwrap();
         let writer = Writer::start(connection, checkpointer, path.clone(), options().busy_timeout.0).unwrap();
         let add = |name: &'static str, bytes: usize| {
-            writer.call(move |connection| {
+            writer.call(Haste::InCompany, move |connection| {
                 let artifact = format!("\"{}\"", "x".repeat(bytes));
                 Ok(connection.prepare_cached(sql::JOB_INSERT)?.execute((name, artifact))?)
             })
@@ -367,11 +390,11 @@ mod tests {
         assert_eq!(large, Err(full.clone()));
         // Whether both came into one group is a matter of time.
         assert!(small == Ok(1) || small == Err(full), "{small:?}");
-        writer.call(move |tx| Ok(allow(tx, 1000)?)).await.unwrap();
+        writer.call(Haste::AtOnce, move |tx| Ok(allow(tx, 1000)?)).await.unwrap();
         assert_eq!(add("large", 1 << 20).await, Ok(1));
         let count = "SELECT count(*) FROM job";
         let jobs: i64 = writer
-            .call(move |connection| Ok(connection.query_row(count, [], |row| row.get(0))?))
+            .call(Haste::AtOnce, move |connection| Ok(connection.query_row(count, [], |row| row.get(0))?))
             .await
             .unwrap();
         assert_eq!(jobs, 1 + i64::from(small.is_ok()));

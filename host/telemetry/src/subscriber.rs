@@ -7,9 +7,11 @@ use std::sync::OnceLock;
 
 use gleaner_model::SPANS;
 use tokio::runtime::Handle;
-use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing::Metadata;
+use tracing::subscriber::Interest;
+use tracing_subscriber::filter::{FilterExt, dynamic_filter_fn, filter_fn};
 use tracing_subscriber::fmt::writer::{BoxMakeWriter, MakeWriter};
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
@@ -95,10 +97,18 @@ where
     };
     let lines = fmt::layer().with_writer(BoxMakeWriter::new(writer));
     let lines = match format {
-        LogFormat::Console { colour } => lines.with_ansi(colour).with_target(false).compact().boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).map_writer(|make| WithRun { make }).boxed(),
+        // On a terminal there is one run, and it is seen.
+        LogFormat::Console { colour: true } => lines.with_target(false).compact().boxed(),
+        LogFormat::Console { colour: false } => {
+            let lines = lines.with_ansi(false).with_target(false).compact();
+            lines.map_writer(|make| WithRun { make, form: Form::Text }).boxed()
+        }
+        LogFormat::Json => {
+            lines.json().flatten_event(true).map_writer(|make| WithRun { make, form: Form::Json }).boxed()
+        }
     };
     // Spans go to the collector whatever is logged, and lines of the log never do.
+    let is_span = |of: &Metadata<'_>| of.is_span() && of.target() == SPANS;
     let spans = tracer.map(|tracer| {
         tracing_opentelemetry::layer()
             .with_tracer(tracer)
@@ -107,48 +117,72 @@ where
             .with_tracked_inactivity(false)
             .with_level(false)
             .with_target(false)
-            .with_filter(filter_fn(|of| of.is_span() && of.target() == SPANS))
+            .with_filter(
+                dynamic_filter_fn(move |of, now: &Context<'_, _>| {
+                    is_span(of) && !otel::is_of_untraced(of.name(), now)
+                })
+                .with_callsite_filter(move |of| {
+                    if is_span(of) { Interest::sometimes() } else { Interest::never() }
+                }),
+            )
     });
     let lines = lines.with_filter(filter.and(filter_fn(|of| of.target() != SPANS)));
-    Registry::default()
-        .with(spans)
-        .with(lines)
-        .try_init()
-        .map_err(|error| TelemetryError::Twice(error.into()))
+    // Not a layer that is none: it counts as one that wants everything, and every span would be made for nobody.
+    let logged = Registry::default().with(lines);
+    let begun = match spans {
+        Some(spans) => logged.with(spans).try_init(),
+        None => logged.try_init(),
+    };
+    begun.map_err(|error| TelemetryError::Twice(error.into()))
 }
 
 static RUN: OnceLock<String> = OnceLock::new();
 
-/// From now on, every JSON line of the log has this id as `run_id`. A process has one run.
+/// From now on, every line of the log has this id as `run_id`, but on a terminal. A process has one run.
 pub fn log_run(run_id: &str) {
     let _ = RUN.set(run_id.to_owned());
 }
 
-/// Writers whose lines begin with the run's id, once there is a run.
+/// What lines are.
+#[derive(Clone, Copy)]
+enum Form {
+    Text,
+    Json,
+}
+
+/// Writers whose lines have the run's id, once there is a run.
 struct WithRun<M> {
     make: M,
+    form: Form,
 }
 
 impl<'a, M: MakeWriter<'a>> MakeWriter<'a> for WithRun<M> {
     type Writer = Line<M::Writer>;
 
     fn make_writer(&'a self) -> Self::Writer {
-        Line(self.make.make_writer())
+        Line(self.make.make_writer(), self.form)
     }
 }
 
-/// Takes one JSON object, in one piece.
-struct Line<W>(W);
+/// Takes one line, in one piece.
+struct Line<W>(W, Form);
+
+/// The line with the id: in front in JSON, where anything may end it, and behind a text.
+fn with_run(line: &[u8], form: Form, run: &str) -> Vec<u8> {
+    // The id is ours and has no quote in it.
+    match (form, line.strip_prefix(b"{"), line.strip_suffix(b"\n")) {
+        (Form::Json, Some(rest), _) => [format!("{{\"run_id\":\"{run}\",").as_bytes(), rest].concat(),
+        (Form::Text, _, Some(text)) => [text, format!(" run_id={run}\n").as_bytes()].concat(),
+        _ => line.to_vec(),
+    }
+}
 
 impl<W: io::Write> io::Write for Line<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        match (RUN.get(), line.strip_prefix(b"{")) {
-            (Some(run), Some(rest)) => {
-                // In one write, so that lines of threads do not mix; the id is ours and has no quote in it.
-                let whole = [format!("{{\"run_id\":\"{run}\",").as_bytes(), rest].concat();
-                self.0.write_all(&whole).map(|()| line.len())
-            }
-            _ => self.0.write_all(line).map(|()| line.len()),
+        match RUN.get() {
+            // In one write, so that lines of threads do not mix.
+            Some(run) => self.0.write_all(&with_run(line, self.1, run)).map(|()| line.len()),
+            None => self.0.write_all(line).map(|()| line.len()),
         }
     }
 
@@ -194,12 +228,21 @@ mod tests {
         init(LogFormat::Json, Verbosity(1), None, None, move || sink.clone()).unwrap();
         Event::Cooldown { key: Key::parse("host:a.example").unwrap(), until: UnixMillis(0) }.trace();
         tracing::debug!("not shown at this verbosity");
+        assert!(tracing::info_span!(target: SPANS, "dispatch").is_disabled(), "a span is made for nobody");
         let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
         let lines: Vec<serde_json::Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
         assert_eq!(lines.len(), 1, "{text}");
         assert_eq!(lines[0]["message"], "cooling down");
         assert_eq!(lines[0]["key"], "host:a.example");
         assert!(init(LogFormat::Json, Verbosity(0), None, None, io::sink).is_err());
+    }
+
+    #[test]
+    fn a_line_has_its_run_and_stays_one_line() {
+        let text = |line: &str, form| String::from_utf8(with_run(line.as_bytes(), form, "r-1")).unwrap();
+        assert_eq!(text("WARN no room key=7\n", Form::Text), "WARN no room key=7 run_id=r-1\n");
+        assert_eq!(text("{\"level\":\"WARN\"}\n", Form::Json), "{\"run_id\":\"r-1\",\"level\":\"WARN\"}\n");
+        assert_eq!(text("half a line", Form::Text), "half a line");
     }
 
     #[test]

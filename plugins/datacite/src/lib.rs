@@ -1,10 +1,10 @@
 //! Resolver `datacite`: the files and pages that repositories register with a DOI at DataCite. Fields and their
-//! meaning: <https://support.datacite.org/docs/api-get-doi>. Must never propose a file of a work whose rights say that
+//! meaning: <https://support.datacite.org/docs/api-get-doi>; searches: <https://support.datacite.org/docs/api-queries>. Must never propose a file of a work whose rights say that
 //! it is not open, nor take for the work's what is only related to it.
 
 use gleaner_sdk::{
-    Candidate, Failure, Host, Identifier, Info, Many, Maybe, Query, Resolution, Resolver, bare_doi,
-    path_says_pdf,
+    BatchResolver, Candidate, Failure, Host, Identifier, Info, Many, Maybe, Query, Resolution, Resolver,
+    bare_doi, path_says_pdf, quoted,
 };
 use serde::Deserialize;
 
@@ -17,11 +17,11 @@ const RELATED: f32 = 0.3;
 /// they may be other texts.
 const SAME_WORK: [&str; 3] = ["IsIdenticalTo", "IsVariantFormOf", "IsOriginalFormOf"];
 
-/// Takes a DOI; sends one request.
+/// Takes a DOI; sends one request, for several works one and another for each that DataCite has.
 #[derive(Debug)]
 pub struct DataCite;
 
-gleaner_sdk::export_resolver!(DataCite);
+gleaner_sdk::export_batch_resolver!(DataCite);
 
 impl Resolver for DataCite {
     fn describe() -> Info {
@@ -48,6 +48,47 @@ impl Resolver for DataCite {
         let files = answer.included.iter().flatten().filter_map(|item| item.as_ref()?.pdf());
         Ok(if bare_doi(own) == doi { work.resolution(files) } else { Resolution::none() })
     }
+}
+
+impl BatchResolver for DataCite {
+    /// Of most DOIs it is enough to know that they are not DataCite's. The records of the others are asked for one by one,
+    /// since a list leaves out their files; a call has 32 requests.
+    const MOST: u32 = 30;
+
+    fn resolve_many(queries: &[Query], host: &impl Host) -> Vec<Result<Resolution, Failure>> {
+        let registered = registered(host, queries.iter().filter_map(Query::doi));
+        let one = |query: &Query| match (query.doi(), &registered) {
+            (None, _) => Ok(Resolution::none()),
+            (Some(_), Err(failure)) => Err(failure.clone()),
+            (Some(doi), Ok(known)) if known.iter().any(|own| own == doi) => Self::resolve(query, host),
+            (Some(_), Ok(_)) => Ok(Resolution::none()),
+        };
+        queries.iter().map(one).collect()
+    }
+}
+
+/// Which of these DOIs DataCite has, beside others that it may name.
+fn registered<'a>(host: &impl Host, dois: impl Iterator<Item = &'a str>) -> Result<Vec<String>, Failure> {
+    let dois: Vec<String> = dois.map(quoted).collect();
+    if dois.is_empty() {
+        return Ok(Vec::new());
+    }
+    let url = host.base_url(BASE).path("dois").query("query", &format!("doi:({})", dois.join(" OR ")));
+    let url = url.query("fields[dois]", "doi").query("disable-facets", "true");
+    let url = url.query("page[size]", &dois.len().to_string());
+    let Some(list) = host.get_json::<List>(&url)? else { return Ok(Vec::new()) };
+    let Some(records) = list.data.into_inner() else {
+        return Err(Failure::unknown_shape("DataCite answered with something that is no list of DOIs"));
+    };
+    let works = records.into_iter().filter_map(|record| record.into_inner()?.attributes.into_inner());
+    Ok(works.filter_map(|work| Some(bare_doi(work.doi.as_deref()?))).collect())
+}
+
+/// What a search finds.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct List {
+    data: Maybe<Vec<Maybe<Data>>>,
 }
 
 #[derive(Deserialize, Default)]

@@ -2,12 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use gleaner_plugin_datacite::DataCite;
-use gleaner_sdk::testing::{
-    FakeHost, assert_failures_keep_their_disposition, assert_unknown_shapes, each_odd_field, query, urls,
-    urls_read,
-};
-use gleaner_sdk::{Candidate, CandidateKind, Failure, Identifier, Resolution, Resolver};
-use gleaner_testing::each_mutation;
+use gleaner_sdk::testing::{FakeHost, assert_each_fails, assert_unknown_shapes, each_odd_field, query, urls};
+use gleaner_sdk::{BatchResolver, Candidate, CandidateKind, Failure, Identifier, Resolution, Resolver};
 use serde_json::{Value, json};
 
 const URL: &str = "https://api.datacite.org/dois/10.1000/a?include=media";
@@ -122,6 +118,31 @@ fn a_record_of_another_work_is_not_taken() {
     assert_eq!(resolve_body(body), Ok(Resolution::none()));
 }
 
+/// What is asked about these two DOIs together.
+const BOTH: &str = "https://api.datacite.org/dois?query=doi%3A%28%2210.1000%2Fa%22%20OR%20%2210.1000%2Fnobody%22%29\
+                    &fields%5Bdois%5D=doi&disable-facets=true&page%5Bsize%5D=2";
+
+#[test]
+fn works_that_are_asked_about_together_are_answered_as_each_alone() {
+    let works =
+        [query(&[("doi", "10.1000/a")]), query(&[("doi", "10.1000/nobody")]), query(&[("isbn", "1")])];
+    let record = |doi: Value| json!({ "type": "dois", "attributes": { "doi": doi } });
+    let list = json!({ "data": [null, record(json!(7)), record(json!("10.1000/other")), record(json!("10.1000/A"))] });
+    let host = FakeHost::new().answer(BOTH, 200, list.to_string()).answer(URL, 200, found().to_string());
+    let answers = DataCite::resolve_many(&works, &host);
+    assert_eq!(answers, [resolve_body(found()), Ok(Resolution::none()), Ok(Resolution::none())]);
+    let asked: Vec<_> = host.sent().into_iter().map(|request| request.url).collect();
+    assert_eq!(asked, [BOTH, URL], "only who has a record is asked for it");
+    let host = FakeHost::new();
+    assert_eq!(DataCite::resolve_many(&works[2..], &host), [Ok(Resolution::none())]);
+    assert!(host.sent().is_empty());
+    assert_each_fails::<DataCite>(&works[..2], json!({ "errors": [] }));
+    // What is known of the one does not go with what fails of it.
+    let host = FakeHost::new().answer(BOTH, 200, list.to_string()).answer(URL, 500, "");
+    let answers = DataCite::resolve_many(&works, &host);
+    assert!(answers[0].is_err() && answers[1..].iter().all(Result::is_ok), "{answers:?}");
+}
+
 #[test]
 fn the_operators_base_url_and_odd_dois_are_asked_for_as_they_are() {
     let host = FakeHost::new().set("base-url", "https://mirror.example");
@@ -136,14 +157,9 @@ fn another_shape_is_a_failure_that_says_so() {
     assert_unknown_shapes([json!({}), list, nameless, json!([])], resolve_body);
 }
 
-#[test]
-fn failures_of_the_way_there_keep_their_disposition() {
-    assert_failures_keep_their_disposition(URL, FakeHost::new, resolve);
-}
-
-#[test]
-fn a_mutated_answer_is_read_or_refused() {
-    each_mutation(&[found().to_string()], |body| drop(urls_read(&resolve_body(body))));
+gleaner_testing::contract_of_answers! {
+    asks: URL, with: FakeHost::new, by: resolve,
+    reads: found().to_string(), by: resolve_body,
 }
 
 #[test]

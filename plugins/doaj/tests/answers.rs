@@ -3,11 +3,9 @@
 
 use gleaner_plugin_doaj::Doaj;
 use gleaner_sdk::testing::{
-    FakeHost, assert_each_fails, assert_failures_keep_their_disposition, assert_unknown_shapes,
-    each_odd_field, query, together, urls, urls_read,
+    FakeHost, assert_each_fails, assert_unknown_shapes, each_odd_field, query, together, urls,
 };
 use gleaner_sdk::{Candidate, CandidateKind, Failure, Identifier, Resolution, Resolver};
-use gleaner_testing::each_mutation;
 use serde_json::{Value, json};
 
 const URL: &str = "https://doaj.org/api/search/articles/doi:%2210.1000%2Fa%22?pageSize=10";
@@ -96,14 +94,9 @@ fn another_shape_is_a_failure_that_says_so() {
     assert_unknown_shapes([json!({}), error, json!({ "results": {} }), json!([])], resolve_body);
 }
 
-#[test]
-fn failures_of_the_way_there_keep_their_disposition() {
-    assert_failures_keep_their_disposition(URL, FakeHost::new, resolve);
-}
-
-#[test]
-fn a_mutated_answer_is_read_or_refused() {
-    each_mutation(&[found().to_string()], |body| drop(urls_read(&resolve_body(body))));
+gleaner_testing::contract_of_answers! {
+    asks: URL, with: FakeHost::new, by: resolve,
+    reads: found().to_string(), by: resolve_body,
 }
 
 #[test]

@@ -2,12 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use gleaner_plugin_europe_pmc::EuropePmc;
-use gleaner_sdk::testing::{
-    FakeHost, assert_failures_keep_their_disposition, assert_unknown_shapes, each_odd_field, query, urls,
-    urls_read,
-};
+use gleaner_sdk::testing::{FakeHost, assert_unknown_shapes, each_odd_field, query, urls};
 use gleaner_sdk::{BatchResolver, Candidate, Failure, Identifier, Resolution, Resolver, Url};
-use gleaner_testing::each_mutation;
 use serde_json::{Value, json};
 
 const URL: &str = "https://www.ebi.ac.uk/europepmc/webservices/rest/search\
@@ -116,14 +112,9 @@ fn another_shape_is_a_failure_that_says_so() {
     assert_unknown_shapes([json!({}), error, json!({ "resultList": {} }), json!([])], resolve_body);
 }
 
-#[test]
-fn failures_of_the_way_there_keep_their_disposition() {
-    assert_failures_keep_their_disposition(URL, FakeHost::new, resolve);
-}
-
-#[test]
-fn a_mutated_answer_is_read_or_refused() {
-    each_mutation(&[found().to_string()], |body| drop(urls_read(&resolve_body(body))));
+gleaner_testing::contract_of_answers! {
+    asks: URL, with: FakeHost::new, by: resolve,
+    reads: found().to_string(), by: resolve_body,
 }
 
 #[test]

@@ -3,11 +3,9 @@
 
 use gleaner_plugin_hal::Hal;
 use gleaner_sdk::testing::{
-    FakeHost, assert_each_fails, assert_failures_keep_their_disposition, assert_unknown_shapes,
-    each_odd_field, query, together, urls, urls_read,
+    FakeHost, assert_each_fails, assert_unknown_shapes, each_odd_field, query, together, urls,
 };
 use gleaner_sdk::{Candidate, Failure, Identifier, Resolution, Resolver, Url};
-use gleaner_testing::each_mutation;
 use serde_json::{Value, json};
 
 const FIELDS: &str =
@@ -117,14 +115,9 @@ fn another_shape_is_a_failure_that_says_so() {
     assert_unknown_shapes([json!({}), error, json!({ "response": {} }), json!([])], resolve_body);
 }
 
-#[test]
-fn failures_of_the_way_there_keep_their_disposition() {
-    assert_failures_keep_their_disposition(&of_doi(), FakeHost::new, resolve);
-}
-
-#[test]
-fn a_mutated_answer_is_read_or_refused() {
-    each_mutation(&[found().to_string()], |body| drop(urls_read(&resolve_body(body))));
+gleaner_testing::contract_of_answers! {
+    asks: &of_doi(), with: FakeHost::new, by: resolve,
+    reads: found().to_string(), by: resolve_body,
 }
 
 #[test]

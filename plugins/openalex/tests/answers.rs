@@ -3,11 +3,9 @@
 
 use gleaner_plugin_openalex::OpenAlex;
 use gleaner_sdk::testing::{
-    FakeHost, assert_each_fails, assert_failures_keep_their_disposition, assert_unknown_shapes,
-    each_odd_field, query, together, urls, urls_read,
+    FakeHost, assert_each_fails, assert_unknown_shapes, each_odd_field, query, together, urls,
 };
 use gleaner_sdk::{Candidate, CandidateKind, Failure, Identifier, Resolution, Resolver};
-use gleaner_testing::each_mutation;
 use serde_json::{Value, json};
 
 const SELECT: &str = "?select=id%2Cdoi%2Cids%2Copen_access%2Cbest_oa_location%2Clocations";
@@ -138,14 +136,9 @@ fn another_shape_is_a_failure_that_says_so() {
     assert_unknown_shapes([json!({}), list, json!({ "id": 7 }), json!([])], resolve_body);
 }
 
-#[test]
-fn failures_of_the_way_there_keep_their_disposition() {
-    assert_failures_keep_their_disposition(&url("doi:10.1000/a"), host, resolve);
-}
-
-#[test]
-fn a_mutated_answer_is_read_or_refused() {
-    each_mutation(&[open_work().to_string()], |body| drop(urls_read(&resolve_body(body))));
+gleaner_testing::contract_of_answers! {
+    asks: &url("doi:10.1000/a"), with: host, by: resolve,
+    reads: open_work().to_string(), by: resolve_body,
 }
 
 #[test]

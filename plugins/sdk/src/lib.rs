@@ -57,6 +57,7 @@ pub mod html;
 mod link;
 mod many;
 mod maybe;
+pub mod select;
 pub mod testing;
 mod url;
 

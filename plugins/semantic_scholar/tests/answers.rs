@@ -3,11 +3,9 @@
 
 use gleaner_plugin_semantic_scholar::SemanticScholar;
 use gleaner_sdk::testing::{
-    FakeHost, assert_each_fails, assert_failures_keep_their_disposition, assert_unknown_shapes,
-    each_odd_field, query, together, urls, urls_read,
+    FakeHost, assert_each_fails, assert_unknown_shapes, each_odd_field, query, together, urls,
 };
 use gleaner_sdk::{Candidate, CandidateKind, Failure, Identifier, Resolution, Resolver};
-use gleaner_testing::each_mutation;
 use serde_json::{Value, json};
 
 const URL: &str =
@@ -121,15 +119,9 @@ fn another_shape_is_a_failure_that_says_so() {
     assert_unknown_shapes([json!({}), error, json!([]), json!({ "data": [] })], resolve_body);
 }
 
-#[test]
-fn failures_of_the_way_there_keep_their_disposition() {
-    assert_failures_keep_their_disposition(URL, FakeHost::new, resolve);
-}
-
-#[test]
-fn a_mutated_answer_is_read_or_refused() {
-    let seed = found("https://press.example/a.pdf", json!("GOLD")).to_string();
-    each_mutation(&[seed], |body| drop(urls_read(&resolve_body(body))));
+gleaner_testing::contract_of_answers! {
+    asks: URL, with: FakeHost::new, by: resolve,
+    reads: found("https://press.example/a.pdf", json!("GOLD")).to_string(), by: resolve_body,
 }
 
 #[test]

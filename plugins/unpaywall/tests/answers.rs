@@ -1,12 +1,8 @@
 //! The whole resolver against every kind of answer that Unpaywall gives.
 
 use gleaner_plugin_unpaywall::Unpaywall;
-use gleaner_sdk::testing::{
-    FakeHost, assert_failures_keep_their_disposition, assert_unknown_shapes, each_odd_field, query, urls,
-    urls_read,
-};
+use gleaner_sdk::testing::{FakeHost, assert_unknown_shapes, each_odd_field, query, urls};
 use gleaner_sdk::{Candidate, CandidateKind, Disposition, Failure, Resolution, Resolver};
-use gleaner_testing::each_mutation;
 use serde_json::json;
 
 const URL: &str = "https://api.unpaywall.org/v2/10.1000/a?email=someone%40example.org";
@@ -100,9 +96,9 @@ fn a_refused_contact_is_named_as_the_cause() {
     assert!(failure.message.contains("`contact`"), "{}", failure.message);
 }
 
-#[test]
-fn failures_of_the_way_there_keep_their_disposition() {
-    assert_failures_keep_their_disposition(URL, host, resolve);
+gleaner_testing::contract_of_answers! {
+    asks: URL, with: host, by: resolve,
+    reads: record().to_string(), by: resolve_body,
 }
 
 #[test]
@@ -112,11 +108,6 @@ fn the_doi_and_the_base_url_make_the_url() {
     Unpaywall::resolve(&query(&[("doi", doi)]), &host).unwrap_err();
     let expected = "https://mirror.example/unpaywall/v2/10.1002/(sici)1097%3C1::aid%3E3.0.co;2-e%3F%23%25?email=someone%40example.org";
     assert_eq!(host.sent()[0].url, expected);
-}
-
-#[test]
-fn a_mutated_answer_is_read_or_refused() {
-    each_mutation(&[record().to_string()], |body| drop(urls_read(&resolve_body(body))));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Reads the descriptions of sources. Must never pass over what it cannot read: the operator wants to know.
 
 use crate::json_path::JsonPath;
-use crate::selector::Selector;
+use gleaner_sdk::select::Selector;
 use gleaner_sdk::{Failure, Url};
 use serde::Deserialize;
 

@@ -4,13 +4,11 @@
 
 mod custom;
 mod json_path;
-mod page;
-mod selector;
 
 use custom::{Custom, Mode};
 use gleaner_sdk::{
     Candidate, Disposition, Failure, Field, Host, Info, Level, Query, Request, Resolution, Resolver,
-    Response, join,
+    Response, join, select,
 };
 
 /// What is larger is neither a page nor a record.
@@ -95,7 +93,7 @@ fn found(source: &Custom, request: &Request, answer: &Response) -> Result<Vec<Ca
         Mode::Html { .. } if answer.body.starts_with(b"%PDF-") => Candidate::pdf(place).into_iter().collect(),
         Mode::Html { selector, attribute, index } => {
             let html = String::from_utf8_lossy(&answer.body);
-            let page = page::read(&html, selector, attribute.as_deref(), *index);
+            let page = select::read(&html, selector, attribute.as_deref(), *index);
             let base = page.base.and_then(|base| join(place, &base)).unwrap_or_else(|| place.clone());
             page.value.and_then(|url| Candidate::file(&join(&base, &url)?)).into_iter().collect()
         }

@@ -83,7 +83,7 @@ impl Listing {
 pub(super) fn answer(url: &Url, path: &str, listings: &[Listing]) -> Option<Reply> {
     let (source, rest) = match (url.host_str()?, path) {
         ("api.openalex.org", path) => (Source::OpenAlex, path.strip_prefix("/works")?),
-        ("api.datacite.org", path) => (Source::DataCite, path.strip_prefix("/dois/")?),
+        ("api.datacite.org", path) => (Source::DataCite, path.strip_prefix("/dois")?),
         ("zenodo.org", path) => (Source::Zenodo, path.strip_prefix("/api/records/")?),
         ("api.osf.io", path) => (Source::Osf, path.strip_prefix("/v2/")?),
         ("api.archives-ouvertes.fr", "/search/") => (Source::Hal, ""),
@@ -112,7 +112,23 @@ pub(super) fn answer(url: &Url, path: &str, listings: &[Listing]) -> Option<Repl
                 None => Reply::error(404),
             });
         }
-        Source::DataCite => known.find(|work| work.has_doi(rest)).map(Listing::datacite),
+        // `query=doi:("A" OR "B")`; a list carries no more of a work than was asked for.
+        Source::DataCite if rest.is_empty() => {
+            let query = parameter("query").unwrap_or_default();
+            let terms = query.strip_prefix("doi:(")?.strip_suffix(')')?;
+            let dois: Vec<&str> = terms.split(" OR ").map(|term| term.trim_matches('"')).collect();
+            let is_meant = |work: &&Listing| dois.iter().any(|doi| work.has_doi(doi));
+            let record = |work: &Listing| {
+                let doi = work.doi.to_lowercase();
+                json!({ "id": doi, "type": "dois", "attributes": { "doi": doi } })
+            };
+            let found: Vec<Value> = known.filter(is_meant).map(record).collect();
+            Some(json!({ "meta": { "total": found.len() }, "data": found }))
+        }
+        Source::DataCite => {
+            let doi = rest.strip_prefix('/')?;
+            known.find(|work| work.has_doi(doi)).map(Listing::datacite)
+        }
         Source::Zenodo => known.find(|work| work.id == rest).map(Listing::zenodo),
         Source::Osf => known.find_map(|work| work.osf(rest)),
         Source::Hal => {

@@ -2,6 +2,7 @@
 //! and approved, tables of the documentation that tests are held to. A dev-dependency only: it must never import a crate of ours, nor be part of what is shipped.
 
 mod approved;
+mod contract;
 mod mutations;
 mod name_server;
 mod table;

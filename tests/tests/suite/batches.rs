@@ -4,6 +4,7 @@
 //! The guest `batch` takes 50 works a call and says on the wire how many it was asked about. Must never assume in which
 //! order works are leased.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use gleaner_tests::harness::{Bench, Output};
@@ -77,6 +78,41 @@ fn works_that_wait_for_one_resolver_are_asked_about_together() {
     assert_eq!((answered, records.len()), (120, 240), "an answer and a file for every work");
     let listed = json(&bench, &["plugin", "inspect", "batch"]);
     assert_eq!(listed["works_a_call"], 50);
+}
+
+/// Works come to the resolver one by one, from one that is asked about each alone.
+fn on_their_way(works: usize, more: &str) -> (Bench, Vec<String>) {
+    let mut bench = holdings::bench_with(world(Reply::empty()), &["unpaywall"]);
+    bench.configure(&format!(
+        "[tiers]
+        list = [{{ name = \"first\", resolvers = [\"unpaywall\"] }}, {{ name = \"then\", resolvers = [\"batch\"], width = 1 }}]
+        [resolvers.batch]
+        grants = {{ hosts = [\"{API}\"] }}
+        [limits]
+        default-host = {{ concurrency = 8, rate = \"10000/s\", burst = 1000 }}
+        {more}"
+    ));
+    bench.plugins(bench.guests());
+    (bench, (0..works).map(|n| doi("file", n)).collect())
+}
+
+#[test]
+fn works_wait_for_others_that_are_on_their_way_to_the_same_call() {
+    // Longer than the run: what ends the wait is a full call, or that nobody else can come.
+    let (bench, works) = on_their_way(120, "[orchestrator]\ngather = \"10m\"");
+    assert_eq!(drain(&bench, &works, 0)["done"], 120);
+    let calls = calls(&bench);
+    assert!(calls.len() <= 6, "the first are full, and the last need not wait for downloads: {calls:?}");
+    assert!(calls.contains(&50), "{calls:?}");
+}
+
+#[test]
+fn nobody_waits_where_that_is_not_wanted_or_nobody_else_is_there() {
+    let (bench, works) = on_their_way(60, "[orchestrator]\ngather = \"0s\"");
+    assert_eq!(drain(&bench, &works, 0)["done"], 60);
+    assert!(calls(&bench).len() > 6, "each goes on as it comes: {:?}", calls(&bench));
+    let (bench, works) = on_their_way(1, "[orchestrator]\ngather = \"10m\"");
+    assert_eq!(drain(&bench, &works, 0)["done"], 1);
 }
 
 #[test]
@@ -176,6 +212,14 @@ fn a_call_for_many_counts_once_against_the_resolvers_limit() {
     assert_eq!(calls(&bench), [50, 50]);
 }
 
+/// The bundled resolvers that can be asked about several works at once.
+pub(crate) fn asked_together() -> BTreeSet<String> {
+    let bench = Bench::with_every_resolver(World::new());
+    let plugins = json_lines(&bench, &["plugin", "list"]).into_iter();
+    let together = plugins.filter(|plugin| plugin["works_a_call"].as_u64() > Some(1));
+    together.map(|plugin| text(&plugin, "name").to_owned()).collect()
+}
+
 /// Three works that only this source knows, and one that nobody does.
 fn known_by(source: &str) -> (World, Vec<String>) {
     let mut world = World::new();
@@ -185,6 +229,7 @@ fn known_by(source: &str) -> (World, Vec<String>) {
         match source {
             "crossref" => drop(world.deposit(Deposit::open(doi, &pdf))),
             "openalex" => drop(world.listing(Listing::open(Source::OpenAlex, doi, &format!("W{n}")))),
+            "datacite" => drop(world.listing(Listing::open(Source::DataCite, doi, &format!("d{n}")))),
             "hal" => drop(world.listing(Listing::open(Source::Hal, doi, &format!("hal-0000000{n}")))),
             "semantic_scholar" => drop(world.paper(Paper::open(doi, &pdf, "GREEN"))),
             "doaj" => drop(world.open_article(OpenArticle::new(doi, &pdf, Some("PDF")))),
@@ -209,15 +254,21 @@ fn known_by(source: &str) -> (World, Vec<String>) {
 
 #[test]
 fn bundled_resolvers_ask_about_many_works_in_one_request() {
-    for (source, host, path) in [
+    let services = [
         ("crossref", "api.crossref.org", "/works?"),
+        ("datacite", "api.datacite.org", "/dois?"),
         ("openalex", "api.openalex.org", "/works?"),
         ("hal", "api.archives-ouvertes.fr", "/search/?"),
         ("semantic_scholar", "api.semanticscholar.org", "/graph/v1/paper/batch"),
         ("doaj", "doaj.org", "/api/search/articles/"),
         ("europe_pmc", "www.ebi.ac.uk", "/europepmc/webservices/rest/search"),
         ("pmc", "pmc.ncbi.nlm.nih.gov", "/tools/idconv/"),
-    ] {
+    ];
+    assert_eq!(
+        services.iter().map(|(source, ..)| (*source).to_owned()).collect::<BTreeSet<_>>(),
+        asked_together()
+    );
+    for (source, host, path) in services {
         let (world, works) = known_by(source);
         let bench = holdings::bench_with(world, &[source]);
         let totals = drain(&bench, &works, 0);
@@ -233,7 +284,7 @@ fn bundled_resolvers_ask_about_many_works_in_one_request() {
             .filter(|target| target.starts_with(path))
             .collect();
         assert_eq!(asked.len(), 1, "{source}: {asked:?}");
-        let files: std::collections::BTreeSet<_> = manifest(&bench)
+        let files: BTreeSet<_> = manifest(&bench)
             .iter()
             .filter(|record| text(record, "outcome") == "accepted")
             .map(|record| text(record, "sha256").to_owned())

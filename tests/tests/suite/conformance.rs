@@ -6,6 +6,7 @@
 
 mod table;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use gleaner_model::canonical::canonical;
@@ -17,6 +18,7 @@ use serde_json::{Value, json as object};
 use table::{Only, Recordings, Row};
 use url::Url;
 
+use crate::batches::asked_together;
 use crate::holdings::{attempts, job, text};
 use crate::papers::json;
 
@@ -25,9 +27,6 @@ const OWN: &str = include_str!("conformance/own.toml");
 
 /// Resolvers whose answers also name pages, which count as well; of others, only files do.
 const PAGES_COUNT: [&str; 4] = ["datacite", "doaj", "openaire", "semantic_scholar"];
-
-/// Resolvers that are asked about several works in one call, unless they are alone in a run.
-const FOR_MANY: [&str; 7] = ["crossref", "doaj", "europe_pmc", "hal", "openalex", "pmc", "semantic_scholar"];
 
 #[test]
 fn every_recorded_answer_gives_what_its_manifest_expects() {
@@ -49,14 +48,14 @@ fn every_answer_of_our_own_gives_what_its_manifest_expects() {
 /// Replays every row that asks a resolver, and returns how many those are.
 fn replay(recordings: &Recordings, rows: &[Row]) -> usize {
     recordings.check(rows);
-    let bundled = bundled_resolvers();
+    let (bundled, together) = (bundled_resolvers(), asked_together());
     let (mut complaints, mut checked) = (Vec::new(), 0);
     let mut rounds: Vec<Vec<&Row>> = Vec::new();
     for row in rows {
         let Some((resolver, _)) = row.asks() else { continue };
         assert!(bundled.contains(resolver), "{}: no resolver is called {resolver:?}", row.file);
         checked += 1;
-        match rounds.iter_mut().find(|round| round.iter().all(|other| may_share(row, other))) {
+        match rounds.iter_mut().find(|round| round.iter().all(|other| may_share(row, other, &together))) {
             Some(round) => round.push(row),
             None => rounds.push(vec![row]),
         }
@@ -76,15 +75,15 @@ fn replay(recordings: &Recordings, rows: &[Row]) -> usize {
     checked
 }
 
-/// Whether both can be asked for in one run.
-fn may_share(row: &Row, other: &Row) -> bool {
+/// Whether both can be asked for in one run. Where a resolver is `together`, it would ask for both in one request.
+fn may_share(row: &Row, other: &Row, together: &BTreeSet<String>) -> bool {
     let is_alone = |row: &Row| row.gives.as_deref() == Some("put off");
     let resolver = row.resolver.as_deref().unwrap_or_default();
     row.ask != other.ask
         && !is_alone(row)
         && !is_alone(other)
         && reads_pages(row) == reads_pages(other)
-        && !(row.resolver == other.resolver && FOR_MANY.contains(&resolver))
+        && !(row.resolver == other.resolver && together.contains(resolver))
 }
 
 /// Pages are read once another resolver has named them.

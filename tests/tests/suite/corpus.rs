@@ -18,7 +18,9 @@ fn every_file_that_can_be_found_is_found_and_no_other_is_kept() {
     assert_eq!(verdict.wrong, Vec::<String>::new(), "files that are not the work's");
     assert_eq!(verdict.missed, Vec::<String>::new(), "files that were not found");
     assert_eq!((verdict.found, verdict.findable, verdict.works), (160, 160, SAMPLE));
-    assert!(harvest.calls >= SAMPLE, "services were asked {} times", harvest.calls);
+    // Each work costs one call nearly; all others together are few, as works are asked about together.
+    let calls = harvest.calls;
+    assert!((SAMPLE..2 * SAMPLE).contains(&calls), "services were asked {calls} times");
 }
 
 #[test]

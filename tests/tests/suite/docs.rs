@@ -142,9 +142,14 @@ fn every_reason_is_in_the_reference() {
         assert!(reference.contains(&format!("| `{reason}` |")), "{reason} is missing");
     }
     let agents = read("AGENTS.md");
-    for symptom in rows_below(&agents, "## Troubleshooting").iter().flat_map(|row| code_spans(&row[0])) {
-        let is_state = ["queued", "skipped", "denied", "get"].contains(&symptom.as_str());
-        assert!(is_state || symptom.parse::<Reason>().is_ok(), "{symptom} is no reason");
+    let symptoms: Vec<String> =
+        rows_below(&agents, "## Troubleshooting").iter().flat_map(|row| code_spans(&row[0])).collect();
+    for symptom in &symptoms {
+        let is_other = ["queued", "skipped", "get", "queue explain", "/readyz"].contains(&symptom.as_str());
+        assert!(is_other || symptom.parse::<Reason>().is_ok(), "{symptom} is no reason");
+    }
+    for reason in Reason::ALL.iter().filter(|reason| **reason != Reason::Ok) {
+        assert!(symptoms.contains(&reason.to_string()), "{reason} is no symptom with something to do");
     }
 }
 

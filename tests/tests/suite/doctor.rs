@@ -9,11 +9,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use gleaner_tests::harness::{Bench, Running, Signal, TIMEOUT};
-use gleaner_tests::simweb::{Reply, World};
+use gleaner_tests::simweb::{Reply, RetryAfter, World};
 use serde_json::Value;
 
 use crate::holdings::text;
-use crate::papers::{PRESS, doi, held};
+use crate::papers::{PRESS, doi, held, json_lines};
 
 /// What the doctor finds, which must end with that code.
 fn doctor(bench: &Bench, args: &[&str], code: i32) -> Vec<Value> {
@@ -185,6 +185,34 @@ fn a_host_that_cannot_be_reached_and_a_clock_that_is_wrong_are_told() {
     let findings = doctor(&bench, &[], 1);
     expect(&findings, "network", "problem", "api.crossref.org cannot be reached", "firewall");
     expect(&findings, "clock", "warning", "1994-11-06T08:49:37.000Z elsewhere", "timedatectl");
+}
+
+#[test]
+fn a_host_that_asks_to_wait_is_not_asked_again_and_runs_obey() {
+    let mut world = World::new();
+    world.set_host("api.crossref.org", Reply::too_many(RetryAfter::Seconds(3600)));
+    let bench = Bench::new(world);
+    bench.run(&["queue", "enqueue", "10.5555/x"]).expect_code(0);
+    let findings = doctor(&bench, &[], 0);
+    expect(
+        &findings,
+        "network",
+        "warning",
+        "api.crossref.org can be reached, and asks to wait for",
+        "wait, or lower its limit",
+    );
+    let keys = json_lines(&bench, &["queue", "keys"]);
+    let key = keys.iter().find(|key| key["key"] == "host:api.crossref.org").unwrap();
+    assert!(key["cooldown_until"].is_string(), "{key}");
+    let findings = doctor(&bench, &[], 0);
+    expect(
+        &findings,
+        "network",
+        "warning",
+        "api.crossref.org was not asked",
+        "wait, or look at its limit: `gleaner queue keys`",
+    );
+    assert_eq!(bench.sim().seen("api.crossref.org").requests.len(), 1);
 }
 
 #[test]

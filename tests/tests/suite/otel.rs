@@ -304,6 +304,27 @@ fn a_collector_that_is_dead_or_deaf_stops_nothing() {
 }
 
 #[test]
+fn a_collector_is_trusted_by_the_certificate_that_is_named() {
+    let bench = bench(2);
+    // Its certificate is signed by an authority that no system knows.
+    let collector = bench.sim().addr().to_string();
+    let (endpoint, ca) = (format!("https://{collector}"), bench.path("ca.pem").display().to_string());
+    let got = || {
+        let requests = bench.sim().seen(&collector).requests;
+        requests.into_iter().map(|seen| seen.target).collect::<std::collections::BTreeSet<_>>()
+    };
+    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint)];
+    run(&bench, &variables, &["get", &doi(1)]).expect_code(0);
+    assert!(got().is_empty(), "it showed no certificate to trust: {:?}", got());
+    let variables = [variables[0], ("OTEL_EXPORTER_OTLP_CERTIFICATE", &*ca)];
+    run(&bench, &variables, &["get", &doi(2)]).expect_code(0);
+    assert_eq!(got(), ["/v1/metrics", "/v1/traces"].map(str::to_owned).into());
+    let variables = [variables[0], ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nothing/ca.pem")];
+    let error = run(&bench, &variables, &["get", &doi(2)]).expect_code(3).stderr;
+    assert!(error.contains("OTEL_EXPORTER_OTLP_CERTIFICATE names /nothing/ca.pem"), "{error}");
+}
+
+#[test]
 fn secrets_are_in_no_attribute() {
     let (mut bench, collector) = (bench(1), Collector::start());
     bench.configure(&format!(

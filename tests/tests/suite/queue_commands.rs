@@ -4,11 +4,12 @@
 
 use std::time::Instant;
 
-use gleaner_tests::harness::{Bench, TIMEOUT};
+use gleaner_tests::harness::{Bench, Signal, TIMEOUT};
 use gleaner_tests::simweb::{Barrier, Reply};
 use serde_json::json;
 
 use crate::papers::{self, PRESS, UNPAYWALL, count, json, json_lines};
+use crate::serve::Served;
 
 /// Asks again and again, as fast as the answer comes, until it is yes.
 pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
@@ -49,6 +50,40 @@ fn a_download_that_is_cancelled_ends_and_the_run_goes_on() {
     let anew = ["queue", "retry-failed", "--state", "skipped", "--reason", "cancelled"];
     assert_eq!(json(&bench, &anew)["retried"], 1);
     assert_eq!(json(&bench, &["queue", "run", "--drain"])["done"], 3);
+}
+
+/// A run with one place for downloads, held by a file that never comes, and a second work that waits for the place. The
+/// heartbeat is far away.
+fn held_up() -> Bench {
+    let mut bench = papers::bench(2);
+    bench.configure("orchestrator = { heartbeat = \"500s\", max-fetches = 1 }");
+    bench.sim().set(&papers::url(1), Reply::pdf(4096).held_by(&Barrier::new()));
+    bench.run(&["queue", "enqueue", &papers::doi(1)]).expect_code(0);
+    bench
+}
+
+#[test]
+fn a_download_that_another_process_cancels_gives_its_place_away_before_the_heartbeat() {
+    let bench = held_up();
+    let run = bench.spawn(&["queue", "run"]);
+    bench.wait_for_requests(PRESS, 1);
+    bench.run(&["queue", "enqueue", &papers::doi(2)]).expect_code(0);
+    assert_eq!(json(&bench, &["queue", "cancel", &papers::doi(1)])["cancelled"], 1);
+    wait_until("the second file is there", || count(&bench, "done") == 1);
+    run.signal(Signal::TERM);
+    run.wait(TIMEOUT).expect_code(0);
+}
+
+#[test]
+fn a_download_that_is_cancelled_on_the_page_gives_its_place_away() {
+    let bench = held_up();
+    let served = Served::start(&bench);
+    bench.wait_for_requests(PRESS, 1);
+    let works = json!({ "works": [papers::doi(2)] });
+    served.post("/jobs", &works).expect(200);
+    served.post("/jobs/cancel", &json!({ "ids": [papers::doi(1)] })).expect(200);
+    wait_until("the second file is there", || count(&bench, "done") == 1);
+    served.stop();
 }
 
 #[test]

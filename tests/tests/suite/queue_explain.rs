@@ -4,12 +4,12 @@
 
 use gleaner_tests::harness::{Bench, Signal, TIMEOUT};
 use gleaner_tests::simweb::{Behaviour, Reply, RetryAfter};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::papers::{self, PRESS, UNPAYWALL, json};
+use crate::papers::{self, PRESS, UNPAYWALL};
 
 fn explain(bench: &Bench, id: &str) -> Value {
-    json(bench, &["queue", "explain", id])
+    papers::json(bench, &["queue", "explain", id])
 }
 
 /// What keeps the job, in the words for programs.
@@ -38,6 +38,30 @@ fn a_job_that_nobody_works_on_has_its_steps_before_it() {
     let first = &explained["next"][0];
     assert_eq!((&first["step"], &first["resolver"]), (&"ask".into(), &"unpaywall".into()), "{explained}");
     assert!(explained["next"].as_array().unwrap().len() > 1, "others would be asked: {explained}");
+}
+
+#[test]
+fn a_wide_tier_is_told_with_its_width_and_who_is_asked_beside_whom() {
+    let mut bench = papers::bench(1);
+    bench.configure(
+        "[tiers]
+        list = [{ name = \"first\", resolvers = [\"unpaywall\"], width = 1 },
+                { name = \"then\", resolvers = [\"europe_pmc\", \"crossref\", \"doi\"], width = 2 }]",
+    );
+    papers::enqueue(&bench, 1);
+    let explained = explain(&bench, &papers::doi(1));
+    let tiers: Vec<_> = explained["next"].as_array().unwrap().iter().take(3).collect();
+    let told = |next: &Value| json!([next["resolver"], next["tier"], next["width"], next["beside"]]);
+    assert_eq!(
+        tiers.into_iter().map(told).collect::<Vec<_>>(),
+        [
+            json!(["unpaywall", "first", 1, []]),
+            json!(["europe_pmc", "then", 2, ["crossref"]]),
+            json!(["crossref", "then", 2, ["europe_pmc"]]),
+        ]
+    );
+    let people = bench.run(&["queue", "explain", &papers::doi(1)]).expect_code(0).stdout;
+    assert!(people.contains("then, 2 at once, with crossref"), "{people}");
 }
 
 #[test]
@@ -86,14 +110,14 @@ fn pauses_of_operators_and_of_upstreams_are_named_with_their_end() {
     bench.sim().change(|world| {
         world.set_host(PRESS, Behaviour::of_host().first(1, Reply::too_many(RetryAfter::Seconds(3600))));
     });
-    json(&bench, &["get", &papers::doi(1), "--max-wait", "5s"]);
+    papers::json(&bench, &["get", &papers::doi(1), "--max-wait", "5s"]);
     let explained = explain(&bench, &papers::doi(1));
     assert!(why(&explained).contains(&"cooldown"), "{explained}");
     let until = explained["key"]["cooldown_until"].as_str().unwrap();
     assert!(!why(&explained).contains(&"not_before"), "one pause is told once: {explained}");
     assert!(explained["next"][0]["not_before"].as_str().unwrap() >= until, "{explained}");
     assert!(words(&explained).contains(until), "{explained}");
-    json(&bench, &["queue", "pause", PRESS]);
+    papers::json(&bench, &["queue", "pause", PRESS]);
     let explained = explain(&bench, &papers::doi(1));
     assert!(why(&explained).contains(&"paused"), "{explained}");
     assert!(words(&explained).contains("gleaner queue resume host:press.example.org"), "{explained}");
@@ -142,7 +166,7 @@ fn how_jobs_ended_is_told_with_what_can_be_done() {
 #[test]
 fn a_job_that_nobody_knows_is_a_mistake_of_usage() {
     let bench = papers::bench(0);
-    json(&bench, &["queue", "enqueue", "10.5555/known"]);
+    papers::json(&bench, &["queue", "enqueue", "10.5555/known"]);
     let output = bench.run(&["queue", "explain", "10.5555/unknown"]).expect_code(2);
     assert!(
         output.stderr.contains("10.5555/unknown") && output.stderr.contains("queue list"),

@@ -1,194 +1,51 @@
-//! The pages in a real browser: each view in phone and desktop width, light and dark, each action, and live changes.
+//! The pages in a real browser: each view in phone and desktop width, light and dark, for eyes, keyboard and screen
+//! reader; each action; and live changes.
 //!
-//! Drives Chromium through its driver (WebDriver), where that is installed; `GLEANER_BROWSER=required`, as CI sets it, fails
-//! where it is not. Screenshots stand in `target/serve-screens`, for eyes. Must never look at pixels itself.
+//! Must never judge how a page looks: screenshots are kept for that.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-
-use gleaner_tests::harness::TIMEOUT;
+use gleaner_tests::harness::Bench;
 use serde_json::{Value, json};
 
+use crate::browser::Browser;
 use crate::papers;
 use crate::queue_commands::wait_until;
 use crate::serve::{Served, harvested};
 
-/// A browser with one window.
-struct Browser {
-    driver: Child,
-    port: u16,
-    session: String,
-}
+/// Every view, and what its screenshots are called.
+const VIEWS: [(&str, &str); 8] = [
+    ("/", "overview"),
+    ("/jobs", "jobs"),
+    ("/jobs/1", "job"),
+    ("/jobs/4", "waiting"),
+    ("/keys", "keys"),
+    ("/plugins", "plugins"),
+    ("/settings", "settings"),
+    ("/jobs/99", "unknown"),
+];
 
-impl Browser {
-    /// Starts one; none where no driver is installed and none is required.
-    fn start() -> Option<Self> {
-        let driver =
-            Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-        let Ok(mut driver) = driver else {
-            let required = std::env::var_os("GLEANER_BROWSER").is_some();
-            assert!(!required, "chromedriver is not installed: apt-get install chromium chromium-driver");
-            return None;
-        };
-        let said = BufReader::new(driver.stdout.take().unwrap());
-        let ports = said.lines().map_while(Result::ok).filter_map(|line| {
-            line.split("successfully on port ").nth(1)?.trim_end_matches('.').parse().ok()
-        });
-        let port = ports.take(1).next().expect("the driver says its port");
-        let mut browser = Self { driver, port, session: String::new() };
-        let options =
-            json!({ "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"] });
-        let wanted = json!({ "browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" } });
-        let answer = browser.call("POST", "/session", &json!({ "capabilities": { "alwaysMatch": wanted } }));
-        browser.session = format!("/session/{}", answer["sessionId"].as_str().expect("a session"));
-        Some(browser)
-    }
-
-    fn call(&self, method: &str, path: &str, body: &Value) -> Value {
-        let body = if method == "GET" { String::new() } else { body.to_string() };
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        );
-        stream.write_all((head + &body).as_bytes()).unwrap();
-        // The driver does not close what it answered.
-        let (mut stream, mut length) = (BufReader::new(stream), 0);
-        loop {
-            let mut line = String::new();
-            stream.read_line(&mut line).expect("the driver answers");
-            match line.trim_end().split_once(':') {
-                Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
-                    length = value.trim().parse().expect("a length");
-                }
-                None if line.trim_end().is_empty() => break,
-                _ => {}
-            }
-        }
-        let mut body = vec![0; length];
-        stream.read_exact(&mut body).expect("the driver answers");
-        let answer: Value = serde_json::from_slice(&body).expect("JSON");
-        assert!(answer["value"]["error"].is_null(), "{method} {path}: {answer}");
-        answer["value"].clone()
-    }
-
-    fn post(&self, path: &str, body: &Value) -> Value {
-        self.call("POST", &format!("{}{path}", self.session), body)
-    }
-
-    fn protocol(&self, command: &str, parameters: &Value) -> Value {
-        self.post("/goog/cdp/execute", &json!({ "cmd": command, "params": parameters }))
-    }
-
-    fn open(&self, served: &Served, path: &str) {
-        self.post("/url", &json!({ "url": format!("http://{}{path}", served.address) }));
-    }
-
-    /// What a script in the page answers.
-    fn asks(&self, script: &str) -> Value {
-        self.post("/execute/sync", &json!({ "script": format!("return {script}"), "args": [] }))
-    }
-
-    fn text(&self) -> String {
-        self.asks("document.body.innerText").as_str().unwrap().to_owned()
-    }
-
-    fn element(&self, selector: &str) -> String {
-        let found = self.post("/element", &json!({ "using": "css selector", "value": selector }));
-        found.as_object().unwrap().values().next().unwrap().as_str().unwrap().to_owned()
-    }
-
-    fn click(&self, selector: &str) {
-        let element = self.element(selector);
-        self.post(&format!("/element/{element}/click"), &json!({}));
-    }
-
-    fn fill(&self, selector: &str, text: &str) {
-        let element = self.element(selector);
-        self.post(&format!("/element/{element}/clear"), &json!({}));
-        self.post(&format!("/element/{element}/value"), &json!({ "text": text }));
-    }
-
-    fn looks(&self, width: u32, is_dark: bool) {
-        let metrics = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600 });
-        self.protocol("Emulation.setDeviceMetricsOverride", &metrics);
-        let scheme = if is_dark { "dark" } else { "light" };
-        let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
-        self.protocol("Emulation.setEmulatedMedia", &json!({ "features": features }));
-    }
-
-    fn shoot(&self, name: &str) {
-        let shot = self
-            .protocol("Page.captureScreenshot", &json!({ "captureBeyondViewport": true, "format": "png" }));
-        let dir = screens();
-        std::fs::create_dir_all(&dir).unwrap();
-        std::fs::write(dir.join(format!("{name}.png")), decoded(shot["data"].as_str().unwrap())).unwrap();
-    }
-
-    /// Whatever the page complained about since the last time: broken scripts, what the policy forbade.
-    fn complaints(&self) -> Vec<Value> {
-        let log = self.post("/se/log", &json!({ "type": "browser" }));
-        log.as_array().unwrap().iter().filter(|line| line["level"] == "SEVERE").cloned().collect()
-    }
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            self.call("DELETE", &self.session, &json!({}));
-        }
-        let _ = self.driver.kill();
-        let _ = self.driver.wait();
-    }
-}
-
-fn screens() -> PathBuf {
-    std::env::current_exe().unwrap().ancestors().nth(3).unwrap().join("serve-screens")
-}
-
-fn decoded(base64: &str) -> Vec<u8> {
-    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let sixes: Vec<u32> = base64
-        .bytes()
-        .filter_map(|byte| LETTERS.iter().position(|letter| *letter == byte))
-        .map(|six| six as u32)
-        .collect();
-    let bytes = sixes.chunks(4).flat_map(|four| {
-        let bits = four.iter().fold(0, |bits, six| bits << 6 | six) << (6 * (4 - four.len()));
-        let bytes = [(bits >> 16) as u8, (bits >> 8) as u8, bits as u8];
-        bytes.into_iter().take(four.len() - 1)
-    });
-    bytes.collect()
+/// Works that have ended in each way, one that waits, and a key that is paused.
+fn busy() -> (Bench, Served) {
+    let (bench, served) = harvested();
+    bench.run(&["queue", "enqueue", "10.5555/later", "--not-before", "2h"]).expect_code(0);
+    bench.run(&["queue", "pause", "host:slow.example.org"]).expect_code(0);
+    wait_until("the overview has counted", || served.page("/").contains("unpaywall"));
+    (bench, served)
 }
 
 #[test]
 fn every_view_fits_a_phone_and_a_desk_in_light_and_dark() {
     let Some(browser) = Browser::start() else { return };
-    let (bench, served) = harvested();
-    bench.run(&["queue", "enqueue", "10.5555/later", "--not-before", "2h"]).expect_code(0);
-    bench.run(&["queue", "pause", "host:slow.example.org"]).expect_code(0);
-    wait_until("the overview has counted", || served.page("/").contains("unpaywall"));
+    let (_bench, served) = busy();
     for (width, device) in [(390, "phone"), (1280, "desk")] {
         for (is_dark, scheme) in [(false, "light"), (true, "dark")] {
             browser.looks(width, is_dark);
-            for (path, name) in [
-                ("/", "overview"),
-                ("/jobs", "jobs"),
-                ("/jobs/1", "job"),
-                ("/jobs/4", "waiting"),
-                ("/keys", "keys"),
-                ("/plugins", "plugins"),
-                ("/settings", "settings"),
-                ("/jobs/99", "unknown"),
-            ] {
+            for (path, name) in VIEWS {
                 browser.open(&served, path);
                 let name = format!("{name}-{device}-{scheme}");
                 let over = browser.asks("document.documentElement.scrollWidth - window.innerWidth");
                 assert!(over.as_i64().unwrap() <= 0, "{name} is {over} pixels too wide");
                 assert_eq!(browser.asks("document.querySelectorAll('h1').length"), 1, "{name}");
+                assert_eq!(browser.asks(FAINT), json!([]), "{name}: too faint to read");
                 let nameless = "[...document.querySelectorAll('input:not([type=hidden]),select,textarea,button,a')]\
                     .filter(one => !(one.labels?.length || one.textContent.trim() || one.getAttribute('aria-label')))\
                     .map(one => one.outerHTML)";
@@ -201,6 +58,94 @@ fn every_view_fits_a_phone_and_a_desk_in_light_and_dark() {
     let others =
         complaints.iter().filter(|line| !line["message"].to_string().contains("404")).collect::<Vec<_>>();
     assert!(others.is_empty(), "{others:#?}");
+    served.stop();
+}
+
+/// Texts whose colour stands out from what is behind them by less than 4.5 to 1 (WCAG 2, AA).
+const FAINT: &str = "(() => {
+    const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
+    const light = (colour) => {
+        const [r, g, b] = parts(colour).map((part) => part / 255)
+            .map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const behind = (one) => {
+        for (; one; one = one.parentElement) {
+            const colour = getComputedStyle(one).backgroundColor;
+            if ((parts(colour)[3] ?? 1) > 0) return colour;
+        }
+        return 'rgb(255, 255, 255)';
+    };
+    const has_text = (one) => [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    return [...document.body.querySelectorAll('*')].filter(has_text).map((one) => {
+        const [text, back] = [getComputedStyle(one).color, behind(one)].map(light);
+        const ratio = (Math.max(text, back) + 0.05) / (Math.min(text, back) + 0.05);
+        return [ratio, one.outerHTML];
+    }).filter(([ratio]) => ratio < 4.5);
+})()";
+
+/// What can be worked with, in the order of the page, as far as it is to be seen.
+const CONTROLS: &str = "[...document.querySelectorAll('a[href],button,input:not([type=hidden]),select,textarea,summary')]\
+    .filter((one) => one.checkVisibility() && one.getClientRects().length)";
+
+#[test]
+fn every_view_is_worked_with_the_keyboard_alone() {
+    const TAB: char = '\u{e004}';
+    const ENTER: char = '\u{e007}';
+    let Some(browser) = Browser::start() else { return };
+    let (_bench, served) = busy();
+    browser.looks(1280, false);
+    for (path, name) in VIEWS {
+        browser.open(&served, path);
+        let all = browser.asks(&format!("{CONTROLS}.length")).as_u64().unwrap();
+        assert!(all > 6, "{name} has {all} controls");
+        // The head, and then enough of what follows to see the order: tables repeat themselves.
+        for place in 0..all.min(40) {
+            browser.press(TAB);
+            let at = browser.asks(&format!("{CONTROLS}.indexOf(document.activeElement)"));
+            assert_eq!(at, place, "{name}: {}", browser.asks("document.activeElement.outerHTML"));
+            let outline = browser.asks("getComputedStyle(document.activeElement).outlineStyle");
+            assert_ne!(outline, "none", "{name}: nobody sees where the keyboard is");
+        }
+        browser.open(&served, path);
+        browser.press(TAB);
+        assert_eq!(browser.asks("document.activeElement.innerText"), "Skip to the content", "{name}");
+        browser.press(ENTER);
+        wait_until("the head is skipped", || browser.asks("document.activeElement.id") == "main");
+        browser.press(TAB);
+        let is_beyond = "document.activeElement.closest('main,footer,body') !== null && !document.activeElement.closest('header')";
+        assert_eq!(browser.asks(is_beyond), true, "{name}");
+    }
+    browser.open(&served, "/keys?text=unpaywall");
+    browser.asks("document.querySelector('details summary').focus()");
+    browser.press(ENTER);
+    assert_eq!(browser.asks("document.querySelector('details').open"), true);
+    browser.asks("document.querySelector(\"form[action='/do/pause'] button\").focus()");
+    browser.press(ENTER);
+    wait_until("the key is paused", || browser.text().contains("Paused. Steps"));
+    served.stop();
+}
+
+#[test]
+fn a_screen_reader_is_told_what_everything_is() {
+    let Some(browser) = Browser::start() else { return };
+    let (_bench, served) = busy();
+    for (path, name) in VIEWS {
+        browser.open(&served, path);
+        let read = browser.read_out();
+        let count = |role: &str| read.iter().filter(|(one, _)| one == role).count();
+        for landmark in ["banner", "main", "contentinfo", "status"] {
+            assert_eq!(count(landmark), 1, "{name}: {landmark} in {read:?}");
+        }
+        assert!(read.contains(&("navigation".into(), "Pages".into())), "{name}: {read:?}");
+        let roles =
+            ["link", "button", "textbox", "searchbox", "spinbutton", "combobox", "table", "image", "heading"];
+        let nameless =
+            read.iter().find(|(role, text)| roles.contains(&role.as_str()) && text.trim().is_empty());
+        assert_eq!(nameless, None, "{name}: {read:?}");
+        let tables = browser.asks("document.querySelectorAll('main table').length").as_u64().unwrap();
+        assert_eq!(count("table") as u64, tables, "{name}: tables are told as such: {read:?}");
+    }
     served.stop();
 }
 
@@ -220,19 +165,19 @@ fn what_changes_is_shown_and_what_is_clicked_is_done() {
     wait_until("the change is shown", || queued() == "2");
     browser.fill("#works", &papers::doi(3));
     browser.click("form[action='/do/enqueue'] button");
-    wait_until("it is added", || browser.text().contains("1 works added."));
+    wait_until("it is added", || browser.text().contains("1 work added."));
     assert_eq!(papers::count(&bench, "queued"), 3);
     browser.open(&served, "/jobs");
     browser.fill("#text", &papers::doi(3));
     browser.click("form.search button");
-    wait_until("it is found", || browser.text().contains("1 works"));
+    wait_until("it is found", || browser.text().contains("1 work "));
     browser.click("table.rows th a");
     wait_until("the job is shown", || browser.text().contains("Where it stands"));
     browser.click("form[action='/do/cancel'] button");
     wait_until("it is cancelled", || browser.text().contains("Cancelled."));
     browser.open(&served, "/jobs?state=skipped");
     browser.click("form[action='/do/retry'] button");
-    wait_until("it starts anew", || browser.text().contains("1 works start anew."));
+    wait_until("it starts anew", || browser.text().contains("1 work starts anew."));
     browser.open(&served, "/keys?text=unpaywall");
     browser.click("details summary");
     browser.fill("input[name=concurrency]", "3");

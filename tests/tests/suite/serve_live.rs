@@ -133,7 +133,7 @@ fn what_is_loaded_anew_is_told() {
     let mut bench = papers::bench(1);
     let served = Served::start(&bench);
     assert_eq!(served.api("/plugins")["reloads"], json!([]));
-    bench.configure("[limits.hosts.\"slow.example.org\"]\nconcurrency = 1");
+    bench.configure("orchestrator.workers = 3\n[limits.hosts.\"slow.example.org\"]\nconcurrency = 1");
     wait_until("the configuration was read", || served.api("/plugins")["generation"] == 2);
     wait_until("it is told", || {
         let says = served.api("/plugins")["reloads"][0]["says"].to_string();
@@ -142,5 +142,9 @@ fn what_is_loaded_anew_is_told() {
     let settings = served.api("/settings");
     let is_there = |one: &Value| one["key"] == "limits.hosts.\"slow.example.org\".concurrency";
     assert!(settings.as_array().unwrap().iter().any(is_there), "{settings}");
+    let workers = |one: &&Value| one["key"] == "orchestrator.workers";
+    let workers = settings.as_array().unwrap().iter().find(workers).unwrap();
+    assert_eq!((&workers["next"], &workers["origin"]), (&"3".into(), &"default".into()), "{workers}");
+    assert!(served.page("/settings").contains("From the next start on: "));
     served.stop();
 }

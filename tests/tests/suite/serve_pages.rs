@@ -60,6 +60,8 @@ fn pages_say_what_the_api_says() {
     let found = served.page("/jobs?text=wheat");
     assert!(found.contains("Of wheat") && !found.contains("doi:10.5555/none"), "{found}");
     assert!(found.contains("value=\"wheat\""), "what was asked for stays: {found}");
+    // A search looks at works one by one: it is not made again with every change.
+    assert!(!found.contains("id=\"live-jobs\" data-live") && jobs.contains("id=\"live-jobs\" data-live"));
     let job = served.page("/jobs/1");
     for part in [
         "&lt;script&gt;",

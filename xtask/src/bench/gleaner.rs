@@ -60,6 +60,11 @@ impl Gleaner {
         watched::run(&mut self.command(arguments))
     }
 
+    /// The same with a variable set.
+    pub(super) fn watch_with(&self, variable: &str, value: &str, arguments: &[&str]) -> Result<Watched> {
+        watched::run(self.command(arguments).env(variable, value))
+    }
+
     /// Starts a command that runs until it is ended, or this value is dropped.
     pub(super) fn start(&self, arguments: &[&str]) -> Result<Running> {
         let mut command = self.command(arguments);
@@ -120,6 +125,17 @@ pub(super) struct Running {
 }
 
 impl Running {
+    /// SIGTERM, on which it ends by itself; returns what it took from its start to its end.
+    pub(super) fn end(mut self) -> Result<Watched> {
+        stage::run(Command::new("kill").arg(self.child.id().to_string()))?;
+        let seen = watched::to_its_end(&mut self.child, self.started)?;
+        let status = self.child.wait()?;
+        if !status.success() {
+            bail!("gleaner ended with {status}");
+        }
+        Ok(seen)
+    }
+
     /// SIGKILL; returns when it is gone.
     pub(super) fn kill(mut self) -> Result<()> {
         self.child.kill()?;
@@ -155,6 +171,20 @@ mod tests {
         assert_eq!(half_of_the_rest(second, 80, 100), Duration::from_millis(125));
         assert_eq!(half_of_the_rest(second, 1, 1_000_000), Duration::from_millis(250));
         assert_eq!(half_of_the_rest(second, 101, 100), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_run_that_is_told_to_end_ends_and_what_it_took_is_known() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path();
+        let script = "trap 'exit 0' TERM; echo > $0.ready; while :; do sleep 0.01; done";
+        let program = stand_in(folder, "gleaner", script);
+        let gleaner = Gleaner { program, library: folder.into(), configuration: folder.into() };
+        let run = gleaner.start(&["run"]).unwrap();
+        while !folder.join("gleaner.ready").exists() {
+            pause(Duration::from_millis(1));
+        }
+        assert!(run.end().unwrap().seconds > 0.0);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod backlog;
 mod beside;
+mod collector;
 mod content;
 mod downloads;
 mod drain;
@@ -14,13 +15,16 @@ mod gleaner;
 mod import;
 mod limits;
 mod loading;
+mod pages;
 mod peers;
 mod place;
 mod plugins;
 mod resolve;
 mod resume;
+mod serve;
 mod skew;
 mod slow_host;
+mod viewer;
 mod watched;
 
 use crate::guests::Guests;
@@ -42,6 +46,8 @@ pub(crate) enum Group {
     Content,
     /// What is found, and what is asked for it.
     Resolve,
+    /// The server and telemetry: pages, and what they cost a run.
+    Serve,
 }
 
 /// What to measure, and how often.
@@ -70,7 +76,7 @@ fn jobs(text: &str) -> Result<usize, String> {
 type Measurement = (Group, &'static str, fn(&Place) -> Result<()>);
 
 /// In the order in which they run: what they share stands next to each other, and the peers right behind the drain.
-const MEASUREMENTS: [Measurement; 24] = [
+const MEASUREMENTS: [Measurement; 27] = [
     (Group::Queue, "queue.import", import::import),
     (Group::Queue, "queue.claim", backlog::claim),
     (Group::Queue, "queue.stats_1m", backlog::stats),
@@ -95,6 +101,9 @@ const MEASUREMENTS: [Measurement; 24] = [
     (Group::Content, "content.small_files", downloads::small_files),
     (Group::Content, "content.big_file_rss", downloads::big_file),
     (Group::Resolve, "resolve.corpus", resolve::corpus),
+    (Group::Serve, "serve.page_1m", pages::pages),
+    (Group::Serve, "serve.overhead", serve::overhead),
+    (Group::Serve, "telemetry.overhead", serve::telemetry),
 ];
 
 /// Builds, measures, prints. A measurement that fails does not keep the others from being made.
@@ -114,9 +123,7 @@ pub(crate) fn command(arguments: &Arguments) -> Result<String> {
     stages.loud("build the programs for release", || {
         stage::run(workspace.cargo().args(["build", "--release", "--workspace", "--bins", "--locked"]))
     })?;
-    // Downloads and harvests are measured from outside alone, and need no programs with a feature of their own.
-    let is_inside = |group| matches!(group, Group::Queue | Group::Plugins);
-    let benches = if wanted.iter().any(|(group, ..)| is_inside(*group)) {
+    let benches = if wanted.iter().any(|(group, ..)| matches!(group, Group::Queue | Group::Plugins)) {
         stages.loud("build the benchmarks", || {
             workspace.build_benches(&["calls", "queue", "drain"], "gleaner-orchestrator/native")
         })?
@@ -157,8 +164,9 @@ mod tests {
                 Group::Plugins => "plugin.",
                 Group::Content => "content.",
                 Group::Resolve => "resolve.",
+                Group::Serve => "serve.",
             };
-            assert!(name.starts_with(beginning), "{name}");
+            assert!(name.starts_with(beginning) || name == "telemetry.overhead", "{name}");
         }
     }
 

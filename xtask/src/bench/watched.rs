@@ -41,7 +41,7 @@ pub(super) fn run(command: &mut Command) -> Result<Watched> {
     let started = Instant::now();
     let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
     let mut child = child.with_context(|| format!("cannot start {command:?}"))?;
-    let seen = watch(&mut child, started);
+    let seen = to_its_end(&mut child, started);
     if seen.is_err() {
         // It may have ended by itself: there is nothing left to end then.
         let _ = child.kill();
@@ -54,7 +54,8 @@ pub(super) fn run(command: &mut Command) -> Result<Watched> {
     Ok(seen)
 }
 
-fn watch(child: &mut Child, started: Instant) -> Result<Watched> {
+/// Looks at a process until it has ended and waits to be reaped.
+pub(super) fn to_its_end(child: &mut Child, started: Instant) -> Result<Watched> {
     let process = PathBuf::from(format!("/proc/{}", child.id()));
     let (mut threads, mut peak_kb) = (BTreeMap::new(), 0);
     loop {

@@ -12,9 +12,12 @@ use crate::exit::{Exit, Failed};
 /// `gleaner queue explain`.
 pub(crate) async fn explain(context: &Context, id: &str) -> Result<Exit, Failed> {
     let library = context.existing_library()?;
-    let view = library.find(id).await?.ok_or_else(|| no_such_job(context, id))?;
-    let runtime = context.runtime()?;
-    let planner = context.planner(&context.resolvers(&runtime).await);
+    // Loading the plugins takes longest: the library is read meanwhile.
+    let (view, planner) = tokio::join!(library.find(id), async {
+        let runtime = context.runtime()?;
+        Ok::<_, Failed>(context.planner(&context.resolvers(&runtime).await))
+    });
+    let (view, planner) = (view?.ok_or_else(|| no_such_job(context, id))?, planner?);
     let explained = explained(context.look(&library), &view, &planner).await?;
     if context.output.is_json() {
         context.output.json(&explained)?;
@@ -45,7 +48,7 @@ fn print(context: &Context, view: &JobView, explained: &Explained) -> Result<(),
     if !next.is_empty() {
         out.line("\nWhat comes next, in this order, until a file is accepted:")?;
         let rows: Vec<_> = next.iter().map(|next| next.row()).collect();
-        out.table(&["STEP", "WHERE", "WHEN"], &rows)?;
+        out.table(&["STEP", "WHERE", "WHEN", "TIER"], &rows)?;
     }
     match then {
         Some(ending) => Ok(out.line(&format!("\n{}", ending.in_words()))?),

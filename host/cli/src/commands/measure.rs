@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gleaner_model::job::JobState;
 use gleaner_orchestrator::Pieces;
 use gleaner_store::{Library, WorkQueue};
 
@@ -49,14 +48,7 @@ impl Measure {
             return;
         }
         if let Ok(stats) = self.library.stats().await {
-            let states = [
-                (JobState::Queued, stats.queued),
-                (JobState::InProgress, stats.in_progress),
-                (JobState::Done, stats.done),
-                (JobState::Skipped, stats.skipped),
-                (JobState::Error, stats.error),
-            ];
-            metrics.set_depths(&states);
+            metrics.set_depths(&stats.by_state());
             metrics.set_inflight(self.pieces.inflight());
         }
         let Some(file) = &self.file else { return };

@@ -65,16 +65,9 @@ async fn stats(context: &Context) -> Result<Exit, Failed> {
     if context.output.is_json() {
         context.output.json(&stats)?;
     } else {
-        let rows = [
-            ("queued", stats.queued),
-            ("in_progress", stats.in_progress),
-            ("done", stats.done),
-            ("skipped", stats.skipped),
-            ("error", stats.error),
-            ("total", stats.total),
-        ];
-        let rows: Vec<_> =
-            rows.iter().map(|(state, count)| vec![(*state).to_owned(), count.to_string()]).collect();
+        let states = stats.by_state().map(|(state, jobs)| (state.as_str(), jobs));
+        let rows = states.into_iter().chain([("total", stats.total)]);
+        let rows: Vec<_> = rows.map(|(state, jobs)| vec![state.to_owned(), jobs.to_string()]).collect();
         context.output.table(&["STATE", "WORKS"], &rows)?;
     }
     Ok(Exit::Well)

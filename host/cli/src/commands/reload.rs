@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use gleaner_desk::Setting;
 use gleaner_egress::Egress;
 use gleaner_limits::KeyedLimiter;
 use gleaner_model::clock::SharedClock;
@@ -39,6 +40,8 @@ pub(crate) struct Reload {
     clock: SharedClock,
     watch: Watch,
     in_force: Loaded,
+    /// What the run began with, for what holds until its end.
+    began: Vec<Setting>,
     /// Why the configuration, as it was read last, is not in force.
     complaint: Option<String>,
     /// Who else hears of it.
@@ -75,8 +78,9 @@ impl Reload {
         let sources = context.sources(resolvers, Some(generations::cache_dir(context.library_dir())))?;
         let (live, limiter, clock) = (Arc::clone(&sources.live), sources.limiter.clone(), context.clock());
         let read_again = context.read_again();
+        let (began, complaint, told) = (in_force.layers.settings(), None, None);
         let reload =
-            Self { read_again, files, live, limiter, clock, watch, in_force, complaint: None, told: None };
+            Self { read_again, files, live, limiter, clock, watch, in_force, began, complaint, told };
         Ok((sources, reload))
     }
 
@@ -183,6 +187,8 @@ impl Reload {
         if let Some(told) = &self.told {
             let mut in_force = generations::in_force(&self.in_force);
             // Of `[orchestrator]`, which holds from the next start on.
+            in_force.settings =
+                Setting::taken_in(&self.began, in_force.settings, |key| part_taken_in(key).is_some());
             in_force.rules.recheck_after = told.in_force.borrow().rules.recheck_after;
             told.in_force.send_replace(Arc::new(in_force));
         }
@@ -222,6 +228,13 @@ fn refused(resolvers: &Resolvers, before: Option<&Resolvers>) -> Vec<String> {
     new.map(|refused| format!("{} is not used: {}", refused.path.display(), refused.problem)).collect()
 }
 
+/// The part of what a run takes in that a key belongs to.
+fn part_taken_in(key: &str) -> Option<&'static str> {
+    let has =
+        |part: &&str| key.strip_prefix(*part).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    TAKEN_IN.into_iter().find(has)
+}
+
 /// What changed between two configurations: sections that a run takes in, and single values that it cannot.
 fn said_of(old: &Layers, new: &Layers) -> Vec<String> {
     let rows = |layers: &Layers| layers.flattened().into_iter().collect::<BTreeMap<String, Value>>();
@@ -229,10 +242,8 @@ fn said_of(old: &Layers, new: &Layers) -> Vec<String> {
     let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     let (mut taken_in, mut others) = (Vec::new(), Vec::new());
     for key in keys.into_iter().filter(|key| old.get(*key) != new.get(*key)) {
-        match TAKEN_IN.iter().find(|part| {
-            key.strip_prefix(**part).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        }) {
-            Some(part) if !taken_in.contains(part) => taken_in.push(*part),
+        match part_taken_in(key) {
+            Some(part) if !taken_in.contains(&part) => taken_in.push(part),
             Some(_) => {}
             None => others.push(key.as_str()),
         }

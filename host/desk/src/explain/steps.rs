@@ -2,11 +2,11 @@
 //!
 //! What comes next is asked of the planner, as a run does; must never be guessed here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gleaner_model::clock::UnixMillis;
 use gleaner_model::job::{JobResult, JobState};
-use gleaner_model::next::{Next, Planner};
+use gleaner_model::next::{LONG, Next, Planner, Situation};
 use gleaner_model::plan::{Fate, Plan, Step};
 use gleaner_store::JobView;
 use schemars::JsonSchema;
@@ -150,17 +150,30 @@ pub struct Coming {
     not_before: Option<String>,
     /// Whether an operator paused its key.
     paused: bool,
+    /// The tier that its resolver is asked in.
+    tier: Option<String>,
+    /// How many of the tier are asked at once.
+    width: Option<u16>,
+    /// Who else would be asked at once with it, where limits allow it.
+    beside: Vec<String>,
 }
 
 impl Coming {
-    /// As a row of a table: step, where, when.
+    /// As a row of a table: step, where, when, tier.
     pub fn row(&self) -> Vec<String> {
         let when = match (self.paused, &self.not_before) {
             (true, _) => format!("when {} is resumed", self.key),
             (false, Some(at)) => format!("not before {at}"),
             (false, None) => "when it may".to_owned(),
         };
-        vec![self.step.step.to_owned(), self.step.target().to_owned(), when]
+        let mut tier = self.tier.clone().unwrap_or_default();
+        if let Some(width) = self.width.filter(|width| *width > 1) {
+            tier += &format!(", {width} at once");
+        }
+        if !self.beside.is_empty() {
+            tier += &format!(", with {}", self.beside.join(", "));
+        }
+        vec![self.step.step.to_owned(), self.step.target().to_owned(), when, tier]
     }
 }
 
@@ -219,7 +232,16 @@ pub(super) fn coming(
     let now = look.now;
     let suspended = keys.keys.iter().filter_map(|key| key.suspended.as_ref());
     let suspended: BTreeMap<_, _> = suspended.map(|one| (one.resolver.clone(), one.until)).collect();
-    let first = match planner.next_without(&view.plan, &view.artifact, now, &suspended) {
+    let limits = &look.rules.limits;
+    let held_of = |step: &Step| keys.get(&limits.canonical(&view.plan.key(step)));
+    // As far as its own key tells; a run also looks at the hosts that a resolver asks.
+    let stopped = |step: &Step| {
+        let held = held_of(step)?;
+        let until = held.cooldown_until.max(held.spent_until).filter(|until| now.until(*until) > LONG);
+        if held.is_paused() { Some(UnixMillis(i64::MAX)) } else { until }
+    };
+    let situation = Situation { suspended: &suspended, blocking: &BTreeSet::new(), stopped: &stopped };
+    let first = match planner.next_in(&view.plan, &view.artifact, now, &situation) {
         Next::End(result) => return (Vec::new(), Some(Ending::now(&result))),
         Next::Step(step) | Next::Wait(step, _) => step,
     };
@@ -232,14 +254,19 @@ pub(super) fn coming(
         Step::Fetch(_) => None,
     };
     let mut steps = planner.open_steps(&view.plan, &view.artifact);
-    // As a run does it: a step that failed waits behind those that can run.
-    steps.sort_by_key(|step| (*step != first, retry_at(step).max(until(step))));
-    let limits = &look.rules.limits;
+    // As a run does it: a step that failed, or whose key is stopped, waits behind those that can run.
+    steps.sort_by_key(|step| (*step != first, retry_at(step).max(until(step)).max(stopped(step))));
     let coming = |step: Step| {
         let key = limits.canonical(&view.plan.key(&step));
-        let held = keys.get(&key);
+        let held = held_of(&step);
         let cooldown = held.and_then(|held| held.cooldown_until);
         let suspended = held.and_then(|held| held.suspended.as_ref()).map(|one| one.until);
+        let (tier, beside) = match &step {
+            Step::Resolve(name) => {
+                (planner.tier_of(name), planner.beside(name, &view.plan, &view.artifact, now, &situation))
+            }
+            Step::Fetch(_) => (None, Vec::new()),
+        };
         let whole_job = view.row.at.filter(|at| *at > now && view.row.state == JobState::Queued);
         Coming {
             step: Named::new(&view.plan, &step),
@@ -250,6 +277,9 @@ pub(super) fn coming(
                 .map(|at| at.to_string()),
             paused: held.is_some_and(|held| held.is_paused()),
             key: key.to_string(),
+            tier: tier.map(|tier| tier.name.clone()),
+            width: tier.map(|tier| tier.width.get()),
+            beside: beside.iter().map(ToString::to_string).collect(),
         }
     };
     let tries_left = look.rules.tries.saturating_sub(view.plan.tries);

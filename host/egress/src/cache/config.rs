@@ -39,7 +39,7 @@ impl CacheConfig {
             _ if is_negative => self.negative.0,
             Role::Metadata => self.metadata.0,
             Role::Landing => self.landing.0,
-            Role::Content => Duration::ZERO,
+            Role::Content | Role::Robots => Duration::ZERO,
         }
     }
 }

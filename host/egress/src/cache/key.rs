@@ -37,7 +37,7 @@ impl Key {
     pub(crate) fn of(hop: &Hop, scope: &Scope, user_agent: &HeaderValue) -> Option<Self> {
         let is_safe = matches!(hop.method, Method::GET | Method::HEAD) && hop.body.is_none();
         if !is_safe
-            || scope.role(&hop.url) == Role::Content
+            || matches!(scope.role(&hop.url), Role::Content | Role::Robots)
             || PAST.iter().any(|name| hop.headers.contains_key(name))
         {
             return None;

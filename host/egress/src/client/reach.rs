@@ -10,7 +10,8 @@ use http::{Method, StatusCode};
 use tokio::time::Instant;
 use url::Url;
 
-use super::Egress;
+use super::{Egress, Unasked};
+use crate::errand::Errand;
 use crate::error::EgressError;
 use crate::redirect::Hop;
 use crate::scope::Scope;
@@ -26,6 +27,8 @@ pub struct Reached {
     pub status: StatusCode,
     /// Of the answer.
     pub headers: HeaderMap,
+    /// It asks to wait for so long (429, or 503 with `Retry-After`): its limit pauses.
+    pub asks_to_wait: Option<Duration>,
 }
 
 impl Egress {
@@ -41,12 +44,28 @@ impl Egress {
         let looked_up = looked_up
             .transpose()
             .map_err(|detail| EgressError::Dns { host: host.to_string(), detail: detail.to_string() })?;
-        permit.spend();
+        let key = permit.key().clone();
+        let mut errand = Errand::begin(permit, &self.0.limiter, self.0.config.patience());
         let hop = Hop { method: Method::HEAD, url: url.clone(), headers: HeaderMap::new(), body: None };
         let sent = Instant::now();
         let asked = self.ask(&hop, &host, &scope, sent, end).await;
-        let (answer, _) = asked.map_err(|unasked| unasked.error)?;
+        let status = asked.as_ref().ok().map(|(answer, _)| answer.status().as_u16());
+        self.0.listener.tell(scope.role(url), status, sent.elapsed());
+        let (answer, _) = match asked {
+            Ok(asked) => asked,
+            Err(Unasked { error, .. }) => {
+                errand.failed(&error);
+                return Err(error);
+            }
+        };
         let (status, headers) = (answer.status(), answer.headers().clone());
-        Ok(Reached { looked_up, answered: sent.elapsed(), status, headers })
+        let asks_to_wait = match self.heed(&mut errand, &key, status, &headers) {
+            Ok(()) => None,
+            Err(EgressError::Throttled { retry_after, .. }) => Some(retry_after),
+            Err(error) => return Err(error),
+        };
+        let answered = sent.elapsed();
+        errand.ended();
+        Ok(Reached { looked_up, answered, status, headers, asks_to_wait })
     }
 }

@@ -12,7 +12,7 @@ async fn reach(world: &World, url: &str) -> Result<crate::Reached, EgressError> 
 async fn one_request_is_sent_whatever_comes_back() {
     let world = World::new(|asked| match asked.path.as_str() {
         "/moved" => Reply::redirect("/elsewhere"),
-        "/busy" => Reply::status(503, "Retry-After: 60\r\n", ""),
+        "/busy" => Reply::status(503, "", ""),
         _ => Reply::status(404, "", ""),
     })
     .await;
@@ -23,6 +23,25 @@ async fn one_request_is_sent_whatever_comes_back() {
     let asked = world.web.asked();
     assert_eq!(asked.len(), 3, "{asked:?}");
     assert!(asked.iter().all(|one| one.method == "HEAD" && one.tls));
+}
+
+#[tokio::test]
+async fn a_host_that_asks_to_wait_is_obeyed_and_that_is_told() {
+    let throttled = |asked: &Asked| match asked.target.as_str() {
+        "a.example.org/" => Reply::status(429, "", ""),
+        _ => Reply::status(503, "Retry-After: 90\r\n", ""),
+    };
+    let world = World::new(throttled).await;
+    for (host, status) in [("a.example.org", 429), ("b.example.org", 503)] {
+        let reached = reach(&world, &format!("https://{host}/")).await.unwrap();
+        assert_eq!(reached.status.as_u16(), status);
+        let wait = reached.asks_to_wait.unwrap();
+        assert!(status == 429 || wait >= Duration::from_secs(90), "{wait:?}");
+        // A second look sends nothing, nor does anybody else.
+        let blocked = reach(&world, &format!("https://{host}/")).await.unwrap_err();
+        assert!(matches!(blocked, EgressError::Blocked(_)), "{blocked}");
+    }
+    assert_eq!(world.web.asked().len(), 2);
 }
 
 #[tokio::test]
@@ -53,4 +72,8 @@ async fn who_listens_is_told_of_requests_and_of_no_url() {
     egress.send(request, &download()).await.unwrap();
     assert_eq!(*told.lock().unwrap(), [("content", Some(200))]);
     assert_eq!(web.asked().len(), 1);
+    // A landing page, and what its host's robots.txt says before it.
+    let page = Request::get("https://b.example.org/page".parse().unwrap(), 1 << 20);
+    egress.send(page, &plugin(policy(&["*"]))).await.unwrap();
+    assert_eq!(told.lock().unwrap()[1..], [("robots", Some(200)), ("landing", Some(200))]);
 }

@@ -155,6 +155,33 @@ fn a_suspended_resolver_waits_behind_everything_as_a_failed_step_does() {
 }
 
 #[test]
+fn what_is_stopped_for_long_is_passed_over_and_then_waits_for_its_key() {
+    let (planner, work) = (planner(), artifact(&["10.1000/x"]));
+    let after = |seconds| NOW.after(Duration::from_secs(seconds));
+    let next = |plan: &Plan, stopped: &[(&str, UnixMillis)]| {
+        let stopped = |step: &Step| {
+            let of =
+                |(one, until): &(&str, UnixMillis)| (*step == Step::Resolve(name(one))).then_some(*until);
+            stopped.iter().find_map(of)
+        };
+        let (suspended, blocking) = (BTreeMap::new(), BTreeSet::new());
+        let situation = Situation { suspended: &suspended, blocking: &blocking, stopped: &stopped };
+        planner.next_in(plan, &work, NOW, &situation)
+    };
+    let mut plan = Plan::default();
+    let stopped = [("alpha", after(3600)), ("beta", after(900))];
+    assert_eq!(next(&plan, &stopped), resolve("pmc"));
+    plan.note(&Step::Resolve(name("pmc")), Fate::Answered, NOW);
+    assert_eq!(next(&plan, &stopped), resolve("beta"), "not put off: it waits where all wait for that key");
+    assert_eq!(next(&plan, &stopped[..1]), resolve("beta"));
+    // What is tried again before that is waited for.
+    let beta = Step::Resolve(name("beta"));
+    plan.note_failure(&beta, (Reason::Timeout, "t".into()), after(60), 3, NOW);
+    assert_eq!(next(&plan, &stopped[..1]), Next::Wait(beta, after(60)));
+    assert_eq!(next(&plan, &[("alpha", after(30))]), resolve("alpha"));
+}
+
+#[test]
 fn a_failed_step_waits_behind_everything_and_the_job_waits_only_for_it() {
     let (planner, work) = (planner(), artifact(&["10.1000/x"]));
     let (mut plan, later) = (Plan::default(), NOW.after(Duration::from_secs(60)));
@@ -299,7 +326,7 @@ fn a_wide_tier_asks_those_that_can_be_asked_up_to_its_width_and_the_budget() {
     let suspended = BTreeMap::from([(name("c"), NOW.after(Duration::from_secs(60)))]);
     let none = BTreeMap::new();
     let beside = |width, plan: &Plan, suspended: &BTreeMap<ResolverName, UnixMillis>| {
-        let situation = Situation { suspended, blocking: &BTreeSet::new() };
+        let situation = Situation { suspended, blocking: &BTreeSet::new(), stopped: &|_| None };
         let others = wide(width, Prefer::First).beside(&name("a"), plan, &work, NOW, &situation);
         others.iter().map(ToString::to_string).collect::<Vec<_>>()
     };

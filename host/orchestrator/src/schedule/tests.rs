@@ -102,6 +102,56 @@ fn a_look_at_the_library_says_who_is_there() {
     assert!(!schedule.may_run() && !schedule.has(&parked));
 }
 
+#[test]
+fn who_waits_for_more_jobs_goes_when_there_are_enough_or_when_its_time_comes() {
+    let mut schedule = with_jobs(&["resolver:r", "resolver:s"]);
+    let later = Instant::now() + Duration::from_secs(10);
+    let [r, s] = std::array::from_fn(|_| schedule.next(Slots::Calls).unwrap().0);
+    schedule.park_gathering(&r, later, 3);
+    schedule.park_gathering(&s, later, 3);
+    schedule.add(&r, 1);
+    assert!(!schedule.may_run() && !schedule.has_gathered(&r) && !schedule.is_contended(&s));
+    schedule.add(&r, 1);
+    assert_eq!(schedule.next(Slots::Calls), Some((r.clone(), 3)));
+    assert!(schedule.has_gathered(&r));
+    schedule.tick(later);
+    assert_eq!(schedule.next(Slots::Calls), Some((s.clone(), 1)));
+    // It keeps its place in time while a limit is in the way, and those that are left wait anew.
+    schedule.park_behind(&s, &s);
+    schedule.has_changed(&s);
+    assert!(schedule.next(Slots::Calls).is_some() && schedule.has_gathered(&s));
+    schedule.add(&s, 1);
+    schedule.took(&s, 1);
+    assert!(!schedule.has_gathered(&s));
+    schedule.next(Slots::Calls).unwrap();
+    schedule.park_gathering(&s, later, 3);
+    schedule.refresh(&[(s.clone(), 7)]);
+    assert_eq!(schedule.next(Slots::Calls), Some((s, 7)), "others may bring jobs as well");
+}
+
+#[test]
+fn nobody_waits_for_jobs_that_nobody_could_bring() {
+    let mut schedule = with_jobs(&["resolver:r", "resolver:s", "host:a.org"]);
+    let now = Instant::now();
+    let after = |seconds| now + Duration::from_secs(seconds);
+    let [r, s] = std::array::from_fn(|_| schedule.next(Slots::Calls).unwrap().0);
+    schedule.park_gathering(&r, after(9), 3);
+    schedule.park_gathering(&s, after(8), 3);
+    assert!(!schedule.end_gathering(None), "a file may turn out to be none");
+    let (host, _) = schedule.next(Slots::Fetches).unwrap();
+    schedule.park_until(&host, &host, after(5));
+    assert!(!schedule.end_gathering(None), "so it may in five seconds");
+    assert!(schedule.end_gathering(Some(after(4))), "which is later than the run lasts");
+    assert_eq!(schedule.next(Slots::Calls), Some((s.clone(), 1)), "the one whose time would have come first");
+    schedule.took(&s, 1);
+    schedule.has_changed(&host);
+    schedule.next(Slots::Fetches).unwrap();
+    schedule.park_until(&host, &host, after(60));
+    assert!(schedule.end_gathering(None));
+    assert_eq!(next(&mut schedule, Slots::Calls).unwrap(), r.to_string());
+    assert!(!schedule.end_gathering(None), "nobody waits for more");
+}
+
 /// What the schedule is asked to do. Numbers pick a key, or one of those whose turn it is.
 #[derive(Debug, Clone)]
 enum Call {
@@ -111,6 +161,7 @@ enum Call {
     Until { turn: usize, limit: usize, seconds: u64 },
     Behind { turn: usize, limit: usize },
     Served { turn: usize },
+    Gathering { turn: usize, seconds: u64, enough: u64 },
     PutBack,
     Refresh { jobs: Vec<u64> },
     Emptied { key: usize },
@@ -130,6 +181,8 @@ fn call() -> impl Strategy<Value = Call> {
             .prop_map(|(turn, limit, seconds)| Call::Until { turn, limit, seconds }),
         2 => (turn(), key()).prop_map(|(turn, limit)| Call::Behind { turn, limit }),
         1 => turn().prop_map(|turn| Call::Served { turn }),
+        2 => (turn(), 0..9_u64, 1..6_u64)
+            .prop_map(|(turn, seconds, enough)| Call::Gathering { turn, seconds, enough }),
         1 => Just(Call::PutBack),
         1 => prop::collection::vec(0..4_u64, KEYS.len()).prop_map(|jobs| Call::Refresh { jobs }),
         1 => key().prop_map(|key| Call::Emptied { key }),
@@ -182,6 +235,14 @@ impl Pair {
         self.keys.entry(key).or_insert(fresh).ready += jobs;
     }
 
+    /// Who waits for more jobs and has enough lines up.
+    fn look_at_gathering(&mut self, key: &Key) {
+        let ready = self.keys[key].ready;
+        self.line_up(|other, place| {
+            other == key && matches!(place, Place::Gathering(_, enough) if ready >= *enough)
+        });
+    }
+
     fn park(&mut self, key: &Key, place: Place) {
         self.keys.get_mut(key).unwrap().place = place;
     }
@@ -192,6 +253,7 @@ impl Pair {
             Call::Add { key: at, jobs } => {
                 self.schedule.add(&key(KEYS[at]), jobs);
                 self.add(key(KEYS[at]), jobs);
+                self.look_at_gathering(&key(KEYS[at]));
             }
             Call::Next { slots } => self.next(slots),
             Call::Took { turn, jobs } => {
@@ -222,6 +284,12 @@ impl Pair {
                 self.schedule.park_served(&waiting);
                 self.park(&waiting, Place::Served);
             }
+            Call::Gathering { turn, seconds, enough } => {
+                let Some(waiting) = self.take_turn(turn) else { return };
+                let until = self.now + Duration::from_secs(seconds);
+                self.schedule.park_gathering(&waiting, until, enough);
+                self.park(&waiting, Place::Gathering(until, enough));
+            }
             Call::PutBack => {
                 let Some(key) = self.turns.pop() else { return };
                 let seen = self.keys.get_mut(&key).unwrap();
@@ -239,6 +307,7 @@ impl Pair {
                 for (key, jobs) in backlog {
                     self.add(key.clone(), 0);
                     self.keys.get_mut(&key).unwrap().ready = jobs;
+                    self.look_at_gathering(&key);
                 }
             }
             Call::Emptied { key: at } => {
@@ -260,7 +329,9 @@ impl Pair {
                 self.now += Duration::from_secs(seconds);
                 self.schedule.tick(self.now);
                 let now = self.now;
-                self.line_up(|_, place| matches!(place, Place::Until(at, _) if *at <= now));
+                self.line_up(
+                    |_, place| matches!(place, Place::Until(at, _) | Place::Gathering(at, _) if *at <= now),
+                );
             }
         }
     }
@@ -304,7 +375,7 @@ impl Pair {
             .keys
             .iter()
             .filter_map(|(key, seen)| match &seen.place {
-                Place::Until(at, _) => Some((*at, key.clone())),
+                Place::Until(at, _) | Place::Gathering(at, _) => Some((*at, key.clone())),
                 _ => None,
             })
             .collect();
@@ -312,7 +383,7 @@ impl Pair {
         assert_eq!(schedule.timers, timers);
         let behind = |place: &Place, limit: &Key| match place {
             Place::Behind(other) | Place::Until(_, other) => other == limit,
-            Place::Ring | Place::Turn | Place::Served => false,
+            Place::Ring | Place::Turn | Place::Served | Place::Gathering(..) => false,
         };
         let limits = KEYS.iter().map(|name| key(name));
         let blocked = limits.map(|limit| (places(&|_, place| behind(place, &limit)), limit));

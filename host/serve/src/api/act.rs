@@ -89,27 +89,32 @@ pub(crate) async fn enqueue_works(
 /// Which jobs to start anew; all that is given must hold.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RetryBody {
+pub(crate) struct RetryBody {
     /// Only jobs that ended for this reason.
-    reason: Option<String>,
+    pub(crate) reason: Option<String>,
     /// Only jobs with an attempt of this resolver.
-    resolver: Option<String>,
+    pub(crate) resolver: Option<String>,
     /// Only jobs with an attempt that ended at this host.
-    host: Option<String>,
+    pub(crate) host: Option<String>,
     /// Jobs in this state: error or skipped; error where it is not given.
-    state: Option<String>,
+    pub(crate) state: Option<String>,
     /// Only jobs that ended longer ago than this, like 2h.
-    older_than: Option<String>,
+    pub(crate) older_than: Option<String>,
     /// Change nothing; say how many it would be.
     #[serde(default)]
-    dry_run: bool,
+    pub(crate) dry_run: bool,
 }
 
 pub(super) async fn retry(
     State(site): State<Site>,
     body: Result<Json<RetryBody>, JsonRejection>,
 ) -> Answer<Retried> {
-    let RetryBody { reason, resolver, host, state, older_than, dry_run } = body?.0;
+    Ok(Json(retry_jobs(&site, body?.0).await?))
+}
+
+/// Starts jobs anew.
+pub(crate) async fn retry_jobs(site: &Site, which: RetryBody) -> Result<Retried, Problem> {
+    let RetryBody { reason, resolver, host, state, older_than, dry_run } = which;
     let older_than =
         given("older_than", &older_than, |text| text.parse::<Span>().map_err(|error| error.to_string()))?;
     let filter = RetryFilter {
@@ -119,7 +124,7 @@ pub(super) async fn retry(
         host: given("host", &host, parse_host)?,
         older_than: older_than.map(|span| span.0),
     };
-    Ok(Json(Retry { filter, dry_run }.run(&site.library).await?))
+    Ok(Retry { filter, dry_run }.run(&site.library).await?)
 }
 
 /// Which jobs to end.
@@ -162,6 +167,7 @@ pub(crate) async fn cancel_jobs(site: &Site, ids: &[String]) -> Result<Cancelled
     }
     let named = jobs.len() as u64;
     count.cancelled = site.library.cancel(jobs.into_iter().collect()).await?.len() as u64;
+    site.live.cancelled.notify_one();
     count.ended = named - count.cancelled;
     Ok(count)
 }

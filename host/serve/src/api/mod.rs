@@ -19,7 +19,9 @@ use crate::site::Site;
 
 #[cfg(test)]
 pub(crate) use self::act::too_many;
-pub(crate) use self::act::{LimitBody, cancel_jobs, enqueue_works, key_of, limited, paused};
+pub(crate) use self::act::{
+    LimitBody, RetryBody, cancel_jobs, enqueue_works, key_of, limited, paused, retry_jobs,
+};
 pub(crate) use self::read::{
     JobsQuery, KeysQuery, PluginUse, Plugins, explained, found, given, jobs_of, keys_of, plugins_of,
 };

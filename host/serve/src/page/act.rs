@@ -5,13 +5,12 @@
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use gleaner_desk::{Retry, Turn, Wanted, parse_ended_state, parse_host, parse_reason, parse_resolver};
-use gleaner_store::RetryFilter;
+use gleaner_desk::{Turn, Wanted};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::parts::{encoded, number};
-use crate::api::{self, LimitBody, given, key_of};
+use super::parts::{encoded, works};
+use crate::api::{self, LimitBody, RetryBody, given, key_of};
 use crate::problem::Problem;
 use crate::site::Site;
 
@@ -29,8 +28,9 @@ pub(super) struct Told {
 pub(super) fn notice(told: &Told) -> Markup {
     let count = told.count.unwrap_or(0);
     let says = match told.did.as_deref() {
-        Some("enqueue") => Some(format!("{} works added.", number(count))),
-        Some("retry") => Some(format!("{} works start anew.", number(count))),
+        Some("enqueue") => Some(format!("{} added.", works(count))),
+        Some("retry") if count == 1 => Some("1 work starts anew.".to_owned()),
+        Some("retry") => Some(format!("{} start anew.", works(count))),
         Some("cancel") => Some("Cancelled.".to_owned()),
         Some("pause") => Some("Paused. Steps that run finish.".to_owned()),
         Some("resume") => Some("It goes on.".to_owned()),
@@ -77,14 +77,8 @@ pub(super) struct RetryForm {
 pub(super) async fn retry(State(site): State<Site>, form: Sent<RetryForm>) -> Answer {
     let RetryForm { form_token, state, reason, resolver, host } = form?.0;
     site.access.check_form(&form_token)?;
-    let filter = RetryFilter {
-        states: given("state", &state, parse_ended_state)?.into_iter().collect(),
-        reason: given("reason", &reason, parse_reason)?,
-        resolver: given("resolver", &resolver, parse_resolver)?,
-        host: given("host", &host, parse_host)?,
-        older_than: None,
-    };
-    let retried = Retry { filter, dry_run: false }.run(&site.library).await?;
+    let which = RetryBody { reason, resolver, host, state, ..RetryBody::default() };
+    let retried = api::retry_jobs(&site, which).await?;
     Ok(back("/jobs", "retry", retried.retried))
 }
 

@@ -93,12 +93,12 @@ fn plan(explained: &Explained) -> Markup {
     html! {
         table.rows {
             caption.quiet { "What comes next, in this order, until a file is accepted" }
-            thead { tr { th scope="col" { "Step" } th scope="col" { "Where" } th scope="col" { "When" } } }
+            thead { tr { th scope="col" { "Step" } th scope="col" { "Where" } th scope="col" { "When" } th scope="col" { "Tier" } } }
             tbody {
                 @for row in explained.next.iter().map(|next| next.row()) {
                     tr { @for cell in &row { td { (cell) } } }
                 }
-                @if explained.next.is_empty() { tr { td colspan="3" { "Nothing is left to do." } } }
+                @if explained.next.is_empty() { tr { td colspan="4" { "Nothing is left to do." } } }
             }
         }
         @if let Some(ending) = &explained.then { p { (ending.in_words()) } }

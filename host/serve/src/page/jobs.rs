@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::act::{Told, notice};
 use super::layout::{Page, page};
-use super::parts::{encoded, number, state, state_word, time, token};
+use super::parts::{encoded, number, state, state_word, time, token, works};
 use super::sent;
 use crate::api::{JobsQuery, jobs_of};
 use crate::problem::Problem;
@@ -47,10 +47,12 @@ pub(super) async fn show(
     let content = html! {
         (notice(&Told { did, count }))
         (search(&query))
-        div #live-jobs data-live {
+        // A search looks through thousands of works: once, and not with every change.
+        div #live-jobs data-live[!is_dear(&query)] {
+            @if is_dear(&query) { p.quiet { "What is found here is of when you asked; find again to see what has changed." } }
             table.rows {
                 caption.quiet {
-                    @if found.jobs.is_empty() { "No work " } @else { (number(found.jobs.len() as u64)) " works " }
+                    @if found.jobs.is_empty() { "No work " } @else { (works(found.jobs.len() as u64)) " " }
                     @if let Some(after) = query.after { "behind number " (after) ", " }
                     @if found.looked_at as usize > found.jobs.len() { "of " (number(found.looked_at.into())) " looked at" }
                 }
@@ -74,6 +76,12 @@ pub(super) async fn show(
         @if is_failed { (retry(&site, &query)) }
     };
     Ok(sent(page(&site, Page::Jobs, "Jobs", content)))
+}
+
+/// Whether works are looked at one by one.
+fn is_dear(query: &JobsQuery) -> bool {
+    let given = [&query.text, &query.resolver, &query.host];
+    given.iter().any(|one| one.as_deref().is_some_and(|one| !one.trim().is_empty()))
 }
 
 fn row(job: &JobLine) -> Markup {

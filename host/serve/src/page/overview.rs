@@ -11,7 +11,7 @@ use maud::{Markup, html};
 
 use super::act::{Told, notice};
 use super::layout::{Page, page};
-use super::parts::{bar, bytes, encoded, number, rounded, state_word, time, token};
+use super::parts::{bar, bytes, encoded, number, rounded, state_word, time, token, works};
 use super::sent;
 use crate::overview::{Breakdown, Overview, overview};
 use crate::problem::Problem;
@@ -45,19 +45,12 @@ pub(super) async fn show(State(site): State<Site>, Query(told): Query<Told>) -> 
 
 fn queue(now: &Overview) -> Markup {
     let stats = &now.stats;
-    let counts = [
-        (JobState::Queued, stats.queued),
-        (JobState::InProgress, stats.in_progress),
-        (JobState::Done, stats.done),
-        (JobState::Skipped, stats.skipped),
-        (JobState::Error, stats.error),
-    ];
     html! {
         table {
             caption.quiet { "Works by state, " (number(stats.total)) " in all" }
             thead { tr { th scope="col" { "State" } th.number scope="col" { "Works" } th.wide scope="col" { span.hidden { "Share" } } } }
             tbody {
-                @for (state, count) in counts {
+                @for (state, count) in stats.by_state() {
                     tr {
                         th scope="row" { a href={ "/jobs?state=" (state) } { (state_word(state)) } }
                         td.number { (number(count)) }
@@ -76,7 +69,7 @@ fn pace(now: &Overview) -> Markup {
             dt { "Ended in a minute" }
             dd { @match now.per_minute { Some(rate) => (format!("{rate:.1}")), None => "not known yet" } }
             dt { "Left" }
-            dd { (number(now.stats.unfinished())) " works" }
+            dd { (works(now.stats.unfinished())) }
             dt { "All done" }
             dd {
                 @match now.eta_seconds {

@@ -25,6 +25,11 @@ pub(super) fn number(count: u64) -> String {
     text
 }
 
+/// `1 work`, `1 234 works`.
+pub(super) fn works(count: u64) -> String {
+    if count == 1 { "1 work".to_owned() } else { format!("{} works", number(count)) }
+}
+
 /// Bytes for people: `12.3 MiB`.
 pub(super) fn bytes(size: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -121,6 +126,7 @@ mod tests {
             [0, 999, 1000, 1_234_567].map(number),
             ["0", "999", "1\u{202f}000", "1\u{202f}234\u{202f}567"]
         );
+        assert_eq!([0, 1, 1000].map(works), ["0 works", "1 work", "1\u{202f}000 works"]);
         assert_eq!([0, 1023, 1536, 5 << 30].map(bytes), ["0 bytes", "1023 bytes", "1.5 KiB", "5.0 GiB"]);
         let spans = [5, 61, 3700, 90_000].map(|seconds| rounded(Duration::from_secs(seconds)));
         assert_eq!(spans, ["5 s", "2 min", "1 h 1 min", "1 d 1 h"]);

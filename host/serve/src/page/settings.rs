@@ -25,7 +25,12 @@ pub(super) async fn show(State(site): State<Site>) -> Response {
                 @for one in &in_force.settings {
                     tr class=[(one.origin != "default").then_some("own")] {
                         th scope="row" { (one.key) }
-                        td data-label="Value" { code { (one.value) } }
+                        td data-label="Value" {
+                            code { (one.value) }
+                            @if let Some(next) = &one.next {
+                                br; strong { "From the next start on: " } code { (next) }
+                            }
+                        }
                         td data-label="Origin" { (one.origin) }
                     }
                 }

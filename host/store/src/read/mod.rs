@@ -21,7 +21,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Row};
 
 use crate::decode::{self, Column};
 use crate::error::Trouble;
-use crate::queue::{Backlog, QueueStats, RetryFilter};
+use crate::queue::{Backlog, Lease, QueueStats, RetryFilter};
 use crate::sql;
 use crate::view::{FileRow, JobRow, JobView, Scope, Summary};
 
@@ -168,6 +168,20 @@ pub(crate) fn job_states(connection: &Connection, jobs: &[JobId]) -> Result<Queu
 pub(crate) fn unfinished(connection: &Connection, jobs: &[JobId]) -> Result<Vec<JobId>, Trouble> {
     let ids = format!("{:?}", jobs.iter().map(|job| job.0).collect::<Vec<_>>());
     list(connection, sql::JOBS_UNFINISHED, [ids], |row| Ok(JobId(row.get(0)?)))
+}
+
+/// Those of these leases that hold no longer.
+pub(crate) fn lost(connection: &Connection, mut leases: Vec<Lease>) -> Result<Vec<Lease>, Trouble> {
+    let mut held = connection.prepare_cached(sql::LEASE_HELD)?;
+    let mut failed = None;
+    leases.retain(|lease| match held.exists((lease.job.0, lease.token.0)) {
+        Ok(is_held) => !is_held,
+        Err(error) => {
+            failed = Some(error);
+            false
+        }
+    });
+    failed.map_or(Ok(leases), |error| Err(error.into()))
 }
 
 type StateCount = (JobState, Option<Reason>, u64);

@@ -3,7 +3,7 @@
 //! Every move is noted where a row leaves or enters; the sums are written once, right before the commit. Must
 //! never be written by a command itself: one that fails takes its counts with it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ops::Deref;
 
@@ -16,25 +16,37 @@ use crate::sql;
 pub(crate) struct Tx<'a> {
     connection: &'a Connection,
     counts: RefCell<Counts>,
+    /// The number of the next manifest record, once it was looked up: nobody else writes meanwhile.
+    next_attempt: Cell<Option<i64>>,
 }
 
 impl<'a> Tx<'a> {
     pub(crate) fn new(connection: &'a Connection) -> Self {
-        Self { connection, counts: RefCell::default() }
+        Self { connection, counts: RefCell::default(), next_attempt: Cell::default() }
     }
 
     pub(crate) fn into_counts(self) -> Counts {
         self.counts.into_inner()
     }
 
+    /// A number for a manifest record, greater than any that was ever given.
+    pub(super) fn attempt_number(&self) -> rusqlite::Result<i64> {
+        let number = match self.next_attempt.get() {
+            Some(number) => number,
+            None => self.prepare_cached(sql::ATTEMPT_NEXT)?.query_row([], |row| row.get(0))?,
+        };
+        self.next_attempt.set(Some(number + 1));
+        Ok(number)
+    }
+
     /// So many jobs more (or less) are ready under that key.
     pub(crate) fn ready(&self, key: &str, by: i64) {
-        self.counts.borrow_mut().key(key).0 += by;
+        self.counts.borrow_mut().note(key, (by, 0));
     }
 
     /// So many jobs more (or less) wait for a time under that key.
     pub(crate) fn delayed(&self, key: &str, by: i64) {
-        self.counts.borrow_mut().key(key).1 += by;
+        self.counts.borrow_mut().note(key, (0, by));
     }
 
     /// So many jobs more (or less) have ended so.
@@ -63,15 +75,18 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    fn key(&mut self, key: &str) -> &mut (i64, i64) {
-        self.keys.entry(key.to_owned()).or_default()
+    /// Adds to what moved under the key.
+    fn note(&mut self, key: &str, (ready, delayed): (i64, i64)) {
+        match self.keys.get_mut(key) {
+            Some(sums) => *sums = (sums.0 + ready, sums.1 + delayed),
+            None => drop(self.keys.insert(key.to_owned(), (ready, delayed))),
+        }
     }
 
     /// Adds what another command of the same transaction moved.
     pub(crate) fn add(&mut self, other: Self) {
-        for (key, (ready, delayed)) in other.keys {
-            let sums = self.keys.entry(key).or_default();
-            *sums = (sums.0 + ready, sums.1 + delayed);
+        for (key, moved) in &other.keys {
+            self.note(key, *moved);
         }
         for (sum, by) in self.ended.iter_mut().zip(other.ended) {
             *sum += by;

@@ -17,23 +17,38 @@ use crate::error::Trouble;
 use crate::queue::{Enqueued, NewJob};
 use crate::sql;
 
+/// A job as it is written. Made by whoever asks for the write: the one thread that writes has no time to.
+pub(crate) struct Entry {
+    artifact: Artifact,
+    json: String,
+    key: String,
+    prio: i32,
+    not_before: Option<UnixMillis>,
+}
+
+impl From<NewJob> for Entry {
+    fn from(NewJob { artifact, key, priority, not_before }: NewJob) -> Self {
+        let json = json(&artifact);
+        Self { artifact, json, key: key.to_string(), prio: priority.0, not_before }
+    }
+}
+
 /// Adds or finds each.
 pub(crate) fn enqueue(
     tx: &Tx<'_>,
-    jobs: &[NewJob],
+    jobs: &[Entry],
     recheck_after: Duration,
     now: UnixMillis,
 ) -> Result<Vec<Enqueued>, Trouble> {
     jobs.iter().map(|job| one(tx, job, recheck_after, now)).collect()
 }
 
-fn one(tx: &Tx<'_>, job: &NewJob, recheck_after: Duration, now: UnixMillis) -> Result<Enqueued, Trouble> {
+fn one(tx: &Tx<'_>, job: &Entry, recheck_after: Duration, now: UnixMillis) -> Result<Enqueued, Trouble> {
     let (known, unnamed) = look_up(tx, &job.artifact)?;
     let mut known = known.into_iter();
     match (known.next(), known.as_slice()) {
         (None, _) => {
-            let artifact = json(&job.artifact);
-            tx.prepare_cached(sql::JOB_INSERT)?.execute((job.artifact.id.as_str(), artifact))?;
+            tx.prepare_cached(sql::JOB_INSERT)?.execute((job.artifact.id.as_str(), &job.json))?;
             let id = tx.last_insert_rowid();
             name(tx, id, &unnamed)?;
             start(tx, id, job, now)?;
@@ -81,9 +96,9 @@ fn look_up<'a>(
     Ok((known.into_iter().collect(), unnamed))
 }
 
-fn start(tx: &Tx<'_>, id: i64, job: &NewJob, now: UnixMillis) -> rusqlite::Result<()> {
-    let (key, prio) = (job.key.to_string(), job.priority.0);
-    Moving { id, key, prio, attempts: 0, plan: String::new() }.wait(tx, job.not_before, now)
+fn start(tx: &Tx<'_>, id: i64, job: &Entry, now: UnixMillis) -> rusqlite::Result<()> {
+    let Entry { key, prio, not_before, .. } = job;
+    Moving { id, key: key.clone(), prio: *prio, attempts: 0, plan: String::new() }.wait(tx, *not_before, now)
 }
 
 fn name(connection: &Connection, id: i64, identifiers: &[&Identifier]) -> rusqlite::Result<()> {

@@ -5,10 +5,9 @@
 use gleaner_model::clock::UnixMillis;
 use gleaner_model::job::JobResult;
 use gleaner_model::key::Key;
-use gleaner_model::manifest::{AttemptOutcome, ManifestRecord};
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{Moving, Tx};
+use super::{Line, Moving, Tx};
 use crate::error::Trouble;
 use crate::queue::{AfterRecord, Fenced, Lease, StoredFile};
 use crate::sql;
@@ -49,17 +48,17 @@ pub(crate) fn record(
 }
 
 fn keep(
-    connection: &Connection,
+    tx: &Tx<'_>,
     lease: Lease,
     plan: &str,
     records: &[Line],
     key: &Key,
     until: UnixMillis,
 ) -> Result<Fenced, Trouble> {
-    let mut update = connection.prepare_cached(sql::LEASE_KEEP)?;
+    let mut update = tx.prepare_cached(sql::LEASE_KEEP)?;
     let values = (lease.job.0, lease.token.0, key.to_string(), plan, records.len() as i64, until.0);
     let Some(step) = update.query_row(values, |row| row.get(0)).optional()? else { return Ok(Fenced::Lost) };
-    write_manifest(connection, lease, step, records)?;
+    write_manifest(tx, lease, step, records)?;
     Ok(Fenced::Held(()))
 }
 
@@ -111,52 +110,9 @@ fn take(connection: &Connection, lease: Lease) -> rusqlite::Result<Option<(Movin
 }
 
 /// Adds the records, numbered on from `step`.
-fn write_manifest(
-    connection: &Connection,
-    lease: Lease,
-    step: i64,
-    records: &[Line],
-) -> rusqlite::Result<()> {
+fn write_manifest(tx: &Tx<'_>, lease: Lease, step: i64, records: &[Line]) -> rusqlite::Result<()> {
     for (step, line) in (step..).zip(records) {
-        line.write(connection, lease, step)?;
+        line.write(tx, lease, step)?;
     }
     Ok(())
-}
-
-/// A manifest record as it is written. Made by whoever asks for the write, so that the one thread that writes does
-/// nothing else.
-pub(crate) struct Line {
-    run_id: String,
-    resolver: String,
-    host: Option<String>,
-    outcome: &'static str,
-    json: String,
-}
-
-impl Line {
-    /// Whether the attempt failed, which may pass.
-    pub(super) fn is_failure(&self) -> bool {
-        self.outcome == "failed"
-    }
-
-    pub(super) fn write(&self, connection: &Connection, lease: Lease, step: i64) -> rusqlite::Result<()> {
-        let Self { run_id, resolver, host, outcome, json } = self;
-        let values = (lease.job.0, lease.token.0, step, run_id, resolver, host, outcome, json);
-        connection.prepare_cached(sql::ATTEMPT_INSERT)?.execute(values).map(drop)
-    }
-}
-
-impl From<ManifestRecord> for Line {
-    fn from(record: ManifestRecord) -> Self {
-        let outcome = match record.outcome {
-            AttemptOutcome::Answered => "answered",
-            AttemptOutcome::Accepted => "accepted",
-            AttemptOutcome::Rejected => "rejected",
-            AttemptOutcome::Failed => "failed",
-        };
-        // Plain data: cannot fail, and an empty text would be refused by the schema.
-        let json = serde_json::to_string(&record).unwrap_or_default();
-        let ManifestRecord { run_id, resolver, host, .. } = record;
-        Self { run_id, resolver, host, outcome, json }
-    }
 }

@@ -32,6 +32,23 @@ async fn what_a_dead_process_held_goes_back_at_once_and_a_living_one_keeps_it() 
 }
 
 #[tokio::test]
+async fn a_lease_that_was_taken_away_is_told_and_the_others_are_not() {
+    let scratch = Scratch::new();
+    let (first, second) = (scratch.open(), scratch.open());
+    let (_member, _) = first.join(TTL, 3).await.unwrap();
+    let jobs = ["10.1000/a", "10.1000/b"].map(job).to_vec();
+    first.enqueue(jobs, TTL).await.unwrap();
+    let leased = first.lease(vec![(Key::Plan, 9)], TTL).await.unwrap();
+    let leases: Vec<Lease> = leased.iter().map(|one| one.lease()).collect();
+    assert_eq!(first.lost(leases.clone()).await.unwrap(), []);
+    second.cancel(vec![leases[0].job]).await.unwrap();
+    assert_eq!(first.lost(leases.clone()).await.unwrap(), [leases[0]]);
+    // Another lease of the same job is not this one.
+    let stale = Lease { token: LeaseToken(leases[1].token.0 + 1), ..leases[1] };
+    assert_eq!(first.lost(vec![stale, leases[1]]).await.unwrap(), [stale]);
+}
+
+#[tokio::test]
 async fn whose_lease_dies_with_its_process_too_often_is_poison() {
     let scratch = Scratch::new();
     scratch.open().enqueue(vec![job("10.1000/a")], TTL).await.unwrap();

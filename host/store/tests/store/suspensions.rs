@@ -71,3 +71,27 @@ async fn jobs_of_a_key_are_handed_over_a_part_at_a_time_and_counted_where_they_a
     assert_eq!(library.lease(vec![(Key::Plan, 10)], TTL).await.unwrap().len(), 2);
     assert_eq!(library.problems().await.unwrap(), Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn jobs_that_wait_are_looked_at_in_parts_and_moved_one_by_one() {
+    let scratch = Scratch::new();
+    let library = scratch.open();
+    let [stopped, other] = ["resolver:stopped", "resolver:other"].map(|key| Key::parse(key).unwrap());
+    let names = ["10.1000/a", "10.1000/b", "10.1000/c"];
+    let jobs = names.map(|name| NewJob { key: stopped.clone(), ..job(name) });
+    library.enqueue(jobs.to_vec(), TTL).await.unwrap();
+    let first = library.waiting(stopped.clone(), None, 2).await.unwrap();
+    assert_eq!(first.len(), 2);
+    let rest = library.waiting(stopped.clone(), Some(first[1].place), 2).await.unwrap();
+    let seen: Vec<_> = first.iter().chain(&rest).map(|job| job.artifact.id.to_string()).collect();
+    assert_eq!(seen, names.map(|name| format!("doi:{name}")));
+    assert!(library.waiting(stopped.clone(), Some(rest[0].place), 2).await.unwrap().is_empty());
+    // One that has been leased since is not there any more.
+    let leased = library.lease(vec![(stopped.clone(), 1)], TTL).await.unwrap();
+    assert_eq!(leased[0].artifact.id, first[0].artifact.id);
+    let moves = [first[0].place, rest[0].place].map(|place| (place, other.clone()));
+    assert_eq!(library.pass_on(stopped.clone(), moves.to_vec()).await.unwrap(), 1);
+    assert_eq!(library.backlog().await.unwrap().ready, [(other.clone(), 1), (stopped, 1)]);
+    assert_eq!(library.lease(vec![(other, 9)], TTL).await.unwrap()[0].artifact.id, rest[0].artifact.id);
+    assert_eq!(library.problems().await.unwrap(), Vec::<String>::new());
+}

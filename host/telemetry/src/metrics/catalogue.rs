@@ -10,7 +10,7 @@ pub enum Kind {
     Counter,
     /// What is now.
     Gauge,
-    /// How many were at most so long: bounds in seconds.
+    /// How many were at most so long: bounds in hundredths of a second.
     Histogram(&'static [u16]),
 }
 
@@ -67,7 +67,7 @@ metrics! {
     ATTEMPTS = "gleaner_attempts_total", Kind::Counter, [open("resolver"), closed("status"), closed("reason")], "Steps carried out: a resolver was called, or a candidate of it fetched.";
     RETRIES = "gleaner_retries_total", Kind::Counter, [], "Steps that had been tried before.";
     BYTES = "gleaner_bytes_total", Kind::Counter, [], "Bytes of files received.";
-    HTTP_REQUESTS = "gleaner_http_requests_total", Kind::Counter, [closed("role"), closed("status")], "Requests sent, by what came back: 2xx, 3xx, 4xx, 5xx, or none.";
+    HTTP_REQUESTS = "gleaner_http_requests_total", Kind::Counter, [closed("role"), closed("status")], "Requests sent, by what they were for (metadata, landing, content, robots) and what came back: 2xx, 3xx, 4xx, 5xx, or none.";
     HTTP_LATENCY = "gleaner_http_latency_seconds", Kind::Histogram(LATENCIES), [closed("role")], "From sending a request to the headers of its answer.";
     COOLDOWNS = "gleaner_cooldowns_total", Kind::Counter, [open("key")], "Pauses that an upstream imposed.";
     SUSPENSIONS = "gleaner_plugin_suspensions_total", Kind::Counter, [open("resolver")], "Suspensions of plugins that kept failing.";

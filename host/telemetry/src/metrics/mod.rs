@@ -14,7 +14,7 @@ use gleaner_model::job::JobState;
 use gleaner_model::reason::Reason;
 
 use crate::event::{Event, Observer, RequestEnded, StepKind};
-use catalogue::Metric;
+use catalogue::{Kind, Metric};
 use registry::Registry;
 
 /// Values of one open label; all further ones are counted as [`OTHER`].
@@ -22,9 +22,9 @@ pub(crate) const MOST_VALUES: usize = 100;
 /// The value that stands for all beyond [`MOST_VALUES`].
 pub(crate) const OTHER: &str = "other";
 
-/// Who else is told of each measurement.
+/// Who else is told of single values. Counters and gauges are read when they are wanted ([`Metrics::read`]).
 pub(crate) trait Sink: Send + Sync {
-    /// Adds to a counter, sets a gauge, or notes one value of a histogram.
+    /// Notes one value of a histogram.
     fn note(&self, metric: &'static Metric, values: &[&str], amount: f64);
 }
 
@@ -54,7 +54,12 @@ impl Metrics {
         self.is_wanted.load(Ordering::Relaxed)
     }
 
-    /// Passes every measurement on from now on; the first sink stays.
+    /// The values of a counter or gauge, with those of its labels.
+    pub(crate) fn read(&self, metric: &Metric, mut each: impl FnMut(&[String], f64)) {
+        self.lock().registry.values(metric).for_each(|(labels, value)| each(labels, value));
+    }
+
+    /// Passes values of histograms on from now on; the first sink stays.
     pub(crate) fn pass_on(&self, sink: Box<dyn Sink>) {
         if self.sink.set(sink).is_ok() {
             self.want();
@@ -112,7 +117,7 @@ impl Metrics {
             .collect();
         registry.note(metric, &bounded, amount);
         drop(state);
-        if let Some(sink) = self.sink.get() {
+        if let (Kind::Histogram(_), Some(sink)) = (metric.kind, self.sink.get()) {
             sink.note(metric, &bounded, amount);
         }
     }

@@ -7,12 +7,17 @@ use std::fmt::Write;
 
 use super::catalogue::{ALL, Kind, Metric};
 
-/// Values of each metric's series, by the values of its labels.
+/// The series of each metric.
 #[derive(Debug, Default)]
-pub(super) struct Registry(BTreeMap<&'static str, BTreeMap<Vec<String>, Series>>);
+pub(super) struct Registry {
+    metrics: BTreeMap<&'static str, BTreeMap<String, Series>>,
+    /// Kept, so that nothing is allocated for a series that is there.
+    key: String,
+}
 
 #[derive(Debug, Default)]
 struct Series {
+    labels: Vec<String>,
     value: f64,
     /// Of a histogram: how many fell under each bound and no lower one, and how many there are.
     buckets: Vec<u64>,
@@ -21,9 +26,19 @@ struct Series {
 
 impl Registry {
     pub(super) fn note(&mut self, metric: &'static Metric, values: &[&str], amount: f64) {
-        let all = self.0.entry(metric.name).or_default();
-        let labels: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
-        let series = all.entry(labels).or_default();
+        self.key.clear();
+        for value in values {
+            self.key.push_str(value);
+            self.key.push('\0');
+        }
+        let all = self.metrics.entry(metric.name).or_default();
+        let series = match all.get_mut(&self.key) {
+            Some(series) => series,
+            None => {
+                let labels = values.iter().map(|value| (*value).to_owned()).collect();
+                all.entry(self.key.clone()).or_insert(Series { labels, ..Series::default() })
+            }
+        };
         match metric.kind {
             Kind::Counter => series.value += amount,
             Kind::Gauge => series.value = amount,
@@ -48,11 +63,17 @@ impl Registry {
             };
             let name = metric.name;
             let _ = writeln!(text, "# HELP {name} {}\n# TYPE {name} {kind}", metric.help);
-            for (values, series) in self.0.get(name).into_iter().flatten() {
-                write_series(&mut text, metric, values, series);
+            for series in self.metrics.get(name).into_iter().flat_map(BTreeMap::values) {
+                write_series(&mut text, metric, &series.labels, series);
             }
         }
         text
+    }
+
+    /// The values of a counter or gauge, with those of its labels.
+    pub(super) fn values(&self, metric: &Metric) -> impl Iterator<Item = (&[String], f64)> {
+        let all = self.metrics.get(metric.name).into_iter().flat_map(BTreeMap::values);
+        all.map(|series| (&*series.labels, series.value))
     }
 }
 

@@ -8,7 +8,7 @@ mod client;
 mod meter;
 mod trace;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -53,6 +53,8 @@ pub struct OtelVariables {
     pub sampler_arg: Option<String>,
     /// `OTEL_EXPORTER_OTLP_TIMEOUT`, in milliseconds.
     pub timeout: Option<Duration>,
+    /// `OTEL_EXPORTER_OTLP_CERTIFICATE`: whose certificates a collector may show.
+    pub certificate: Option<PathBuf>,
     /// Whether `OTEL_SERVICE_NAME` or `OTEL_RESOURCE_ATTRIBUTES` names the service.
     pub has_service_name: bool,
     /// Whether `OTEL_BSP_MAX_QUEUE_SIZE` is set.
@@ -85,7 +87,8 @@ pub(crate) fn start(
         return Ok(None);
     }
     let timeout = variables.timeout.unwrap_or(Duration::from_secs(10));
-    let client = Collector::new(runtime.clone(), timeout).map_err(|error| OtelError(error.to_string()))?;
+    let client = Collector::new(runtime.clone(), timeout, variables.certificate.as_deref());
+    let client = client.map_err(|error| OtelError(error.to_string()))?;
     let spans = match variables.wants_traces {
         true => Some(spans(config, variables, endpoint, client.clone())?),
         false => None,
@@ -128,7 +131,8 @@ fn spans(
         .with_resource(resource(variables))
         .build();
     let tracer = provider.tracer("gleaner");
-    Ok((provider, Traces::new(tracer, sampler)))
+    // Who names a sampler gets what it says.
+    Ok((provider, Traces::new(tracer, sampler, variables.sampler.is_none())))
 }
 
 fn meters(
@@ -179,11 +183,10 @@ pub fn trace_library(dir: &Path) {
     }
 }
 
-/// Puts a span of a job into the job's trace, which is the same in every process and over restarts.
-pub fn adopt(span: &tracing::Span, job: JobId, artifact: &str) {
-    if let Some((_, traces)) = OTEL.get().and_then(|otel| otel.spans.as_ref()) {
-        traces.adopt(span, job, artifact);
-    }
+/// A span of a job in the job's trace, which is the same in every process and over restarts; none where it is not traced.
+pub fn adopt(job: JobId, artifact: &str, make: impl FnOnce() -> tracing::Span) -> tracing::Span {
+    let traces = OTEL.get().and_then(|otel| otel.spans.as_ref());
+    traces.map_or_else(tracing::Span::none, |(_, traces)| traces.adopt(job, artifact, make))
 }
 
 /// Tells the whole of a job that ended.
@@ -208,6 +211,8 @@ pub fn shutdown() {
     }
 }
 
+pub(crate) use trace::is_of_untraced;
+
 /// Every error of this module, for those who approve messages.
 #[cfg(test)]
 pub(crate) fn examples() -> Vec<OtelError> {
@@ -220,5 +225,8 @@ pub(crate) fn examples() -> Vec<OtelError> {
         };
         sampler(&config, &variables).unwrap_err()
     };
-    vec![of("sometimes", ""), of("parentbased_traceidratio", "much")]
+    let none = client::read(Path::new("/nothing/ca.pem")).unwrap_err();
+    let empty = client::read(Path::new("/dev/null")).unwrap_err();
+    let certificates = [none, empty].map(|error| OtelError(error.to_string()));
+    [of("sometimes", ""), of("parentbased_traceidratio", "much")].into_iter().chain(certificates).collect()
 }

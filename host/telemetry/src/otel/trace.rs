@@ -1,12 +1,14 @@
 //! The trace of a job: its ids, whether it is traced at all, and the span that all others stand under.
 //!
-//! Ids follow from the library, the job's number and its work, so that nothing has to be written down and every process
-//! that works on the job has the same ones, before and after a crash. Must never ask the clock or the database.
+//! Of more than [`MOST_TRACES`] works a second a part is traced, unless the operator asks for another. Ids follow from the
+//! library, the job's number and its work, so that nothing has to be written down and every process that works on the job
+//! has the same ones, before and after a crash. Must never ask the database.
 
 use std::cell::Cell;
 use std::path::Path;
-use std::sync::OnceLock;
-use std::time::{Duration, UNIX_EPOCH};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use gleaner_model::job::{JobId, JobState};
 use opentelemetry::trace::{
@@ -18,7 +20,10 @@ use opentelemetry_sdk::trace::{
     IdGenerator, RandomIdGenerator, Sampler, SamplingDecision, SdkTracer, ShouldSample,
 };
 use sha2::{Digest, Sha256};
+use tracing::{Span, Subscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing_subscriber::layer::Context as LayerContext;
+use tracing_subscriber::registry::LookupSpan;
 
 use crate::event::JobEnded;
 
@@ -26,8 +31,55 @@ use crate::event::JobEnded;
 #[derive(Debug)]
 pub(super) struct Traces {
     pub(super) tracer: SdkTracer,
-    pub(super) sampler: Sampler,
+    sampler: Sampler,
+    /// None where every trace that is sampled is wanted, however many they are.
+    pace: Option<Mutex<Pace>>,
     library: OnceLock<String>,
+}
+
+/// Traces that are begun in a second: what a collector takes and people can look at.
+const MOST_TRACES: u32 = 100;
+const SECOND: Duration = Duration::from_secs(1);
+
+/// How many traces are begun: one in `2^halvings`, by their ids.
+#[derive(Debug)]
+struct Pace {
+    since: Instant,
+    begun: u32,
+    halvings: u32,
+}
+
+impl Pace {
+    fn begins(&mut self, trace: TraceId, now: Instant) -> bool {
+        let halvings = if self.begun >= MOST_TRACES {
+            self.halvings.saturating_add(1).min(u64::BITS)
+        } else if now.duration_since(self.since) < SECOND {
+            self.halvings
+        } else if self.begun < MOST_TRACES / 2 {
+            self.halvings.saturating_sub(1)
+        } else {
+            self.halvings
+        };
+        if halvings != self.halvings || now.duration_since(self.since) >= SECOND {
+            *self = Self { since: now, begun: 0, halvings };
+        }
+        // The sampler looks at the other end of the id.
+        let begins = u128::from_be_bytes(trace.to_bytes()).trailing_zeros() >= self.halvings;
+        self.begun += u32::from(begins);
+        begins
+    }
+}
+
+/// Whether jobs are worked on in this process: then nothing is begun that is not under the span of one, as those that are
+/// not traced have none.
+static HAS_JOBS: AtomicBool = AtomicBool::new(false);
+
+/// Whether a span that would be begun now belongs to nothing that is traced.
+pub(crate) fn is_of_untraced<S>(name: &str, now: &LayerContext<'_, S>) -> bool
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    name != "dispatch" && HAS_JOBS.load(Ordering::Relaxed) && now.lookup_current().is_none()
 }
 
 thread_local! {
@@ -50,8 +102,9 @@ impl IdGenerator for Ids {
 }
 
 impl Traces {
-    pub(super) fn new(tracer: SdkTracer, sampler: Sampler) -> Self {
-        Self { tracer, sampler, library: OnceLock::new() }
+    pub(super) fn new(tracer: SdkTracer, sampler: Sampler, is_bounded: bool) -> Self {
+        let pace = || Mutex::new(Pace { since: Instant::now(), begun: 0, halvings: 0 });
+        Self { tracer, sampler, pace: is_bounded.then(pace), library: OnceLock::new() }
     }
 
     /// Numbers of jobs are unique in one library only.
@@ -59,17 +112,27 @@ impl Traces {
         let _ = self.library.set(dir.display().to_string());
     }
 
-    /// Puts a span of a job under the job's own.
-    pub(super) fn adopt(&self, span: &tracing::Span, job: JobId, artifact: &str) {
+    /// A span of a job under the job's own; none where it is not traced.
+    pub(super) fn adopt(&self, job: JobId, artifact: &str, make: impl FnOnce() -> Span) -> Span {
+        HAS_JOBS.store(true, Ordering::Relaxed);
         let (trace, root) = self.ids(job, artifact);
-        let flags = if self.is_sampled(trace) { TraceFlags::SAMPLED } else { TraceFlags::default() };
-        let parent = SpanContext::new(trace, root, flags, true, TraceState::default());
+        if !self.begins(trace) {
+            return Span::none();
+        }
+        let span = make();
+        let parent = SpanContext::new(trace, root, TraceFlags::SAMPLED, true, TraceState::default());
         // Fails for a span that nobody records.
         let _ = span.set_parent(Context::new().with_remote_span_context(parent));
+        span
     }
 
     /// Tells the whole of a job that ended: the span that all others of it stand under.
     pub(super) fn end(&self, ended: &JobEnded) {
+        let ids = self.ids(ended.job, &ended.artifact);
+        // One that is traced ends in its span, or nobody works on it.
+        if Span::current().is_none() && !self.begins(ids.0) {
+            return;
+        }
         let builder = self.tracer.span_builder("job").with_kind(SpanKind::Internal).with_attributes([
             KeyValue::new("gleaner.job", ended.job.0),
             KeyValue::new("gleaner.artifact", ended.artifact.clone()),
@@ -81,7 +144,7 @@ impl Traces {
             Some(at) => builder.with_start_time(at),
             None => builder,
         };
-        GIVEN.set(Some(self.ids(ended.job, &ended.artifact)));
+        GIVEN.set(Some(ids));
         let mut span = builder.start_with_context(&self.tracer, &Context::new());
         GIVEN.set(None);
         if ended.state == JobState::Error {
@@ -99,9 +162,44 @@ impl Traces {
         (TraceId::from_bytes(trace), SpanId::from_bytes(span))
     }
 
-    /// A job is traced whole or not at all, by whichever process.
-    fn is_sampled(&self, trace: TraceId) -> bool {
+    /// A job is traced whole or not at all, by whichever process, but for changes of the pace.
+    fn begins(&self, trace: TraceId) -> bool {
         let result = self.sampler.should_sample(None, trace, "job", &SpanKind::Internal, &[], &[]);
-        result.decision == SamplingDecision::RecordAndSample
+        let is_sampled = result.decision == SamplingDecision::RecordAndSample;
+        let in_pace = |pace: &Mutex<Pace>| {
+            pace.lock().unwrap_or_else(PoisonError::into_inner).begins(trace, Instant::now())
+        };
+        is_sampled && self.pace.as_ref().is_none_or(in_pace)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ids as jobs have them.
+    fn trace(number: u64) -> TraceId {
+        let digest = Sha256::digest(number.to_be_bytes());
+        TraceId::from_bytes(digest[..16].try_into().unwrap())
+    }
+
+    fn begun(pace: &mut Pace, works: u64, since: Instant, every: Duration) -> usize {
+        let begins = |number| pace.begins(trace(number), since + every * u32::try_from(number).unwrap());
+        (0..works).map(begins).filter(|begins| *begins).count()
+    }
+
+    #[test]
+    fn few_works_are_all_traced_and_of_many_a_part_that_is_bounded() {
+        let since = Instant::now();
+        let mut pace = Pace { since, begun: 0, halvings: 0 };
+        assert_eq!(begun(&mut pace, 600, since, Duration::from_millis(20)), 600);
+        let later = since + SECOND * 60;
+        let many = begun(&mut pace, 200_000, later, Duration::from_micros(50));
+        // Ten seconds of twenty thousand each, and what it takes to slow down.
+        assert!((500..2500).contains(&many), "{many}");
+        assert!(pace.halvings > 5, "{pace:?}");
+        let calm = later + SECOND * 60;
+        begun(&mut pace, 600, calm, Duration::from_millis(50));
+        assert_eq!(pace.halvings, 0, "it comes back when there is room");
     }
 }

@@ -1,6 +1,7 @@
 //! Whether the hosts of the resolvers in use can be reached, and what their clocks say of ours.
 //!
-//! One request to each, under its limits; must never ask a host that no resolver may reach.
+//! One request to each, under its limits and within the pauses that the library knows; a pause that a host asks for is
+//! kept there. Must never ask a host that no resolver may reach.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,13 +9,16 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use gleaner_egress::{Egress, EgressError, Reached};
 use gleaner_model::clock::UnixMillis;
+use gleaner_model::key::Key;
 use gleaner_model::retry_after;
+use gleaner_model::units::Span;
 use gleaner_orchestrator::Resolvers;
 use tokio::time::Instant;
 use url::Url;
 
 use super::{Finding, ok, problem, warning};
 use crate::context::Context;
+use crate::exit::Failed;
 use crate::generations;
 
 /// `Date` has whole seconds, and answers take some.
@@ -25,7 +29,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(super) async fn of_network(context: &Context, resolvers: Resolvers) -> Vec<Finding> {
     let hosts = hosts(&resolvers);
     let config = &context.loaded.config;
-    let egress = match generations::egress(config, context.limiter(), context.clock(), None) {
+    let limiter = context.limiter();
+    if let Ok(library) = context.existing_library()
+        && let Ok(settings) = library.key_settings().await
+    {
+        limiter.apply(&settings);
+    }
+    let egress = match generations::egress(config, limiter.clone(), context.clock(), None) {
         Ok(egress) => egress,
         Err(error) => return vec![problem("network", error.to_string(), "the section [egress]")],
     };
@@ -34,7 +44,22 @@ pub(super) async fn of_network(context: &Context, resolvers: Resolvers) -> Vec<F
     let now = context.now();
     let mut findings: Vec<Finding> = reached.iter().map(|(answer, host)| of_answer(host, answer)).collect();
     findings.extend(of_clock(now, reached.iter().filter_map(|(answer, _)| answer.as_ref().ok())));
+    // That a library is not there, or cannot be written to, is told by its own checks.
+    drop(keep_pauses(context, limiter.take_cooldowns()).await);
     findings
+}
+
+/// A run obeys what this look was told.
+async fn keep_pauses(context: &Context, pauses: Vec<(Key, UnixMillis)>) -> Result<(), Failed> {
+    if pauses.is_empty() {
+        return Ok(());
+    }
+    let library = context.library_to_change()?;
+    for (key, until) in pauses {
+        library.save_cooldown(key, until).await?;
+    }
+    library.close().await;
+    Ok(())
 }
 
 /// Every host that a resolver in use may reach by name.
@@ -52,6 +77,11 @@ async fn reach(egress: &Egress, host: &str) -> Result<Reached, EgressError> {
 
 fn of_answer(host: &str, answer: &Result<Reached, EgressError>) -> Finding {
     match answer {
+        Ok(Reached { asks_to_wait: Some(wait), status, .. }) => warning(
+            "network",
+            format!("{host} can be reached, and asks to wait for {} ({status})", Span(*wait)),
+            "wait, or lower its limit: [limits.hosts], `gleaner queue limit`",
+        ),
         Ok(reached) => {
             let names = match reached.looked_up {
                 Some(took) => format!("DNS in {} ms, ", took.as_millis()),
@@ -62,6 +92,11 @@ fn of_answer(host: &str, answer: &Result<Reached, EgressError>) -> Finding {
                 format!("{host}: {names}TCP, TLS and answer in {} ms", reached.answered.as_millis()),
             )
         }
+        Err(error @ EgressError::Blocked(_)) => warning(
+            "network",
+            format!("{host} was not asked: {error}"),
+            "wait, or look at its limit: `gleaner queue keys`",
+        ),
         Err(error) => {
             let change = match error {
                 EgressError::Dns { .. } => {

@@ -2,16 +2,18 @@
 //! next to each other, after a space (somewhere within) or after `>` (directly within). Must never take another
 //! selector for one of these: `:first-child`, `,`, `+` and `~` are refused.
 
-use gleaner_sdk::html::Tag;
+use crate::html::Tag;
 
 /// Steps fit into the bits of a number.
 const MOST_STEPS: usize = 32;
 
-/// A way through the elements of a page, from the outside to the inside.
-pub(crate) struct Selector {
+/// A way through the elements of a page, from the outside to the inside: a part of CSS selectors.
+#[derive(Debug)]
+pub struct Selector {
     steps: Vec<Step>,
 }
 
+#[derive(Debug)]
 struct Step {
     /// Directly within the step before, rather than somewhere within it.
     is_child: bool,
@@ -20,13 +22,14 @@ struct Step {
     tests: Vec<Test>,
 }
 
+#[derive(Debug)]
 struct Test {
     attribute: String,
     kind: Kind,
     value: String,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 enum Kind {
     Present,
     Equals,
@@ -38,9 +41,11 @@ enum Kind {
 }
 
 impl Selector {
+    /// Reads `type`, `*`, `#id`, `.class`, `[attr]` with `=`, `^=`, `$=` or `*=`, a space and `>`.
+    ///
     /// # Errors
     /// What is not read here, as the end of a sentence.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         let refuse = |rest: &str| {
             let what = if rest.is_empty() { "ends too early".to_owned() } else { format!("has {rest:?}") };
             format!(

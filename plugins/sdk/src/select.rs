@@ -1,8 +1,10 @@
 //! Finds the element of a page that a selector means, and what it says. Must never take more than time and memory in
 //! proportion to the page, however its elements are nested.
 
-use crate::selector::Selector;
-use gleaner_sdk::html::{Tag, Token, decode, tokens};
+mod selector;
+
+use crate::html::{Tag, Token, decode, tokens};
+pub use selector::Selector;
 
 /// Elements that hold nothing and have no end tag: <https://html.spec.whatwg.org/#void-elements>.
 const VOID: [&str; 13] =
@@ -15,12 +17,12 @@ const DEEPEST: usize = 512;
 const LONGEST_TEXT: usize = 8 << 10;
 
 /// What a page says.
-#[derive(Debug, Default, PartialEq)]
-pub(crate) struct Said {
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Said {
     /// What links are relative to, where that is not the page's own URL.
-    pub(crate) base: Option<String>,
+    pub base: Option<String>,
     /// The attribute or the text of the element that was meant.
-    pub(crate) value: Option<String>,
+    pub value: Option<String>,
 }
 
 /// An element that is open: its end has yet to come. One whose end tag is left out is open until its parent's.
@@ -32,7 +34,16 @@ struct Open {
 }
 
 /// The value of `attribute`, or else the text, of the element at `index` among those that match.
-pub(crate) fn read(html: &str, selector: &Selector, attribute: Option<&str>, index: usize) -> Said {
+///
+/// ```
+/// use gleaner_sdk::select::{Selector, read};
+///
+/// let selector = Selector::parse("#files > a.pdf")?;
+/// let said = read("<p id=files><a class=pdf href=1.pdf>Full text</a>", &selector, Some("href"), 0);
+/// assert_eq!(said.value.as_deref(), Some("1.pdf"));
+/// # Ok::<(), String>(())
+/// ```
+pub fn read(html: &str, selector: &Selector, attribute: Option<&str>, index: usize) -> Said {
     let (mut said, mut open, mut left) = (Said::default(), Vec::<Open>::new(), index);
     let mut parts = tokens(html);
     while let Some(part) = parts.next() {

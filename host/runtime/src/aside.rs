@@ -1,0 +1,167 @@
+//! Calls that compute for long go on aside: each on a thread of its own that gets what nobody else wants.
+//!
+//! Yielding on an async thread makes room for its other tasks, but not for the library's threads, nor for those of other
+//! programs: only the system can share processors out among all of them. Must never share such a thread, nor move a call
+//! that has only waited.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::task::Poll;
+use std::thread;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use rustix::time::{ClockId, clock_gettime};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tracing::Instrument;
+use tracing::instrument::WithSubscriber;
+
+/// How far such a thread stands back, from 0 to 19. At 15 it gets about a thirtieth of a processor that somebody else keeps
+/// busy, and all of one that is idle.
+const NICENESS: i32 = 15;
+
+/// Where a call is computed: known to its guest, which sees how long it computes, and to whoever drives it.
+#[derive(Debug, Default)]
+pub(crate) struct Lane {
+    is_slow: AtomicBool,
+    is_aside: AtomicBool,
+}
+
+impl Lane {
+    /// Of a call that begins: aside at once, or only if it computes for long.
+    pub(crate) fn new(aside_at_once: bool) -> Arc<Self> {
+        Arc::new(Self { is_slow: AtomicBool::new(aside_at_once), is_aside: AtomicBool::new(false) })
+    }
+
+    /// The call is to go on aside from its next poll on.
+    pub(crate) fn is_slow(&self) {
+        self.is_slow.store(true, Ordering::Relaxed);
+    }
+
+    /// Processor time that the call had aside, if it is there.
+    pub(crate) fn time_aside(&self) -> Option<Duration> {
+        // The thread has no other.
+        let is_aside = self.is_aside.load(Ordering::Relaxed);
+        is_aside.then(|| Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default())
+    }
+
+    /// Drives a call to its end. Dropped, it ends the call; one that is aside ends when its guest yields next.
+    pub(crate) async fn drive<T: Send + 'static>(self: Arc<Self>, mut call: BoxFuture<'static, T>) -> T {
+        let here = std::future::poll_fn(|context| {
+            if self.is_slow.load(Ordering::Relaxed) {
+                return Poll::Ready(None);
+            }
+            call.as_mut().poll(context).map(Some)
+        });
+        match here.await {
+            Some(done) => done,
+            None => self.aside(call).await,
+        }
+    }
+
+    async fn aside<T: Send + 'static>(self: Arc<Self>, call: BoxFuture<'static, T>) -> T {
+        let (hand_over, taken) = mpsc::channel::<BoxFuture<'static, T>>();
+        let (mut answer, answered) = oneshot::channel();
+        let runtime = Handle::current();
+        let thread = thread::Builder::new().name("plugin-aside".into()).spawn(move || {
+            let Ok(call) = taken.recv() else { return };
+            // Of this thread alone, as Linux has it. Where it may not, the call computes as others do.
+            let _ = rustix::process::setpriority_process(None, NICENESS);
+            self.is_aside.store(true, Ordering::Relaxed);
+            let done = runtime.block_on(async {
+                tokio::select! {
+                    biased;
+                    () = answer.closed() => None,
+                    done = call => Some(done),
+                }
+            });
+            if let Some(done) = done {
+                // Nobody waits for it any more.
+                let _ = answer.send(done);
+            }
+        });
+        let Ok(thread) = thread else {
+            // Out of threads: it stays where it is.
+            return call.await;
+        };
+        let call = Box::pin(call.in_current_span().with_current_subscriber());
+        // It waits for nothing else.
+        let _ = hand_over.send(call);
+        match answered.await {
+            Ok(done) => done,
+            Err(_) => match thread.join() {
+                Err(panic) => std::panic::resume_unwind(panic),
+                // It ends without an answer only when it panics.
+                Ok(()) => std::future::pending().await,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+
+    use super::*;
+
+    fn name() -> Option<String> {
+        thread::current().name().map(ToOwned::to_owned)
+    }
+
+    #[tokio::test]
+    async fn a_call_stays_until_it_is_slow_and_goes_on_where_it_was() {
+        let lane = Lane::new(false);
+        let slow = Arc::clone(&lane);
+        let call = async move {
+            let mut places = vec![(name(), slow.time_aside().is_some())];
+            slow.is_slow();
+            for _ in 0..2 {
+                tokio::task::yield_now().await;
+                places.push((name(), slow.time_aside().is_some()));
+            }
+            // The run's own clock and tasks.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            (places, tokio::spawn(async { name() }).await.unwrap())
+        };
+        let (places, spawned) = lane.drive(Box::pin(call)).await;
+        assert_eq!(places[0], (name(), false));
+        let aside = (Some("plugin-aside".to_owned()), true);
+        assert_eq!(places[1..], [aside.clone(), aside]);
+        assert_eq!(spawned, name());
+    }
+
+    #[tokio::test]
+    async fn a_call_aside_stands_back_and_its_driver_does_not() {
+        let niceness = || rustix::process::getpriority_process(None).unwrap();
+        let before = niceness();
+        let aside = Lane::new(true).drive(Box::pin(async move { niceness() })).await;
+        assert_eq!(aside, NICENESS.max(before));
+        assert_eq!(niceness(), before);
+    }
+
+    #[tokio::test]
+    async fn a_dropped_call_ends_and_a_panic_reaches_who_waits() {
+        let turns = Arc::new(AtomicU32::new(0));
+        let counts = Arc::clone(&turns);
+        let endless = async move {
+            loop {
+                counts.fetch_add(1, Ordering::SeqCst);
+                tokio::task::yield_now().await;
+            }
+        };
+        let call = tokio::spawn(Lane::new(true).drive::<()>(Box::pin(endless)));
+        while turns.load(Ordering::SeqCst) < 3 {
+            tokio::task::yield_now().await;
+        }
+        call.abort();
+        // What the call held is given back, and this is a part of it.
+        while Arc::strong_count(&turns) > 1 {
+            tokio::task::yield_now().await;
+        }
+        let panics = async { std::panic::resume_unwind(Box::new("as ordered")) };
+        let panic = tokio::spawn(Lane::new(true).drive::<()>(Box::pin(panics))).await.unwrap_err();
+        assert_eq!(*panic.into_panic().downcast::<&str>().unwrap(), "as ordered");
+    }
+}
