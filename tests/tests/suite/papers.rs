@@ -34,11 +34,23 @@ pub(crate) fn dois(count: usize) -> Vec<String> {
 
 /// A bench whose Unpaywall knows the papers 1 to `count`, each with a sound file.
 pub(crate) fn bench(count: usize) -> Bench {
+    quick(Bench::new(world(count)))
+}
+
+/// The same with no other resolver: what waits for Unpaywall stays where it is while that is paused.
+pub(crate) fn bench_with_unpaywall_alone(count: usize) -> Bench {
+    quick(Bench::with_resolvers(world(count), &["unpaywall"]))
+}
+
+fn world(count: usize) -> World {
     let mut world = World::default();
     for number in 1..=count {
         world.work(Work::new(&doi(number), [Location::publisher(&url(number))]));
     }
-    let mut bench = Bench::new(world);
+    world
+}
+
+fn quick(mut bench: Bench) -> Bench {
     bench.configure(QUICK);
     bench
 }

@@ -11,8 +11,7 @@ use crate::serve::{Answer, Served};
 
 /// Papers whose resolver is paused, and their server.
 fn paused(count: usize) -> (Bench, Served) {
-    let mut bench = papers::bench(count);
-    bench.configure("[tiers]\nlist = [{ name = \"a\", resolvers = [\"unpaywall\"] }]");
+    let bench = papers::bench_with_unpaywall_alone(count);
     bench.run(&["queue", "enqueue", "10.5555/paper.1"]).expect_code(0);
     bench.run(&["queue", "pause", "resolver:unpaywall"]).expect_code(0);
     let served = Served::start(&bench);

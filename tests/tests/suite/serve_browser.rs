@@ -152,7 +152,7 @@ fn a_screen_reader_is_told_what_everything_is() {
 #[test]
 fn what_changes_is_shown_and_what_is_clicked_is_done() {
     let Some(browser) = Browser::start() else { return };
-    let bench = papers::bench(4);
+    let bench = papers::bench_with_unpaywall_alone(4);
     papers::enqueue(&bench, 1);
     bench.run(&["queue", "pause", "resolver:unpaywall"]).expect_code(0);
     let served = Served::start(&bench);
@@ -170,7 +170,7 @@ fn what_changes_is_shown_and_what_is_clicked_is_done() {
     browser.open(&served, "/jobs");
     browser.fill("#text", &papers::doi(3));
     browser.click("form.search button");
-    wait_until("it is found", || browser.text().contains("1 work "));
+    wait_until("it is found", || browser.asks("document.querySelector('caption').innerText") == "1 work");
     browser.click("table.rows th a");
     wait_until("the job is shown", || browser.text().contains("Where it stands"));
     browser.click("form[action='/do/cancel'] button");

@@ -68,7 +68,7 @@ fn without_the_token_nothing_is_told_or_done() {
     let page = served.request("GET", "/settings", basic, "").expect(200).body;
     assert!(!page.contains(TOKEN));
     let said = served.run.said();
-    assert!(!said.contains(TOKEN) && said.len() > 100, "{said}");
+    assert!(!said.contains(TOKEN) && said.contains("listening on"), "{said}");
     served.stop();
 }
 
@@ -96,7 +96,7 @@ fn a_foreign_name_is_refused() {
 
 #[test]
 fn a_page_of_another_site_changes_nothing() {
-    let bench = papers::bench(1);
+    let bench = papers::bench_with_unpaywall_alone(1);
     papers::enqueue(&bench, 1);
     bench.run(&["queue", "pause", "resolver:unpaywall"]).expect_code(0);
     let served = Served::start(&bench);
