@@ -32,6 +32,20 @@ fn systemd_is_told_when_a_run_is_ready_alive_and_stopping() {
 }
 
 #[test]
+fn a_run_has_its_memory_in_small_pages() {
+    let bench = Bench::new(World::new());
+    let path = bench.path("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(TIMEOUT)).unwrap();
+    let run = bench.spawn_under(&["env", &format!("NOTIFY_SOCKET={}", path.display())], &["queue", "run"]);
+    assert_eq!(next(&socket), "READY=1");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", run.pid())).unwrap();
+    assert!(status.lines().any(|line| line == "THP_enabled:\t0"), "{status}");
+    run.signal(Signal::TERM);
+    run.wait(TIMEOUT).expect_code(0);
+}
+
+#[test]
 fn a_manager_that_is_gone_or_wants_no_watchdog_stops_nothing() {
     let bench = bench(1);
     enqueue(&bench, 1);
