@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use gleaner_model::clock::{Clock, SystemClock};
 use gleaner_model::reason::{Failure, FailureClass, Reason};
 use gleaner_model::units::{ByteSize, Span};
 use gleaner_runtime::{CallReport, GuestHost, GuestHttpError, GuestRequest, GuestResponse, Sandbox};
@@ -243,9 +244,8 @@ impl GuestHost for Where {
 
     fn now_ms(&self) -> u64 {
         let is_aside = std::thread::current().name() == Some("plugin-aside");
-        let mut seen = self.0.lock().unwrap();
-        seen.push(is_aside);
-        seen.len() as u64
+        self.0.lock().unwrap().push(is_aside);
+        SystemClock.now().0 as u64
     }
 }
 
