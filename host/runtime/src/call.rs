@@ -102,6 +102,11 @@ impl Callee {
                 given == wanted,
                 "resolve-many was asked about {wanted} works and gave {given} answers"
             );
+            // An answer that was given for want of them is none: fewer works may have enough.
+            wasmtime::ensure!(
+                wanted == 1 || !store.data().outbound.is_spent(),
+                "resolve-many was asked about {wanted} works and wanted more requests or bytes than a call has"
+            );
             Ok((said, live))
         })
         .await;

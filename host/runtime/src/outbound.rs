@@ -50,6 +50,8 @@ struct Accounts {
     bytes_left: u64,
     at_once: usize,
     sent: u32,
+    /// It wanted more requests or bytes than a call may have.
+    is_spent: bool,
     rate_limited: Option<Duration>,
     refusals: Vec<String>,
     waits: Waits,
@@ -116,6 +118,7 @@ impl Outbound {
             bytes_left: sandbox.bytes.0,
             at_once: 0,
             sent: 0,
+            is_spent: false,
             rate_limited: None,
             refusals: Vec::new(),
             waits: Waits::default(),
@@ -136,6 +139,11 @@ impl Outbound {
     /// Requests passed on so far.
     pub(crate) fn sent(&self) -> u32 {
         lock(&self.accounts).sent
+    }
+
+    /// Whether it was refused a request, or an answer, because it had as many requests or bytes as a call may have.
+    pub(crate) fn is_spent(&self) -> bool {
+        lock(&self.accounts).is_spent
     }
 
     /// The longest wait that a source asked for.
@@ -201,6 +209,7 @@ impl Outbound {
     fn count(&self) -> Result<(), GuestHttpError> {
         let mut accounts = lock(&self.accounts);
         if accounts.sent >= self.sandbox.requests {
+            accounts.is_spent = true;
             let rule = format!("a call of this resolver may send {} requests", self.sandbox.requests);
             return Err(GuestHttpError::Denied(rule));
         }
@@ -211,8 +220,11 @@ impl Outbound {
     /// Takes bytes of a body off what the call may have.
     pub(crate) fn charge(&self, bytes: usize) -> Result<(), GuestHttpError> {
         let mut accounts = lock(&self.accounts);
-        accounts.bytes_left =
-            accounts.bytes_left.checked_sub(bytes as u64).ok_or_else(|| self.out_of_bytes())?;
+        let Some(left) = accounts.bytes_left.checked_sub(bytes as u64) else {
+            drop(accounts);
+            return Err(self.out_of_bytes());
+        };
+        accounts.bytes_left = left;
         Ok(())
     }
 
@@ -250,6 +262,7 @@ impl Outbound {
     }
 
     fn out_of_bytes(&self) -> GuestHttpError {
+        lock(&self.accounts).is_spent = true;
         let most = ByteSize(self.sandbox.bytes.0);
         GuestHttpError::Denied(format!("the bodies of a call of this resolver may have {most} together"))
     }

@@ -1,6 +1,7 @@
 //! Resolver `datacite`: the files and pages that repositories register with a DOI at DataCite. Fields and their
-//! meaning: <https://support.datacite.org/docs/api-get-doi>; searches: <https://support.datacite.org/docs/api-queries>. Must never propose a file of a work whose rights say that
-//! it is not open, nor take for the work's what is only related to it.
+//! meaning: <https://support.datacite.org/docs/api-get-doi>; searches: <https://support.datacite.org/docs/api-queries>.
+//! Must never propose a file of a work whose rights say that it is not open, nor take for the work's what is only related
+//! to it.
 
 use gleaner_sdk::{
     BatchResolver, Candidate, Failure, Host, Identifier, Info, Many, Maybe, Query, Resolution, Resolver,

@@ -47,9 +47,9 @@ impl Resolver for OpenAlex {
 }
 
 impl BatchResolver for OpenAlex {
-    /// All can be asked about alone within the requests of a call. A page of 100 has room for records that are there more
-    /// than once.
-    const MOST: u32 = 29;
+    /// All can be asked about alone within the requests that `config/default.toml` gives a call. A page of 100 has room for
+    /// records that are there more than once.
+    const MOST: u32 = 50;
 
     fn resolve_many(queries: &[Query], host: &impl Host) -> Vec<Result<Resolution, Failure>> {
         let find = |scheme: &str, values: &[&str]| {

@@ -55,8 +55,9 @@ impl Resolver for Pmc {
 }
 
 impl BatchResolver for Pmc {
-    /// The converter takes 200; but each work that PMC has is three requests more at most, and a call has 32.
-    const MOST: u32 = 10;
+    /// The converter takes 200; but each work that PMC has is three requests more at most, and a call has as many as
+    /// `config/default.toml` gives it, and a minute.
+    const MOST: u32 = 40;
 
     fn resolve_many(queries: &[Query], host: &impl Host) -> Vec<Result<Resolution, Failure>> {
         let find = |scheme, values: &[&str]| Ok(vec![idconv::records(host, scheme, values)?]);

@@ -62,6 +62,7 @@ fn drain(bench: &Bench, works: &[String], code: i32) -> Value {
 fn calls(bench: &Bench) -> Vec<usize> {
     let seen = bench.sim().seen(API);
     let paths = seen.requests.iter().map(|request| request.target.split('/').collect::<Vec<_>>());
+    let paths = paths.filter(|path| path[1] != "more");
     paths.map(|path| if path[1] == "many" { path[2].parse().unwrap() } else { 1 }).collect()
 }
 
@@ -187,6 +188,46 @@ fn a_work_that_spoils_the_request_for_all_fails_alone() {
         let asked = attempts(&job(&bench, work)).iter().filter(|(what, _)| *what == "batch").count();
         assert_eq!(asked, 1, "{work}: only its own answer is recorded");
     }
+}
+
+/// Each work takes three requests more, and a call has 32: those of ten works at most.
+#[test]
+fn a_call_that_runs_out_of_requests_is_made_about_fewer_works_and_none_fails() {
+    let bench = bench(world(Reply::empty()));
+    let works: Vec<_> = (0..40).map(|n| doi("costly", n)).collect();
+    assert_eq!(drain(&bench, &works, 0)["done"], 40);
+    let failed = manifest(&bench).iter().filter(|record| text(record, "outcome") == "failed").count();
+    assert_eq!(failed, 0, "what a call had no requests for is no attempt");
+    let mut about = calls(&bench);
+    about.sort_unstable();
+    assert!(about.contains(&40) && about.contains(&10), "{about:?}");
+}
+
+/// What `config/default.toml` lets PMC send is enough for as many works as one of its calls takes, each of which costs the most.
+#[test]
+fn a_call_to_pmc_has_requests_enough_for_all_of_its_works() {
+    let mut world = World::new();
+    let works: Vec<String> = (0..80).map(|n| format!("10.5555/older.{n}")).collect();
+    for (n, doi) in works.iter().enumerate() {
+        world.central(CentralArticle {
+            pmcid: format!("PMC90{n}"),
+            pmid: None,
+            doi: Some(doi.clone()),
+            holding: Holding::OlderSite,
+        });
+    }
+    let mut bench = holdings::bench_with(world, &["pmc"]);
+    bench.configure(
+        "[limits.hosts.\"www.ncbi.nlm.nih.gov\"]
+        shared = [\"pmc.ncbi.nlm.nih.gov\", \"ftp.ncbi.nlm.nih.gov\"]
+        concurrency = 8
+        rate = \"1000/s\"
+        burst = 1000",
+    );
+    assert_eq!(drain(&bench, &works, 0)["done"], 80);
+    let requests = bench.sim().seen("pmc.ncbi.nlm.nih.gov").requests;
+    let conversions = requests.iter().filter(|request| request.target.starts_with("/tools/idconv/")).count();
+    assert_eq!(conversions, 2, "40 works each");
 }
 
 #[test]

@@ -186,9 +186,9 @@ impl Reload {
         // What is told holds by then.
         if let Some(told) = &self.told {
             let mut in_force = generations::in_force(&self.in_force);
-            // Of `[orchestrator]`, which holds from the next start on.
             in_force.settings =
                 Setting::taken_in(&self.began, in_force.settings, |key| part_taken_in(key).is_some());
+            // Of `[orchestrator]`, which holds from the next start on.
             in_force.rules.recheck_after = told.in_force.borrow().rules.recheck_after;
             told.in_force.send_replace(Arc::new(in_force));
         }

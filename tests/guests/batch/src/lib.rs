@@ -4,7 +4,8 @@
 //! It takes DOIs `10.5555/batch.WORD.N`. Each call sends one request: `/one/N` for one work, `/many/COUNT/N` for several,
 //! N being the first one's. What
 //! it answers is the word's: `file` a file at `files.example.org`, `none` no copy, `retry`, `limited` and `give-up` a
-//! failure. `trap` traps, for all that are asked about with it; `short` makes an answer too few of several.
+//! failure. `trap` traps, for all that are asked about with it; `short` makes an answer too few of several; `costly` is a
+//! file that takes three requests more.
 
 use gleaner_sdk::{BatchResolver, Candidate, Failure, Host, Info, Query, Request, Resolution, Resolver};
 
@@ -26,7 +27,7 @@ impl Resolver for Batch {
 
     fn resolve(query: &Query, host: &impl Host) -> Result<Resolution, Failure> {
         host.fetch(&Request::get(&host.base_url(BASE).path("one").segment(words(query).1)))?;
-        answer(query)
+        answer(query, host)
     }
 }
 
@@ -40,7 +41,7 @@ impl BatchResolver for Batch {
             return gleaner_sdk::for_each(queries, &Err(failure));
         }
         let is_short = queries.iter().any(|query| words(query).0 == "short");
-        queries.iter().skip(usize::from(is_short)).map(answer).collect()
+        queries.iter().skip(usize::from(is_short)).map(|query| answer(query, host)).collect()
     }
 }
 
@@ -50,10 +51,15 @@ fn words(query: &Query) -> (&str, &str) {
     rest.split_once('.').unwrap_or((rest, ""))
 }
 
-fn answer(query: &Query) -> Result<Resolution, Failure> {
+fn answer(query: &Query, host: &impl Host) -> Result<Resolution, Failure> {
     let (word, number) = words(query);
+    if word == "costly" {
+        for part in ["a", "b", "c"] {
+            host.fetch(&Request::get(&host.base_url(BASE).path("more").segment(number).segment(part)))?;
+        }
+    }
     match word {
-        "file" | "short" => {
+        "file" | "short" | "costly" => {
             Ok(Resolution::of(Candidate::pdf(&format!("https://files.example.org/{number}.pdf"))))
         }
         "retry" => Err(Failure::retry("test", "try again")),

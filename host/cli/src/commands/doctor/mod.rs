@@ -1,7 +1,7 @@
 //! `gleaner doctor`: whether all is well, and for each thing that is not, what would change it.
 //!
-//! Changes nothing but the pauses that hosts ask for, and sends at most one request to a host. Must never stop at the first finding where a later one can be
-//! told too.
+//! Changes nothing but the pauses that hosts ask for, and sends at most one request to a host. Must never stop at the first
+//! finding where a later one can be told too.
 
 mod library;
 mod network;
