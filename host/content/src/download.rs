@@ -3,7 +3,7 @@
 //! Must never write more than the cap, and never say that a body is whole when its length is not the
 //! declared one.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use gleaner_model::reason::{Failure, Reason};
 use tempfile::NamedTempFile;
 
@@ -54,7 +54,44 @@ pub(crate) struct Received {
     /// Its last [`TAIL`] bytes, padding left out.
     pub(crate) tail: Vec<u8>,
     /// All of them, if they came within one [`WRITE`]: nobody has to read the file for them.
-    pub(crate) whole: Option<Vec<u8>>,
+    pub(crate) whole: Option<Bytes>,
+}
+
+/// Bytes on their way to the disk's thread: the first chunk as it came, and a copy of it only when there are more.
+struct Gathered {
+    /// How many are expected, as far as they are gathered.
+    room: usize,
+    first: Bytes,
+    several: BytesMut,
+}
+
+impl Gathered {
+    fn new(length_declared: Option<u64>) -> Self {
+        let length = length_declared.and_then(|length| usize::try_from(length).ok());
+        Self { room: length.unwrap_or(0).min(WRITE), first: Bytes::new(), several: BytesMut::new() }
+    }
+
+    fn len(&self) -> usize {
+        self.first.len() + self.several.len()
+    }
+
+    fn add(&mut self, chunk: Bytes) {
+        if self.len() == 0 {
+            self.first = chunk;
+            return;
+        }
+        if self.several.is_empty() {
+            self.several.reserve(self.room);
+            self.several.extend_from_slice(&std::mem::take(&mut self.first));
+        }
+        self.several.extend_from_slice(&chunk);
+    }
+
+    /// All of them; it is empty then.
+    fn take(&mut self) -> Bytes {
+        let first = std::mem::take(&mut self.first);
+        if self.several.is_empty() { first } else { self.several.split().freeze() }
+    }
 }
 
 /// Reads `source` to its end, into `sink`, which may have the beginning already. `length_declared` is what is to
@@ -78,8 +115,7 @@ pub(crate) async fn receive(
         return Err(too_large(config));
     }
     let mut meter = Meter::new(config.lowest_speed(), config.speed_window());
-    let room = length_declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(0).min(WRITE);
-    let mut gathered = Vec::with_capacity(room);
+    let mut gathered = Gathered::new(length_declared);
     loop {
         match meter.chunk(source).await {
             Ok(Some(chunk)) => {
@@ -88,10 +124,10 @@ pub(crate) async fn receive(
                     sink.give_up();
                     return Err(too_large(config));
                 }
-                if !gathered.is_empty() && gathered.len() + chunk.len() > WRITE {
-                    (sink, gathered) = sink.write(gathered).await?;
+                if gathered.len() > 0 && gathered.len() + chunk.len() > WRITE {
+                    sink = sink.write(gathered.take()).await?;
                 }
-                gathered.extend_from_slice(&chunk);
+                gathered.add(chunk);
             }
             Ok(None) => break,
             Err(failure) => {
@@ -99,7 +135,7 @@ pub(crate) async fn receive(
                 if failure.reason == Reason::Timeout {
                     source.too_slow();
                 }
-                sink.keep(gathered).await?;
+                sink.keep(gathered.take()).await?;
                 return Err(failure);
             }
         }
@@ -109,7 +145,7 @@ pub(crate) async fn receive(
         let detail = format!("received {bytes} bytes, declared {whole}");
         return Err(Failure::transient(Reason::LengthMismatch, detail));
     }
-    sink.finish(gathered).await
+    sink.finish(gathered.take()).await
 }
 
 /// The beginning of a body that is read for its meaning only, at most [`HEAD`] bytes. A source that fails

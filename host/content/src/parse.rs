@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use gleaner_model::artifact::Artifact;
 use gleaner_model::reason::{Failure, Reason};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -40,7 +41,7 @@ pub(crate) async fn check(
     kind: FileKind,
     path: PathBuf,
     size: u64,
-    whole: Option<Vec<u8>>,
+    whole: Option<Bytes>,
     artifact: &Artifact,
 ) -> Result<(), Failure> {
     if size > MAX_PARSED {
@@ -49,7 +50,7 @@ pub(crate) async fn check(
     let pages = pages_of(artifact);
     let shown = path.clone();
     let verdict = PARSERS.run(&shown, move || {
-        let bytes = whole.or_else(|| std::fs::read(path).ok())?;
+        let bytes = whole.or_else(|| std::fs::read(path).ok().map(Bytes::from))?;
         Some(match kind {
             FileKind::Pdf => pdf::check(&bytes, pages),
             FileKind::Jats => markup::check_jats(&bytes),
@@ -263,7 +264,8 @@ mod tests {
             std::fs::write(&path, &bytes).unwrap();
             let (size, work) = (bytes.len() as u64, work(pages));
             let read = check(kind, path.clone(), size, None, &work).await.unwrap_err();
-            let known = check(kind, dir.path().join("missing"), size, Some(bytes), &work).await.unwrap_err();
+            let known =
+                check(kind, dir.path().join("missing"), size, Some(bytes.into()), &work).await.unwrap_err();
             assert_eq!((read.reason, known.reason), (reason, reason), "{kind:?}");
         }
         std::fs::write(&path, testing::pdf(2, "text", 100)).unwrap();

@@ -5,6 +5,7 @@
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use gleaner_model::manifest::Transport;
 use gleaner_model::reason::Failure;
 use sha2::{Digest, Sha256};
@@ -103,26 +104,25 @@ impl Sink {
         }
     }
 
-    /// Takes the bytes; gives the emptied buffer back.
-    pub(crate) async fn write(mut self, mut bytes: Vec<u8>) -> Result<(Self, Vec<u8>), Failure> {
+    /// Takes the bytes.
+    pub(crate) async fn write(mut self, bytes: Bytes) -> Result<Self, Failure> {
         blocking(move || {
             self.take(&bytes)?;
             if self.keep.as_ref().is_some_and(|keep| self.length - keep.note.length >= NOTED) {
                 self.save();
             }
-            bytes.clear();
-            Ok((self, bytes))
+            Ok(self)
         })
         .await
     }
 
     /// The body broke off after these bytes.
-    pub(crate) async fn keep(mut self, bytes: Vec<u8>) -> Result<(), Failure> {
+    pub(crate) async fn keep(mut self, bytes: Bytes) -> Result<(), Failure> {
         blocking(move || if self.keep.is_some() { self.take(&bytes) } else { Ok(()) }).await
     }
 
     /// The body ended with these bytes.
-    pub(crate) async fn finish(mut self, bytes: Vec<u8>) -> Result<Received, Failure> {
+    pub(crate) async fn finish(mut self, bytes: Bytes) -> Result<Received, Failure> {
         blocking(move || {
             self.take(&bytes)?;
             let whole = (self.length == bytes.len() as u64).then_some(bytes);

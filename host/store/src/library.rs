@@ -219,6 +219,14 @@ impl Library {
         self.write_with(Haste::InCompany, work).await
     }
 
+    /// The same as [`Self::write`], where a failure of the power may undo it.
+    pub(crate) async fn write_fleeting<T: Send + 'static>(
+        &self,
+        work: impl FnMut(&Tx<'_>, UnixMillis) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.write_with(Haste::Fleeting, work).await
+    }
+
     async fn write_with<T: Send + 'static>(
         &self,
         haste: Haste,

@@ -19,7 +19,8 @@ pub struct StoreOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Durability {
-    /// Everything that was answered (`synchronous = FULL`; one fsync a group of writes).
+    /// Everything that was answered (`synchronous = FULL`; one fsync a group of writes), but for leases, whose jobs then
+    /// wait as before.
     Full,
     /// All but the last moments (`synchronous = NORMAL`). What was lost is done again.
     Normal,

@@ -32,8 +32,10 @@ impl WorkQueue for Library {
 
     async fn lease(&self, wanted: Vec<(Key, u32)>, ttl: Duration) -> Result<Vec<Leased>, StoreError> {
         let holder = self.holder();
-        let leased =
-            self.write(move |tx, now| write::lease(tx, &wanted, holder, now.after(ttl), now)).await?;
+        // If the power fails, nobody works on these jobs any more.
+        let leased = self
+            .write_fleeting(move |tx, now| write::lease(tx, &wanted, holder, now.after(ttl), now))
+            .await?;
         // One that cannot be read stays charged, and ends as poison like any that nobody can work on.
         let readable = |taken: write::Taken| {
             let read = taken.read();
