@@ -13,13 +13,17 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use rustix::time::{ClockId, clock_gettime};
+use thread_priority::{
+    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
+    thread_native_id,
+};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tracing::Instrument;
 use tracing::instrument::WithSubscriber;
 
 /// How far such a thread stands back, from 0 to 19. At 15 it gets about a thirtieth of a processor that somebody else keeps
-/// busy, and all of one that is idle.
+/// busy, and all of one that is idle. Whoever wakes up next to it may have to wait until its slice has ended.
 const NICENESS: i32 = 15;
 
 /// Where a call is computed: known to its guest, which sees how long it computes, and to whoever drives it.
@@ -27,17 +31,26 @@ const NICENESS: i32 = 15;
 pub(crate) struct Lane {
     is_slow: AtomicBool,
     is_aside: AtomicBool,
+    is_last: AtomicBool,
 }
 
 impl Lane {
-    /// Of a call that begins: aside at once, or only if it computes for long.
-    pub(crate) fn new(aside_at_once: bool) -> Arc<Self> {
-        Arc::new(Self { is_slow: AtomicBool::new(aside_at_once), is_aside: AtomicBool::new(false) })
+    /// Of a call that begins: aside only if it computes for long, or at once and behind everybody else if it is doubted.
+    pub(crate) fn new(is_doubted: bool) -> Arc<Self> {
+        let [is_slow, is_aside, is_last] = [is_doubted, false, is_doubted].map(AtomicBool::new);
+        Arc::new(Self { is_slow, is_aside, is_last })
     }
 
     /// The call is to go on aside from its next poll on.
     pub(crate) fn is_slow(&self) {
         self.is_slow.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on the call, which is computed by who says so, gets what nobody else wants, if it is aside.
+    pub(crate) fn goes_last(&self) {
+        if self.is_aside.load(Ordering::Relaxed) && !self.is_last.swap(true, Ordering::Relaxed) {
+            stand_last();
+        }
     }
 
     /// Processor time that the call had aside, if it is there.
@@ -69,6 +82,9 @@ impl Lane {
             let Ok(call) = taken.recv() else { return };
             // Of this thread alone, as Linux has it. Where it may not, the call computes as others do.
             let _ = rustix::process::setpriority_process(None, NICENESS);
+            if self.is_last.load(Ordering::Relaxed) {
+                stand_last();
+            }
             self.is_aside.store(true, Ordering::Relaxed);
             let done = runtime.block_on(async {
                 tokio::select! {
@@ -98,6 +114,13 @@ impl Lane {
             },
         }
     }
+}
+
+/// This thread gives way to whoever wakes up, at once, and beside one who keeps its processor busy it gets a three-hundredth
+/// (`SCHED_IDLE`). Where it may not, it stays as it is.
+fn stand_last() {
+    let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+    let _ = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle);
 }
 
 #[cfg(test)]
@@ -133,12 +156,28 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_aside_stands_back_and_its_driver_does_not() {
-        let niceness = || rustix::process::getpriority_process(None).unwrap();
-        let before = niceness();
-        let aside = Lane::new(true).drive(Box::pin(async move { niceness() })).await;
-        assert_eq!(aside, NICENESS.max(before));
-        assert_eq!(niceness(), before);
+    async fn a_call_aside_stands_back_and_one_that_is_doubted_or_very_slow_goes_last() {
+        let standing = || {
+            let policy = thread_priority::unix::thread_schedule_policy().unwrap();
+            let is_last = policy == ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+            (rustix::process::getpriority_process(None).unwrap() == NICENESS, is_last)
+        };
+        let before = standing();
+        for is_doubted in [false, true] {
+            let lane = Lane::new(is_doubted);
+            lane.is_slow();
+            lane.goes_last();
+            assert_eq!(standing(), before, "where others are nothing changes");
+            let slow = Arc::clone(&lane);
+            let call = async move {
+                let at_first = standing();
+                slow.goes_last();
+                (at_first, standing().1)
+            };
+            let (at_first, goes_last) = lane.drive(Box::pin(call)).await;
+            assert_eq!((at_first, goes_last), ((!is_doubted, is_doubted), true));
+        }
+        assert_eq!(standing(), before, "who drives them does not");
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@
 //! call that did not end with an answer.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use gleaner_model::key::ResolverName;
@@ -31,9 +31,13 @@ pub(crate) struct Callee {
     shared: Arc<Shared>,
     /// Instances of earlier calls; none unless the sandbox says `reuse`.
     idle: Idle,
-    /// Its last call failed by its own doing: the next one begins aside, so that it disturbs nobody if it fails too.
-    is_doubted: AtomicBool,
+    /// Calls that have to end with an answer before it is trusted again, after one that failed by its own doing. Until
+    /// then each begins aside, so that it disturbs nobody if it fails too.
+    doubts: AtomicU32,
 }
+
+/// One answer shows little of a plugin that fails for some works and not for others.
+const DOUBTS: u32 = 8;
 
 /// What one call is about.
 pub(crate) struct Call {
@@ -49,7 +53,7 @@ type Said = Result<Vec<Result<Answer, Refusal>>, Failure>;
 
 impl Callee {
     pub(crate) fn new(track: Track, shared: Arc<Shared>) -> Self {
-        Self { track, shared, idle: Idle::default(), is_doubted: AtomicBool::new(false) }
+        Self { track, shared, idle: Idle::default(), doubts: AtomicU32::new(0) }
     }
 
     /// Makes the call: what came of it, and a report that lacks an outcome. Waits for a free instance when all are in use.
@@ -60,13 +64,14 @@ impl Callee {
         host: Arc<dyn GuestHost>,
         sandbox: Sandbox,
     ) -> (Said, CallReport) {
-        let lane = Lane::new(self.is_doubted.load(Ordering::Relaxed));
+        let lane = Lane::new(self.doubts.load(Ordering::Relaxed) > 0);
         // Never closed, so never an error.
         let permit = Arc::clone(&self.shared.calls).acquire_owned().await.ok();
         let (this, plugin) = (Arc::clone(self), plugin.clone());
         let call = this.answer(plugin, call, host, sandbox, permit, Arc::clone(&lane));
         let (said, spent) = lane.drive(Box::pin(call)).await;
-        self.is_doubted.store(said.is_err(), Ordering::Relaxed);
+        let doubts = |doubts: u32| Some(if said.is_err() { DOUBTS } else { doubts.saturating_sub(1) });
+        let _ = self.doubts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, doubts);
         (said, spent)
     }
 

@@ -30,6 +30,8 @@ const MOST_FIELDS: usize = 32 << 10;
 const MOST_RANDOM_BYTES: u64 = 64 << 10;
 /// A call that has computed for so long goes on aside.
 const SLOW: Duration = TICK.saturating_mul(3);
+/// One that has computed for so long goes on behind everybody else.
+const VERY_SLOW: Duration = Duration::from_millis(200);
 
 pub(crate) struct Guest {
     pub(crate) sandbox: Sandbox,
@@ -124,6 +126,9 @@ impl Guest {
         self.out_of_cpu = self.cpu > self.sandbox.cpu.0;
         if self.cpu >= SLOW {
             self.lane.is_slow();
+        }
+        if self.cpu >= VERY_SLOW {
+            self.lane.goes_last();
         }
         !self.out_of_cpu
     }
