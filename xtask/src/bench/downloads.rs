@@ -31,7 +31,7 @@ pub(super) fn side_by_side(place: &Place) -> Result<()> {
     let Some(web) = Nginx::start(place, 2000, 256 << 10)? else { return Ok(()) };
     let mut figures = Figures::default();
     for _ in 0..place.runs {
-        let peers = web.peers(&PEERS)?;
+        let peers = web.peers(place, &PEERS)?;
         let (gleaner, list) = web.gleaner(place)?;
         let took = gleaner.run(&["get", "--input", &list])?;
         web.expect_all(&gleaner.library.join("files"))?;
@@ -50,7 +50,7 @@ pub(super) fn small_files(place: &Place) -> Result<()> {
     let Some(web) = Nginx::start(place, 20_000, 8 << 10)? else { return Ok(()) };
     let mut figures = Figures::default();
     for _ in 0..place.runs {
-        let peers = web.peers(&PEERS[..1])?;
+        let peers = web.peers(place, &PEERS[..1])?;
         let (gleaner, list) = web.gleaner(place)?;
         let took = gleaner.run(&["get", "--input", &list])?;
         web.expect_all(&gleaner.library.join("files"))?;
@@ -120,7 +120,11 @@ impl Nginx {
     }
 
     /// The seconds that each installed peer takes.
-    fn peers(&self, peers: &[(&'static str, &str, &[&str])]) -> Result<Vec<(&'static str, f64)>> {
+    fn peers(
+        &self,
+        place: &Place,
+        peers: &[(&'static str, &str, &[&str])],
+    ) -> Result<Vec<(&'static str, f64)>> {
         let mut seconds = Vec::new();
         for (name, program, arguments) in peers {
             if !is_there(program) {
@@ -136,7 +140,7 @@ impl Nginx {
             seconds.push((*name, started.elapsed().as_secs_f64()));
             self.expect_all(&out)?;
             // What is left in the page cache would be written out while the next is measured.
-            fs::remove_dir_all(&out)?;
+            place.put_away(&out)?;
         }
         Ok(seconds)
     }
