@@ -268,10 +268,12 @@ async fn a_call_that_computes_for_long_and_one_after_a_fault_are_computed_aside(
     assert!(during.is_sorted());
     let (_, after) = places("clock").await;
     assert_eq!(after, [false], "a slow answer is an answer");
-    // Who failed last is not trusted to be quick.
+    // Who failed of late is not trusted to be quick: eight answers show that it is.
     assert!(places("trap").await.0.outcome.is_err());
-    let (report, doubted) = places("clock").await;
-    assert!(report.outcome.is_ok() && doubted == [true], "{report:?} {doubted:?}");
+    for _ in 0..8 {
+        let (report, doubted) = places("clock").await;
+        assert!(report.outcome.is_ok() && doubted == [true], "{report:?} {doubted:?}");
+    }
     assert_eq!(places("clock").await.1, [false]);
     // That it has no answer is no fault of the plugin.
     assert!(places("fail-give-up").await.0.outcome.is_err());

@@ -19,14 +19,19 @@ pub(super) fn merge_on(signals: &Receiver<()>, connection: &Connection) {
             Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
         })
     };
+    let mut failed = false;
     while signals.recv().is_ok() {
         let done = frames("NOOP").and_then(|(log, merged)| match log {
             log if log - merged < CHECKPOINT_PAGES => Ok((0, 0)),
             log if log < RESTART_PAGES => frames("PASSIVE"),
             _ => frames("PASSIVE").and_then(|_| frames("RESTART")),
         });
-        if let Err(error) = done {
+        // Said once, not at each commit: on a full disk they come by the hundred.
+        if let Err(error) = &done
+            && !failed
+        {
             tracing::warn!(%error, "the log of the library could not be merged; it grows until the next try");
         }
+        failed = done.is_err();
     }
 }
