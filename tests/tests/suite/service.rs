@@ -9,6 +9,14 @@ use serde_json::Value;
 
 use crate::papers::{bench, enqueue};
 
+/// A socket of systemd's kind, and the variable that names it.
+fn socket(bench: &Bench, patience: Duration) -> (UnixDatagram, String) {
+    let path = bench.path("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(patience)).unwrap();
+    (socket, format!("NOTIFY_SOCKET={}", path.display()))
+}
+
 fn next(socket: &UnixDatagram) -> String {
     let mut message = [0; 64];
     let length = socket.recv(&mut message).expect("a message in time");
@@ -18,10 +26,7 @@ fn next(socket: &UnixDatagram) -> String {
 #[test]
 fn systemd_is_told_when_a_run_is_ready_alive_and_stopping() {
     let bench = Bench::new(World::new());
-    let path = bench.path("notify");
-    let socket = UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(TIMEOUT)).unwrap();
-    let variable = format!("NOTIFY_SOCKET={}", path.display());
+    let (socket, variable) = socket(&bench, TIMEOUT);
     let run = bench.spawn_under(&["env", &variable, "WATCHDOG_USEC=100000"], &["queue", "run"]);
     assert_eq!(next(&socket), "READY=1");
     assert_eq!((next(&socket), next(&socket)), ("WATCHDOG=1".into(), "WATCHDOG=1".into()));
@@ -34,10 +39,8 @@ fn systemd_is_told_when_a_run_is_ready_alive_and_stopping() {
 #[test]
 fn a_run_has_its_memory_in_small_pages() {
     let bench = Bench::new(World::new());
-    let path = bench.path("notify");
-    let socket = UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(TIMEOUT)).unwrap();
-    let run = bench.spawn_under(&["env", &format!("NOTIFY_SOCKET={}", path.display())], &["queue", "run"]);
+    let (socket, variable) = socket(&bench, TIMEOUT);
+    let run = bench.spawn_under(&["env", &variable], &["queue", "run"]);
     assert_eq!(next(&socket), "READY=1");
     let status = std::fs::read_to_string(format!("/proc/{}/status", run.pid())).unwrap();
     assert!(status.lines().any(|line| line == "THP_enabled:\t0"), "{status}");
@@ -51,13 +54,10 @@ fn a_manager_that_is_gone_or_wants_no_watchdog_stops_nothing() {
     enqueue(&bench, 1);
     let gone = format!("NOTIFY_SOCKET={}", bench.path("nobody").display());
     bench.spawn_under(&["env", &gone], &["queue", "run", "--drain"]).wait(TIMEOUT).expect_code(0);
-    let path = bench.path("notify");
-    let socket = UnixDatagram::bind(&path).unwrap();
-    let variable = format!("NOTIFY_SOCKET={}", path.display());
+    let (socket, variable) = socket(&bench, Duration::from_millis(100));
     // Another process' watchdog.
     let tool = ["env", &variable, "WATCHDOG_USEC=1000", "WATCHDOG_PID=1"];
     bench.spawn_under(&tool, &["queue", "run", "--drain"]).wait(TIMEOUT).expect_code(0);
-    socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
     assert_eq!((next(&socket), next(&socket)), ("READY=1".into(), "STOPPING=1".into()));
     assert!(socket.recv(&mut [0; 64]).is_err(), "nothing else");
 }
