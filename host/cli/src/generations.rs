@@ -13,7 +13,7 @@ use gleaner_model::clock::SharedClock;
 use gleaner_model::next::Planner;
 use gleaner_orchestrator::{Generation, Resolvers};
 use gleaner_runtime::{Catalogue, Loader, Runtime};
-use gleaner_serve::InForce;
+use gleaner_serve::{InForce, Token};
 use gleaner_telemetry::RequestEnded;
 
 use crate::config::{Config, Contact, Loaded};
@@ -92,12 +92,13 @@ pub(crate) fn in_force(loaded: &Loaded) -> InForce {
 
 /// What everybody has to show to the server: from `GLEANER_SECRET_SERVE_TOKEN`, else from the file that `[serve]` names;
 /// none where neither is.
-pub(crate) fn serve_token(config: &Config) -> Result<Option<String>, String> {
-    match (from_environment("serve-token")?, &config.serve.token) {
-        (Some(token), _) => Ok(Some(token)),
-        (None, None) => Ok(None),
-        (None, Some(secret)) => secret.read().map(Some).map_err(|problem| format!("serve.token: {problem}")),
-    }
+pub(crate) fn serve_token(config: &Config) -> Result<Token, String> {
+    let text = match (from_environment("serve-token")?, &config.serve.token) {
+        (Some(text), _) => Some(text),
+        (None, None) => None,
+        (None, Some(secret)) => Some(secret.read().map_err(|problem| format!("serve.token: {problem}"))?),
+    };
+    config.serve.token(text.as_deref()).map_err(|error| error.to_string())
 }
 
 /// A secret's variable, if it is set. One that cannot be read is not passed over: what it should have kept closed would be

@@ -24,6 +24,12 @@ pub enum ServeError {
         /// Bytes.
         least: usize,
     },
+    /// The token went away while the server runs.
+    #[error(
+        "the server has a token and would have none; write [serve] token again, or start `gleaner serve` anew to let everybody \
+         in"
+    )]
+    Opened,
     /// The address cannot be listened on.
     #[error("cannot listen on {listen}: {source}; name another address with --listen or [serve] listen")]
     Listen {

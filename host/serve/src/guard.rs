@@ -7,8 +7,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use sha2::{Digest, Sha256};
+use tokio::sync::watch;
 
-use crate::config::ServeConfig;
+use crate::config::{ServeConfig, Token};
 use crate::error::ServeError;
 use crate::page;
 use crate::problem::Problem;
@@ -29,20 +30,24 @@ const HEADERS: [(HeaderName, &str); 6] = [
 
 /// Who may ask.
 pub(crate) struct Access {
-    /// SHA-256 of the token.
-    token: Option<[u8; 32]>,
+    token: watch::Receiver<Token>,
     hosts: Vec<String>,
     /// Stands in every form of this process: a page of another site cannot know it.
     form_token: String,
 }
 
 impl Access {
-    pub(crate) fn new(config: &ServeConfig, token: Option<&str>) -> Result<Self, ServeError> {
+    pub(crate) fn new(config: &ServeConfig, token: watch::Receiver<Token>) -> Result<Self, ServeError> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes).map_err(|error| ServeError::Random { detail: error.to_string() })?;
         let form_token = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         let hosts = config.hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
-        Ok(Self { token: token.map(hash), hosts, form_token })
+        Ok(Self { token, hosts, form_token })
+    }
+
+    /// What has to be shown, as it changes.
+    pub(crate) fn token(&self) -> watch::Receiver<Token> {
+        self.token.clone()
     }
 
     /// What forms carry.
@@ -75,8 +80,11 @@ impl Access {
         Err(Problem::new(status, "foreign-host", "This server has another name", detail, to_do))
     }
 
-    fn check_token(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        let Some(token) = self.token else { return Ok(()) };
+    pub(crate) fn check_token(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let token = *self.token.borrow();
+        if token.is_none() {
+            return Ok(());
+        }
         let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let given = given.and_then(|value| value.split_once(' ')).and_then(|(scheme, value)| {
             match scheme.to_ascii_lowercase().as_str() {
@@ -86,7 +94,7 @@ impl Access {
                 _ => None,
             }
         });
-        if given.is_some_and(|given| <[u8; 32]>::from(Sha256::digest(given)) == token) {
+        if given.is_some_and(|given| token.is(&given)) {
             return Ok(());
         }
         let detail = "the request has no token, or another one";
@@ -202,9 +210,16 @@ fn check(site: &Site, request: &Request, path: &str) -> Result<(), Problem> {
 pub(crate) mod tests {
     use super::*;
 
-    fn access(token: Option<&str>) -> Access {
-        let config = ServeConfig { listen: ([127, 0, 0, 1], 0).into(), token: None, hosts: Vec::new() };
-        Access::new(&config, token).unwrap()
+    fn config(hosts: Vec<String>) -> ServeConfig {
+        ServeConfig { listen: ([127, 0, 0, 1], 0).into(), token: None, hosts }
+    }
+
+    pub(crate) fn token(text: Option<&str>) -> Token {
+        config(Vec::new()).token(text).unwrap()
+    }
+
+    fn access(text: Option<&str>) -> Access {
+        Access::new(&config(Vec::new()), watch::channel(token(text)).1).unwrap()
     }
 
     pub(crate) fn no_token() -> Problem {
@@ -229,12 +244,8 @@ pub(crate) mod tests {
 
     #[test]
     fn names_of_the_server_are_told_from_others() {
-        let config = ServeConfig {
-            listen: ([127, 0, 0, 1], 0).into(),
-            token: None,
-            hosts: vec!["Gleaner.example".into()],
-        };
-        let access = Access::new(&config, None).unwrap();
+        let access =
+            Access::new(&config(vec!["Gleaner.example".into()]), watch::channel(token(None)).1).unwrap();
         let answers = |host: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::HOST, host.parse().unwrap());

@@ -22,7 +22,7 @@ mod server;
 mod site;
 mod turn;
 
-pub use config::ServeConfig;
+pub use config::{ServeConfig, Token};
 pub use error::ServeError;
 pub use ledger::Ledger;
 pub use server::{Bound, bind};

@@ -14,13 +14,14 @@ use bytes::Bytes;
 use futures_util::stream;
 use gleaner_orchestrator::Stop;
 use gleaner_store::{QueueStats, WorkQueue};
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::MissedTickBehavior;
 
+use crate::config::Token;
 use crate::problem::Problem;
 use crate::site::Site;
 
@@ -80,15 +81,21 @@ pub(crate) async fn beat(site: Site) {
 struct Viewer {
     hears: broadcast::Receiver<Bytes>,
     stop: watch::Receiver<Stop>,
+    /// Who has shown the old one is not told more.
+    token: watch::Receiver<Token>,
     greeting: bool,
     _place: OwnedSemaphorePermit,
 }
 
 /// `GET /api/v1/events`.
-pub(crate) async fn events(State(site): State<Site>) -> Result<Response, Problem> {
+pub(crate) async fn events(State(site): State<Site>, headers: HeaderMap) -> Result<Response, Problem> {
     let place = Arc::clone(&site.pulse.room).try_acquire_owned().map_err(|_| full())?;
     let hears = site.pulse.tell.subscribe();
-    let viewer = Viewer { hears, stop: site.stop.clone(), greeting: true, _place: place };
+    let (stop, mut token) = (site.stop.clone(), site.access.token());
+    token.mark_unchanged();
+    // It may have changed since the request was let in.
+    site.access.check_token(&headers)?;
+    let viewer = Viewer { hears, stop, token, greeting: true, _place: place };
     let body = Body::from_stream(stream::unfold(viewer, next));
     Ok(([(header::CONTENT_TYPE, "text/event-stream")], body).into_response())
 }
@@ -112,6 +119,7 @@ async fn next(mut viewer: Viewer) -> Option<(Result<Bytes, Infallible>, Viewer)>
         },
         () = tokio::time::sleep(KEEP_ALIVE) => Bytes::from_static(b": still here\n\n"),
         _ = viewer.stop.wait_for(|stop| *stop != Stop::Go) => return None,
+        Ok(()) = viewer.token.changed() => return None,
     };
     Some((Ok(told), viewer))
 }
@@ -119,14 +127,17 @@ async fn next(mut viewer: Viewer) -> Option<(Result<Bytes, Infallible>, Viewer)>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guard::tests::token;
 
     #[tokio::test]
-    async fn who_falls_behind_is_let_go() {
+    async fn who_falls_behind_or_shows_an_old_token_is_let_go() {
         let pulse = Pulse::default();
         let (tell, stop) = watch::channel(Stop::Go);
+        let (renew, token_now) = watch::channel(token(Some("sesame-sesame-16")));
         let viewer = || Viewer {
             hears: pulse.tell.subscribe(),
             stop: stop.clone(),
+            token: token_now.clone(),
             greeting: false,
             _place: Arc::clone(&pulse.room).try_acquire_owned().unwrap(),
         };
@@ -140,8 +151,12 @@ mod tests {
         }
         assert!(next(slow).await.is_none());
         drop(last);
+        let old = viewer();
         tell.send(Stop::Drain).unwrap();
         assert!(next(quick).await.is_none());
+        tell.send(Stop::Go).unwrap();
+        renew.send(token(Some("another-sesame-17"))).unwrap();
+        assert!(next(old).await.is_none());
         assert_eq!(pulse.room.available_permits(), MOST_VIEWERS);
     }
 }

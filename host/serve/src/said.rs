@@ -14,6 +14,7 @@ async fn messages_are_as_they_were_read_and_approved() {
     let listen = ([0, 0, 0, 0], 8417).into();
     messages.error(&ServeError::Open { listen });
     messages.error(&ServeError::Weak { least: 16 });
+    messages.error(&ServeError::Opened);
     messages.error(&ServeError::Listen { listen, source: std::io::Error::other("address in use") });
     messages.error(&ServeError::Random { detail: "no such device".into() });
     let closed = StoreError::Closed { path: "library/library.db".into() };

@@ -45,10 +45,9 @@ pub struct Bound {
 /// Takes the address.
 ///
 /// # Errors
-/// When the address is not to be had, or others could ask without a token.
+/// When the address is not to be had.
 pub async fn bind(parts: Parts) -> Result<Bound, ServeError> {
-    parts.config.check(parts.token.as_deref())?;
-    let access = Access::new(&parts.config, parts.token.as_deref())?;
+    let access = Access::new(&parts.config, parts.token.clone())?;
     let listen = parts.config.listen;
     let listener = TcpListener::bind(listen).await.map_err(|source| ServeError::Listen { listen, source })?;
     Ok(Bound { listener, parts, access })

@@ -11,6 +11,7 @@ use gleaner_orchestrator::{Live, Stop};
 use gleaner_store::Library;
 use tokio::sync::{Semaphore, watch};
 
+use crate::config::Token;
 use crate::guard::Access;
 use crate::ledger::Ledger;
 use crate::live::Pulse;
@@ -36,8 +37,8 @@ pub struct InForce {
 pub struct Parts {
     /// Where it listens, and who may ask.
     pub config: crate::ServeConfig,
-    /// What everybody has to show.
-    pub token: Option<String>,
+    /// What everybody has to show, as it changes.
+    pub token: watch::Receiver<Token>,
     /// The library.
     pub library: Library,
     /// The time.

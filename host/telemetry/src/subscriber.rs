@@ -267,6 +267,9 @@ mod tests {
         for text in crate::config::examples() {
             messages.text("a value of [telemetry]", &text);
         }
+        for text in crate::otel::complaints() {
+            messages.text("log", &text);
+        }
         messages.text("log", "the last spans were not sent: Operation timed-out after 5 seconds");
         messages.text("log", "the last metrics were not sent: Operation timed-out after 5 seconds");
         messages.error(&TelemetryError::Twice("a global default subscriber is set".into()));

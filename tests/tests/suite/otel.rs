@@ -29,6 +29,8 @@ struct Got {
     metrics: BTreeMap<(String, String), f64>,
     resources: Vec<String>,
     headers: Vec<String>,
+    /// Metrics that it refuses before it takes any.
+    refusals: usize,
 }
 
 impl Collector {
@@ -92,10 +94,13 @@ fn serve(stream: TcpStream, got: &(Mutex<Got>, Condvar)) {
         } else {
             panic!("no path of OTLP: {head}");
         }
+        let refuses = head.starts_with("POST /v1/metrics ") && keep.refusals > 0;
+        keep.refusals -= usize::from(refuses);
+        let status = if refuses { "503 Service Unavailable" } else { "200 OK" };
         keep.headers.push(head);
         drop(keep);
         got.1.notify_all();
-        if out.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").is_err() {
+        if write!(out, "HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n").is_err() {
             return;
         }
     }
@@ -293,7 +298,12 @@ fn a_collector_that_is_dead_or_deaf_stops_nothing() {
     let bench = bench(2);
     // Nobody listens there.
     let dead = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")];
-    run(&bench, &dead, &["get", &doi(1)]).expect_code(0);
+    let said = run(&bench, &dead, &["get", &doi(1)]).expect_code(0).stderr;
+    for signal in ["traces", "metrics"] {
+        let complaint = format!("{signal} do not reach the collector at 127.0.0.1:1: Connection refused");
+        assert_eq!(said.matches(&complaint).count(), 1, "{said}");
+    }
+    assert!(!said.contains("were not sent"), "{said}");
     // Somebody listens and never answers.
     let deaf = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", deaf.local_addr().unwrap());
@@ -301,6 +311,24 @@ fn a_collector_that_is_dead_or_deaf_stops_nothing() {
     let output = run(&bench, &variables, &["--format", "json", "get", &doi(2)]).expect_code(0);
     assert_eq!(output.json()["done"], 1);
     assert_eq!(bench.sim().seen(UNPAYWALL).requests.len(), 2);
+}
+
+#[test]
+fn a_collector_that_comes_back_is_said_to() {
+    let collector = Collector::start();
+    collector.got.0.lock().unwrap().refusals = 3;
+    let variables =
+        [("OTEL_EXPORTER_OTLP_ENDPOINT", &*collector.address), ("OTEL_METRIC_EXPORT_INTERVAL", "50")];
+    let bench = bench(0);
+    let run = spawn(&bench, &variables, &["queue", "run"]);
+    let address = collector.address.trim_start_matches("http://");
+    let again = format!("metrics reach the collector at {address} again");
+    run.wait_until_it_says(&again);
+    run.signal(Signal::TERM);
+    let said = run.wait(TIMEOUT).expect_code(0).stderr;
+    let lost =
+        format!("metrics do not reach the collector at {address}: it answered 503 Service Unavailable");
+    assert_eq!((said.matches(&lost).count(), said.matches(&again).count()), (1, 1), "{said}");
 }
 
 #[test]

@@ -2,7 +2,9 @@
 //!
 //! Must never trust a client: each request here is what an attacker would send.
 
-use gleaner_tests::harness::{Bench, TIMEOUT};
+use std::io::{Read, Write};
+
+use gleaner_tests::harness::{Bench, Signal, TIMEOUT};
 use gleaner_tests::simweb::World;
 use serde_json::json;
 
@@ -92,6 +94,58 @@ fn a_foreign_name_is_refused() {
     let own = "GET /api/v1/stats HTTP/1.1\r\nhost: Gleaner.example.org:80\r\nconnection: close\r\n\r\n";
     served.send(own).expect(200);
     served.stop();
+}
+
+/// Writes a secret that others cannot read, as an operator replaces one: whole, and by a rename.
+fn write_secret(bench: &Bench, name: &str, text: &str) {
+    let new = bench.file(&format!("{name}.new"), &format!("{text}\n"));
+    std::fs::set_permissions(&new, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    std::fs::rename(new, bench.path(name)).unwrap();
+}
+
+#[test]
+fn another_token_holds_at_once_and_no_token_never() {
+    let mut bench = Bench::new(World::default());
+    write_secret(&bench, "token", TOKEN);
+    let configuration = format!("[serve]\ntoken = {{ file = \"{}\" }}", bench.path("token").display());
+    bench.configure(&configuration);
+    let served = Served::start(&bench);
+    let asks = |token: &str| {
+        let header = format!("authorization: Bearer {token}\r\n");
+        served.request("GET", "/api/v1/stats", &header, "").status
+    };
+    let mut stream = std::net::TcpStream::connect(&served.address).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+    let head = format!("host: {}\r\nauthorization: Bearer {TOKEN}\r\n", served.address);
+    write!(stream, "GET /api/v1/events HTTP/1.1\r\nconnection: close\r\n{head}\r\n").unwrap();
+    assert_eq!(asks(TOKEN), 200);
+
+    let second = "another-token-of-4712";
+    write_secret(&bench, "token", second);
+    served.run.wait_until_it_says("the token of the server is another one from now on");
+    assert_eq!((asks(TOKEN), asks(second)), (401, 200));
+    let mut heard = String::new();
+    stream.read_to_string(&mut heard).expect("who watched by the old token is let go");
+    assert!(heard.contains("watching"), "{heard}");
+
+    write_secret(&bench, "token", "short");
+    served.run.wait_until_it_says("the old one stays in force: the token of [serve] is too short");
+    std::fs::remove_file(bench.path("token")).unwrap();
+    served.run.wait_until_it_says("the old one stays in force: serve.token: cannot read");
+    let text = std::fs::read_to_string(bench.path("gleaner.toml")).unwrap();
+    let without = text.split_once("[serve.token]").expect("a section of its own").0;
+    bench.file("gleaner.toml", without);
+    served.run.wait_until_it_says("the old one stays in force: the server has a token and would have none");
+    assert_eq!((asks("short"), asks(second)), (401, 200));
+
+    let third = "a-third-token-of-4713";
+    write_secret(&bench, "other", third);
+    bench.configure(&configuration.replace("/token\"", "/other\""));
+    served.run.wait_until_it_says("what changed in serve.token holds from now on");
+    assert_eq!((asks(second), asks(third)), (401, 200));
+    served.run.signal(Signal::TERM);
+    let log = served.run.wait(TIMEOUT).expect_code(0).stderr;
+    assert!([TOKEN, second, third].iter().all(|token| !log.contains(token)), "{log}");
 }
 
 #[test]

@@ -12,20 +12,29 @@ use gleaner_egress::Egress;
 use gleaner_limits::KeyedLimiter;
 use gleaner_model::clock::SharedClock;
 use gleaner_orchestrator::{Generation, Live, Resolvers, Sources};
-use gleaner_serve::{InForce, Ledger};
+use gleaner_serve::{InForce, Ledger, Token};
 use gleaner_watch::{Watch, Watched};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use toml::Value;
 
-use crate::config::{Layers, Loaded};
+use crate::config::{Config, Layers, Loaded};
 use crate::context::{Context, ReadAgain};
 use crate::exit::Failed;
 use crate::generations::{self, PluginFiles};
 
 /// What a run can take in; anything else holds from the next start on.
-const TAKEN_IN: [&str; 8] =
-    ["contact", "egress", "limits", "plugins.dirs", "plugins.sandbox", "resolvers", "secrets", "tiers"];
+const TAKEN_IN: [&str; 9] = [
+    "contact",
+    "egress",
+    "limits",
+    "plugins.dirs",
+    "plugins.sandbox",
+    "resolvers",
+    "secrets",
+    "serve.token",
+    "tiers",
+];
 /// Generations that may be in use by running calls when the next one is made.
 const MOST_RETAINED: usize = 16;
 /// Between two looks whether one of them is free.
@@ -52,6 +61,15 @@ pub(crate) struct Reload {
 pub(crate) struct Told {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) in_force: watch::Sender<Arc<InForce>>,
+    pub(crate) token: watch::Sender<Token>,
+}
+
+/// A configuration that may replace the one in force.
+struct Valid {
+    loaded: Loaded,
+    egress: Egress,
+    /// What has to be shown to the server, if there is one.
+    token: Option<Token>,
 }
 
 /// Why everything is looked at again.
@@ -118,14 +136,14 @@ impl Reload {
         }
         let before = self.live.now();
         let new = self.read(occasion, &before);
-        let config = new.as_ref().map_or(&self.in_force.config, |(loaded, _)| &loaded.config);
+        let config = new.as_ref().map_or(&self.in_force.config, |new| &new.loaded.config);
         let resolvers = self.files.resolvers(config, Some(&before.resolvers)).await;
         let changes = resolvers.changes(&before.resolvers);
         refused(&resolvers, Some(&before.resolvers)).into_iter().for_each(|says| self.say(says));
         if new.is_none() && changes.is_empty() && resolvers.refused() == before.resolvers.refused() {
             return;
         }
-        let egress = new.as_ref().map_or(&before.egress, |(_, egress)| egress).clone();
+        let egress = new.as_ref().map_or(&before.egress, |new| &new.egress).clone();
         let limits = config.limits.clone();
         let number = self.live.replace(generations::generation(config, resolvers, egress));
         // Also when they are the same: who waits for a host that only a removed plugin asks is planned anew.
@@ -133,13 +151,13 @@ impl Reload {
         if !changes.is_empty() {
             self.say(format!("plugins have changed (generation {number}): {}", changes.join(", ")));
         }
-        if let Some((new, _)) = new {
-            self.put_in_force(occasion, new);
+        if let Some(new) = new {
+            self.put_in_force(occasion, new.loaded);
         }
     }
 
-    /// The configuration and its way out, if both are valid and there is something to say of it.
-    fn read(&mut self, occasion: Occasion, before: &Generation) -> Option<(Loaded, Egress)> {
+    /// The configuration, if it is valid and there is something to say of it.
+    fn read(&mut self, occasion: Occasion, before: &Generation) -> Option<Valid> {
         // A file that is gone is on its way to being replaced, or stays in force.
         let is_gone = self.in_force.file.as_ref().is_some_and(|file| !file.exists());
         if is_gone && occasion == Occasion::FilesChanged {
@@ -150,21 +168,29 @@ impl Reload {
                 self.complain(occasion, failed.error.to_string());
                 None
             }
-            Ok((loaded, _))
-                if occasion == Occasion::FilesChanged
-                    && loaded.layers.merged() == self.in_force.layers.merged() =>
-            {
+            Ok(valid) => {
                 self.complaint = None;
-                None
+                self.renew(valid.token);
+                let is_as_before = valid.loaded.layers.merged() == self.in_force.layers.merged();
+                Some(valid).filter(|_| occasion == Occasion::Asked || !is_as_before)
             }
-            Ok(valid) => Some(valid),
         }
     }
 
-    fn read_valid(&self, before: &Generation) -> Result<(Loaded, Egress), Failed> {
+    /// From now on this has to be shown, and who watches by the old one is let go.
+    fn renew(&self, token: Option<Token>) {
+        let Some((told, token)) = self.told.as_ref().zip(token) else { return };
+        let is_another = |now: &mut Token| std::mem::replace(now, token) != token;
+        if told.token.send_if_modified(is_another) {
+            self.say("the token of the server is another one from now on".to_owned());
+        }
+    }
+
+    fn read_valid(&self, before: &Generation) -> Result<Valid, Failed> {
         let loaded = (self.read_again)(None)?;
         generations::require_contact(&loaded.config)?;
         let (new, old) = (&loaded.config, &self.in_force.config);
+        let token = self.told.as_ref().map(|told| token(new, *told.token.borrow())).transpose()?;
         // It keeps its connections as long as it can.
         let egress = if new.egress == old.egress && new.contact == old.contact {
             before.egress.clone()
@@ -172,7 +198,7 @@ impl Reload {
             let cache = generations::cache_dir(&old.library.path);
             generations::egress(new, self.limiter.clone(), Arc::clone(&self.clock), Some(cache))?
         };
-        Ok((loaded, egress))
+        Ok(Valid { loaded, egress, token })
     }
 
     fn put_in_force(&mut self, occasion: Occasion, new: Loaded) {
@@ -182,7 +208,6 @@ impl Reload {
         }
         self.watch.set(watched(&self.files, &new));
         self.in_force = new;
-        self.complaint = None;
         // What is told holds by then.
         if let Some(told) = &self.told {
             let mut in_force = generations::in_force(&self.in_force);
@@ -215,8 +240,15 @@ impl std::fmt::Display for Occasion {
     }
 }
 
+/// What has to be shown to the server in place of `before`.
+fn token(config: &Config, before: Token) -> Result<Token, Failed> {
+    let token = generations::serve_token(config).map_err(Failed::configuration)?;
+    Ok(before.replaced_by(token)?)
+}
+
 fn watched(files: &PluginFiles, loaded: &Loaded) -> Watched {
-    let secrets = loaded.config.secrets.values().map(|secret| secret.file.clone());
+    let config = &loaded.config;
+    let secrets = config.secrets.values().chain(&config.serve.token).map(|secret| secret.file.clone());
     let single = loaded.candidates.iter().cloned().chain(secrets).collect();
     Watched { dirs: files.dirs(&loaded.config), endings: vec!["wasm", "toml"], files: single }
 }

@@ -28,7 +28,7 @@ pub(crate) fn lay_flags(args: &Serve, layers: &mut Layers) {
 pub(crate) async fn serve(context: &Context) -> Result<Exit, Failed> {
     let config = context.loaded.config.serve.clone();
     let token = generations::serve_token(&context.loaded.config).map_err(Failed::configuration)?;
-    config.check(token.as_deref())?;
+    let (renew, token) = watch::channel(token);
     let (sources, reload) = Reload::begin(context).await?;
     let library = context.library()?;
     let ledger = Ledger::new(context.clock());
@@ -44,7 +44,7 @@ pub(crate) async fn serve(context: &Context) -> Result<Exit, Failed> {
         ledger: Arc::clone(&ledger),
     };
     let bound = bind(parts).await?;
-    let reload = reload.telling(Told { ledger: Arc::clone(&ledger), in_force: tell });
+    let reload = reload.telling(Told { ledger: Arc::clone(&ledger), in_force: tell, token: renew });
     gleaner_telemetry::metrics().want();
     let beside = Beside { server: Some(Server { bound, ledger }), ..Beside::default() };
     run::work(context, library, sources, reload, Task::Serve, beside).await

@@ -1,10 +1,13 @@
 //! How exports reach a collector: one HTTP/1.1 connection, with the TLS that the program has anyway.
 //!
 //! The collector is the operator's own, and this no way out for anything else: it sends what the exporter gives it, and
-//! follows no redirect. Must never be waited for by work: exporters have threads of their own.
+//! follows no redirect. That nothing arrives is said once, and that it does again. Must never be waited for by work:
+//! exporters have threads of their own.
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -31,6 +34,9 @@ pub(super) struct Collector {
     /// Where connections are worked on: exporters' threads have no runtime.
     runtime: Handle,
     timeout: Duration,
+    /// What it is sent.
+    signal: &'static str,
+    is_failing: Arc<AtomicBool>,
 }
 
 impl Collector {
@@ -49,7 +55,27 @@ impl Collector {
         };
         let connector = builder.https_or_http().enable_http1().build();
         let client = Client::builder(TokioExecutor::new()).build(connector);
-        Ok(Self { client, runtime, timeout })
+        Ok(Self { client, runtime, timeout, signal: "traces and metrics", is_failing: Arc::default() })
+    }
+
+    /// For one signal, which may go elsewhere than the other.
+    pub(super) fn of(&self, signal: &'static str) -> Self {
+        Self { signal, is_failing: Arc::default(), ..self.clone() }
+    }
+
+    /// Whether the last export failed, and was complained of.
+    pub(super) fn failing(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_failing)
+    }
+
+    /// Says what has changed since the last export.
+    fn note(&self, collector: &str, failure: Option<String>) {
+        let signal = self.signal;
+        match (self.is_failing.swap(failure.is_some(), Relaxed), failure) {
+            (false, Some(why)) => tracing::warn!("{}", lost(signal, collector, &why)),
+            (true, None) => tracing::warn!("{}", found(signal, collector)),
+            _ => {}
+        }
     }
 
     async fn send(self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
@@ -60,6 +86,28 @@ impl Collector {
         };
         tokio::time::timeout(self.timeout, exchange).await?
     }
+}
+
+/// What is said when exports begin to fail.
+pub(super) fn lost(signal: &str, collector: &str, why: &str) -> String {
+    format!(
+        "{signal} do not reach the collector at {collector}: {why}; what it does not take is lost, and work goes on; see \
+         [telemetry] and the OTEL_ variables"
+    )
+}
+
+/// What is said when they arrive again.
+pub(super) fn found(signal: &str, collector: &str) -> String {
+    format!("{signal} reach the collector at {collector} again")
+}
+
+/// The last cause of an error: what happened, without the layers that pass it on.
+fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
 }
 
 /// The certificates of a PEM file.
@@ -82,6 +130,18 @@ pub(super) fn read(file: &Path) -> io::Result<RootCertStore> {
 #[async_trait]
 impl HttpClient for Collector {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        self.runtime.spawn(self.clone().send(request)).await?
+        let collector = request.uri().authority().map_or_else(String::new, |to| match to.port() {
+            Some(port) => format!("{}:{port}", to.host()),
+            None => to.host().to_owned(),
+        });
+        let sent = self.runtime.spawn(self.clone().send(request)).await?;
+        let failure = match &sent {
+            Err(error) => Some(root_cause(error.as_ref())),
+            Ok(answer) => {
+                Some(format!("it answered {}", answer.status())).filter(|_| !answer.status().is_success())
+            }
+        };
+        self.note(&collector, failure);
+        sent
     }
 }

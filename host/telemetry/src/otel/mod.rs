@@ -9,7 +9,8 @@ mod meter;
 mod trace;
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use gleaner_model::job::JobId;
@@ -66,6 +67,8 @@ pub struct OtelVariables {
 pub(crate) struct Otel {
     spans: Option<(SdkTracerProvider, Traces)>,
     meters: Option<SdkMeterProvider>,
+    /// Whether spans, and whether metrics, are known not to arrive.
+    failing: [Arc<AtomicBool>; 2],
 }
 
 static OTEL: OnceLock<Otel> = OnceLock::new();
@@ -89,12 +92,15 @@ pub(crate) fn start(
     let timeout = variables.timeout.unwrap_or(Duration::from_secs(10));
     let client = Collector::new(runtime.clone(), timeout, variables.certificate.as_deref());
     let client = client.map_err(|error| OtelError(error.to_string()))?;
+    let clients = ["traces", "metrics"].map(|signal| client.of(signal));
+    let failing = clients.each_ref().map(Collector::failing);
+    let [of_spans, of_metrics] = clients;
     let spans = match variables.wants_traces {
-        true => Some(spans(config, variables, endpoint, client.clone())?),
+        true => Some(spans(config, variables, endpoint, of_spans)?),
         false => None,
     };
     let meters = match variables.wants_metrics {
-        true => Some(meters(variables, endpoint, client)?),
+        true => Some(meters(variables, endpoint, of_metrics)?),
         false => None,
     };
     if let Some(meters) = &meters {
@@ -102,7 +108,7 @@ pub(crate) fn start(
     }
     let tracer = spans.as_ref().map(|(_, traces)| traces.tracer.clone());
     // Set up once, with the log.
-    let _ = OTEL.set(Otel { spans, meters });
+    let _ = OTEL.set(Otel { spans, meters, failing });
     Ok(tracer)
 }
 
@@ -198,14 +204,17 @@ pub(crate) fn job_ended(ended: &JobEnded) {
 
 /// Sends what is left, for at most some seconds. Blocks: call it when the work is done, outside of the runtime.
 pub fn shutdown() {
-    let Some(otel) = OTEL.get() else { return };
-    if let Some((spans, _)) = &otel.spans
+    let Some(Otel { spans, meters, failing: [no_traces, no_metrics] }) = OTEL.get() else { return };
+    // Why exports fail has been said.
+    if let Some((spans, _)) = spans
         && let Err(error) = spans.shutdown_with_timeout(AT_THE_END)
+        && !no_traces.load(Relaxed)
     {
         tracing::warn!("the last spans were not sent: {error}");
     }
-    if let Some(meters) = &otel.meters
+    if let Some(meters) = meters
         && let Err(error) = meters.shutdown()
+        && !no_metrics.load(Relaxed)
     {
         tracing::warn!("the last metrics were not sent: {error}");
     }
@@ -229,4 +238,14 @@ pub(crate) fn examples() -> Vec<OtelError> {
     let empty = client::read(Path::new("/dev/null")).unwrap_err();
     let certificates = [none, empty].map(|error| OtelError(error.to_string()));
     [of("sometimes", ""), of("parentbased_traceidratio", "much")].into_iter().chain(certificates).collect()
+}
+
+/// What is said of a collector that is away, likewise.
+#[cfg(test)]
+pub(crate) fn complaints() -> [String; 2] {
+    let collector = "otel.example.org:4318";
+    [
+        client::lost("traces", collector, "Connection refused (os error 111)"),
+        client::found("traces", collector),
+    ]
 }
