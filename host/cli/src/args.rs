@@ -264,7 +264,7 @@ pub(crate) enum Library {
     /// docs/reference/manifest.md tells what the fields mean. Records come in the order of writing; to go on later, give
     /// the last one's seq to --after: nothing is missed and nothing comes twice.
     Manifest(Manifest),
-    /// Write the whole manifest as JSON lines, as `library manifest` does
+    /// Write the whole manifest, as `library manifest` does
     Export {
         /// Where to [default: standard output]
         #[arg(long, value_name = "FILE")]

@@ -38,7 +38,7 @@ const SAID: &[(&str, &str)] = &[
     ("a job", "more than 10000 works go first under host:a.org at 4 at once"),
     (
         "an argument",
-        "\"tomorrow\" is neither a time like 2030-01-31T08:00:00Z nor a duration from now like 30m or 2h",
+        "\"tomorrow\" is neither a time like 2030-01-31T08:00:00Z or 2030-01-31 nor a duration from now like 30m or 2h",
     ),
     (
         "a work",
@@ -48,7 +48,7 @@ const SAID: &[(&str, &str)] = &[
     ("a setting", "resolver x needs the setting \"contact\"; give it at the top of the configuration"),
     (
         "an argument",
-        "\"yesterday\" is neither a time like 2030-01-31T08:00:00Z nor how long ago, like 30m or 7d",
+        "\"yesterday\" is neither a time like 2030-01-31T08:00:00Z or 2030-01-31 nor how long ago, like 30m or 7d",
     ),
 ];
 

@@ -37,7 +37,7 @@ impl FromStr for When {
         let at = || rfc_3339(text).map(Self::At);
         text.parse().map(Self::In).ok().or_else(at).ok_or_else(|| {
             format!(
-                "{text:?} is neither a time like 2030-01-31T08:00:00Z nor a duration from now like 30m or 2h"
+                "{text:?} is neither a time like 2030-01-31T08:00:00Z or 2030-01-31 nor a duration from now like 30m or 2h"
             )
         })
     }
@@ -71,13 +71,16 @@ impl FromStr for Ago {
         let text = text.trim();
         let at = || rfc_3339(text).map(Self::At);
         text.parse().map(Self::Before).ok().or_else(at).ok_or_else(|| {
-            format!("{text:?} is neither a time like 2030-01-31T08:00:00Z nor how long ago, like 30m or 7d")
+            format!("{text:?} is neither a time like 2030-01-31T08:00:00Z or 2030-01-31 nor how long ago, like 30m or 7d")
         })
     }
 }
 
-/// A time of RFC 3339 in any zone, to the millisecond.
+/// A time of RFC 3339 in any zone, to the millisecond; or a date of it, which is its beginning in UTC.
 fn rfc_3339(text: &str) -> Option<UnixMillis> {
+    if text.len() == "2030-01-31".len() {
+        return rfc_3339(&format!("{text}T00:00:00Z"));
+    }
     let (local, behind_ms) = match text.strip_suffix(['Z', 'z']) {
         Some(local) => (local, 0),
         None => {
@@ -225,9 +228,10 @@ mod tests {
         let ago = |text: &str| text.parse::<Ago>().map(|ago| ago.before(UnixMillis(7_200_005)));
         assert_eq!(ago("2h"), Ok(UnixMillis(5)));
         assert_eq!(ago("2030-01-31T08:00:00Z").unwrap().to_string(), "2030-01-31T08:00:00.000Z");
+        assert_eq!(ago("2030-01-31").unwrap().to_string(), "2030-01-31T00:00:00.000Z");
         assert!(ago("yesterday").unwrap_err().contains("how long ago"));
         for text in
-            ["", "tomorrow", "2030-01-31", "2030-01-31T08:00:00", "2030-01-31T08:00:00+2", "30", "é+02:00"]
+            ["", "tomorrow", "2030-02-31", "2030-01-31T08:00:00", "2030-01-31T08:00:00+2", "30", "é+02:00"]
         {
             let message = when(text).unwrap_err();
             assert!(message.contains("2030-01-31T08:00:00Z"), "{text}: {message}");

@@ -281,6 +281,9 @@ fn the_library_lists_and_exports() {
         written.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>(),
         records
     );
+    let sheets =
+        ["export", "manifest"].map(|of| bench.run(&["--format", "csv", "library", of]).expect_code(0).stdout);
+    assert!(sheets[0] == sheets[1] && sheets[0].lines().count() == records.len() + 1, "{sheets:?}");
     let verdict = json!({ "checked": 1, "bad": [], "extra": { "files": 0, "bytes": 0, "paths": [] } });
     assert_eq!(json(&bench, &["library", "verify"]), verdict);
 }

@@ -10,7 +10,7 @@ use gleaner_model::units::Span;
 use super::values::Ago;
 
 /// Which records, and where to.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Manifest {
     /// Only attempts of this run
     #[arg(long, value_name = "ID")]
@@ -18,7 +18,7 @@ pub(crate) struct Manifest {
     /// Only attempts of this work: identifier, artifact id or job number
     #[arg(long, value_name = "ID")]
     pub(crate) job: Option<String>,
-    /// Only attempts that ended then or later: a time like 2030-01-31T08:00:00Z, or how long ago, like 7d
+    /// Only attempts that ended then or later: a time like 2030-01-31T08:00:00Z or 2030-01-31, or how long ago, like 7d
     #[arg(long, value_name = "TIME|DUR")]
     pub(crate) since: Option<Ago>,
     /// Only records behind the one with this `seq`; as CSV without the line of column names then

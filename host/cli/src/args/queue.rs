@@ -22,7 +22,7 @@ pub(crate) struct Turn {
     /// Which works go first: smaller numbers do; -100 is before the default [default: 0]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = read_priority)]
     pub(crate) priority: Option<Priority>,
-    /// Not before then: a time like 2030-01-31T08:00:00Z, or how long from now, like 2h
+    /// Not before then: a time like 2030-01-31T08:00:00Z or 2030-01-31, or how long from now, like 2h
     #[arg(long, value_name = "TIME|DUR")]
     pub(crate) not_before: Option<When>,
 }

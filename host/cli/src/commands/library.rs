@@ -3,7 +3,7 @@
 use gleaner_model::job::JobId;
 use serde_json::json;
 
-use crate::args::Library;
+use crate::args::{Library, Manifest};
 use crate::commands::{backup, gc, library_cache, manifest, path, refresh, verify};
 use crate::context::Context;
 use crate::exit::{Exit, Failed};
@@ -17,7 +17,9 @@ pub(crate) async fn library(context: &Context, command: Library) -> Result<Exit,
     match command {
         Library::List => list(context).await,
         Library::Manifest(args) => manifest::manifest(context, &args).await,
-        Library::Export { output } => manifest::export(context, output.as_deref()).await,
+        Library::Export { output } => {
+            manifest::manifest(context, &Manifest { output, ..Manifest::default() }).await
+        }
         Library::Verify => verify::verify(context).await,
         Library::Path(args) => path::path(context, &args).await,
         Library::Refresh(args) => refresh::refresh(context, &args).await,

@@ -19,7 +19,7 @@ use crate::exit::{Exit, Failed};
 /// Records looked at at a time.
 const PAGE: u32 = 1000;
 
-/// `library manifest`.
+/// `library manifest`, and `library export` without a choice.
 pub(crate) async fn manifest(context: &Context, args: &Manifest) -> Result<Exit, Failed> {
     let library = context.existing_library()?;
     let job = match &args.job {
@@ -31,7 +31,7 @@ pub(crate) async fn manifest(context: &Context, args: &Manifest) -> Result<Exit,
     };
     let since = args.since.map(|since| since.before(context.now()));
     let filter = ManifestFilter { run: args.run.clone(), job, since };
-    let out = sink(args.output.as_deref())?;
+    let mut out = sink(args.output.as_deref())?;
     if context.output.is_csv() {
         // Without a heading where it goes on with what was written before.
         let mut sheet = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out);
@@ -44,30 +44,14 @@ pub(crate) async fn manifest(context: &Context, args: &Manifest) -> Result<Exit,
         .await?;
         sheet.flush()?;
     } else {
-        lines(&library, &filter, args.after, out).await?;
+        each(&library, &filter, args.after, |record| {
+            serde_json::to_writer(&mut out, record).map_err(io::Error::from)?;
+            out.write_all(b"\n")
+        })
+        .await?;
+        out.flush()?;
     }
     Ok(Exit::Well)
-}
-
-/// `library export`: all of it, as JSON lines.
-pub(crate) async fn export(context: &Context, output: Option<&Path>) -> Result<Exit, Failed> {
-    let library = context.existing_library()?;
-    lines(&library, &ManifestFilter::default(), 0, sink(output)?).await?;
-    Ok(Exit::Well)
-}
-
-async fn lines(
-    library: &Library,
-    filter: &ManifestFilter,
-    after: i64,
-    mut out: Box<dyn Write + Send>,
-) -> Result<(), Failed> {
-    each(library, filter, after, |record| {
-        serde_json::to_writer(&mut out, record).map_err(io::Error::from)?;
-        out.write_all(b"\n")
-    })
-    .await?;
-    Ok(out.flush()?)
 }
 
 async fn each(

@@ -36,8 +36,11 @@ use crate::exit::{Exit, Failed};
 /// Runs the command that the user asked for.
 pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failed> {
     let context = || Context::new(&cli.global, |_| {});
-    if cli.global.format == Format::Csv && !matches!(cli.command, Command::Library(Library::Manifest(_))) {
-        return Err(Failed::usage("only `gleaner library manifest` prints CSV; use --format json here"));
+    let has_rows = matches!(cli.command, Command::Library(Library::Manifest(_) | Library::Export { .. }));
+    if cli.global.format == Format::Csv && !has_rows {
+        return Err(Failed::usage(
+            "only `gleaner library manifest` and `export` print CSV; use --format json here",
+        ));
     }
     match cli.command {
         Command::Get(args) => {

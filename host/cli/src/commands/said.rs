@@ -19,7 +19,7 @@ pub(crate) const OF_FILES: &[&str] = &[
     "7 files that no job holds, 3.00 MiB; `gleaner library gc` removes them",
     "`gleaner library refresh` fetches what is missing or damaged anew",
     "7 files, 7 names and 1 temporary files would go, 3.00 MiB",
-    "only `gleaner library manifest` prints CSV; use --format json here",
+    "only `gleaner library manifest` and `export` print CSV; use --format json here",
     "10.1000/none: the library has no file of it; `gleaner queue explain` says why",
     "10.1000/x: its file is missing; `gleaner library refresh` fetches it anew",
     "\"yesterday\" is neither a time like 2030-01-31T08:00:00Z nor how long ago, like 30m or 7d",

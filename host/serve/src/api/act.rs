@@ -41,7 +41,7 @@ pub(super) struct Enqueue {
     resolver: Option<String>,
     /// Which go first: smaller numbers do.
     priority: Option<i32>,
-    /// Not before then: a time like 2030-01-31T08:00:00Z, or how long from now, like 2h.
+    /// Not before then: a time like 2030-01-31T08:00:00Z or 2030-01-31, or how long from now, like 2h.
     not_before: Option<String>,
 }
 

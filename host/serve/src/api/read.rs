@@ -225,7 +225,7 @@ pub(crate) struct ManifestQuery {
     pub(crate) run: Option<String>,
     /// Only records of this job: number, artifact id or identifier.
     pub(crate) job: Option<String>,
-    /// Only records of attempts that ended then or later: a time like 2030-01-31T08:00:00Z, or how long ago, like 7d.
+    /// Only records of attempts that ended then or later: a time like 2030-01-31T08:00:00Z or 2030-01-31, or how long ago, like 7d.
     pub(crate) since: Option<String>,
     /// Records behind this one: the last answer's `next`.
     pub(crate) after: Option<i64>,
