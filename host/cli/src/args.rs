@@ -192,6 +192,10 @@ pub(crate) enum Plugin {
     },
     /// Show what one resolver asks for and is not granted, and write the grant into the configuration
     Grant(Grant),
+    /// Ask one resolver about works, as a run does, and write down what it asks of the web, gets and answers
+    Record(Record),
+    /// Hold one resolver to what was recorded of it, without a network
+    Test(Test),
     /// Write a small resolver that works, to start from
     New {
         /// Its name: small letters, digits and _
@@ -240,6 +244,42 @@ pub(crate) struct Grant {
     /// Write without asking
     #[arg(long)]
     pub(crate) yes: bool,
+}
+
+/// The resolver needs its grants. Secrets are not written, wherever they come back; settings that it reads are, the
+/// contact too.
+#[derive(Debug, Args)]
+pub(crate) struct Record {
+    /// A component file, or the name of a resolver
+    #[arg(value_name = "FILE|NAME")]
+    pub(crate) target: String,
+    /// Works: DOI, arXiv id, pmid:..., PMC..., isbn:..., or a URL
+    #[arg(value_name = "ID", required = true)]
+    pub(crate) ids: Vec<String>,
+    /// A landing page of the work, as others would have found it; may be given several times
+    #[arg(long, value_name = "URL")]
+    pub(crate) landing_page: Vec<url::Url>,
+    /// Where to: a cassette, which is JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Also in place of a file that is there
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Each request is answered by what was recorded for it, once; the clock stands where it stood. Needs no grants, no
+/// secrets and no contact. Exit codes: 0 when every answer is as it was, 1 when one differs or something else is asked.
+#[derive(Debug, Args)]
+pub(crate) struct Test {
+    /// A component file, or the name of a resolver [default: the one that was recorded]
+    #[arg(value_name = "FILE|NAME")]
+    pub(crate) target: Option<String>,
+    /// What `plugin record` wrote
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cassette: PathBuf,
+    /// Take over the answers of now, where nothing is asked that was not recorded
+    #[arg(long)]
+    pub(crate) update: bool,
 }
 
 /// What a resolver is written in.

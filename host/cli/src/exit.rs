@@ -60,5 +60,6 @@ exits_with! {
     gleaner_store::StoreError => Storage,
     gleaner_orchestrator::RunError => Storage,
     gleaner_serve::ServeError => Configuration,
+    gleaner_cassette::CassetteError => Usage,
     std::io::Error => SomeFailed,
 }

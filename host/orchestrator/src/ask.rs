@@ -1,7 +1,8 @@
-//! Asking resolvers about one work without a job: for `gleaner resolve`.
+//! Asking resolvers about one work without a job: for `gleaner resolve` and `gleaner plugin record`.
 //!
 //! Downloads nothing and writes nothing; limits hold all the same.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use gleaner_model::artifact::Artifact;
@@ -10,6 +11,7 @@ use gleaner_model::identifier::Identifier;
 use gleaner_model::key::{Key, ResolverName};
 use gleaner_model::plan::{Fate, Plan, Step};
 use gleaner_model::reason::Failure;
+use gleaner_runtime::{CallReport, GuestHost, Query};
 
 use crate::generation::Generation;
 use crate::resolve::query;
@@ -102,6 +104,24 @@ pub async fn ask(sources: &Sources, artifact: &Artifact, only: &[ResolverName]) 
         dropped.then_with(|| ranking.compare(&learnt, &one.candidate, &other.candidate))
     });
     AskReport { answers, candidates, discovered: plan.discovered }
+}
+
+/// Asks one resolver, whatever it takes, with `wrap` around what it gets from outside. `landing_pages` are those that others
+/// would have found. Returns what it was asked and what came of it; none when no such resolver is in use.
+pub async fn ask_through(
+    sources: &Sources,
+    artifact: &Artifact,
+    landing_pages: Vec<String>,
+    resolver: &ResolverName,
+    wrap: impl FnOnce(Arc<dyn GuestHost>) -> Arc<dyn GuestHost>,
+) -> Option<(Query, CallReport)> {
+    let generation = sources.now();
+    let installed = generation.resolvers.get(resolver)?;
+    sources.limiter.acquire(&Key::Resolver(resolver.clone())).await.spend();
+    let query = query("record", artifact, &Plan::default(), 1, installed.sandbox.wall.0);
+    let query = Query { landing_pages, ..query };
+    let report = sources.call_through(&generation, installed, &query, None, wrap).await;
+    Some((query, report))
 }
 
 async fn ask_one(

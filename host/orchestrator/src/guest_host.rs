@@ -1,6 +1,7 @@
 //! What a guest may do beyond computing, adapted to egress.
 //!
-//! Must never add a right: every request goes through egress with the scope of its call.
+//! Must never add a right: every request goes through egress with the scope of its call; nor pass on a secret that an
+//! upstream says back.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,12 +14,15 @@ use gleaner_model::reason::{FailureClass, Reason};
 use gleaner_runtime::{GuestHost, GuestHttpError, GuestMethod, GuestRequest, GuestResponse};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
+use crate::redact::Redaction;
+
 /// The host of one call.
 pub(crate) struct CallHost {
     pub(crate) egress: Egress,
     pub(crate) scope: Scope,
     pub(crate) max_body: u64,
     pub(crate) settings: Arc<BTreeMap<String, String>>,
+    pub(crate) redaction: Redaction,
     pub(crate) clock: SharedClock,
 }
 
@@ -29,14 +33,14 @@ impl GuestHost for CallHost {
         let response = self.egress.send(request, &self.scope).await.map_err(|error| refusal(&error))?;
         let status = response.status.as_u16();
         let url = response.chain.last().map(ToString::to_string).unwrap_or_default();
-        let headers = response
-            .headers
-            .iter()
-            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-            .collect();
+        let redacted =
+            |value: &HeaderValue| self.redaction.text(String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let headers =
+            response.headers.iter().map(|(name, value)| (name.to_string(), redacted(value))).collect();
         let from_cache = response.from_cache;
         let body = response.body.collect().await.map_err(|error| refusal(&error))?;
-        Ok(GuestResponse { status, url, headers, body: body.to_vec(), from_cache })
+        let (url, body) = (self.redaction.text(url), self.redaction.bytes(body.to_vec()));
+        Ok(GuestResponse { status, url, headers, body, from_cache })
     }
 
     fn setting(&self, key: &str) -> Option<String> {

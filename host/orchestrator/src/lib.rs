@@ -24,6 +24,7 @@ mod pace;
 mod pass_on;
 mod pieces;
 mod recheck;
+mod redact;
 mod reserve;
 mod resolve;
 mod resolvers;
@@ -40,7 +41,7 @@ mod suspend;
 mod wide;
 mod worker;
 
-pub use ask::{Answer, AskReport, News, Ranked, ask};
+pub use ask::{Answer, AskReport, News, Ranked, ask, ask_through};
 pub use asked::{Lacking, Wish, asked_hosts};
 pub use blocking::Blocking;
 pub use breaker::Breakers;

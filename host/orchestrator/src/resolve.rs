@@ -11,11 +11,12 @@ use gleaner_model::artifact::Artifact;
 use gleaner_model::identifier::Scheme;
 use gleaner_model::plan::Plan;
 use gleaner_model::reason::{Failure, Reason};
-use gleaner_runtime::{CallReport, Query};
+use gleaner_runtime::{CallReport, GuestHost, Query};
 
 use crate::generation::Generation;
 use crate::guest_host::CallHost;
 use crate::install::Installed;
+use crate::redact::Redaction;
 use crate::sources::Sources;
 
 impl Sources {
@@ -27,9 +28,21 @@ impl Sources {
         query: &Query,
         host_permit: Option<Permit>,
     ) -> CallReport {
+        self.call_through(generation, installed, query, host_permit, |host| host).await
+    }
+
+    /// The same with `wrap` around what the resolver gets from outside.
+    pub(crate) async fn call_through(
+        &self,
+        generation: &Generation,
+        installed: &Installed,
+        query: &Query,
+        host_permit: Option<Permit>,
+        wrap: impl FnOnce(Arc<dyn GuestHost>) -> Arc<dyn GuestHost>,
+    ) -> CallReport {
         let host = self.host_of(generation, installed, host_permit);
         let scope = host.scope.clone();
-        let report = installed.plugin.resolve(query, Arc::new(host), &installed.sandbox).await;
+        let report = installed.plugin.resolve(query, wrap(Arc::new(host)), &installed.sandbox).await;
         if scope.was_refused_by_robots() { blame_robots(report) } else { report }
     }
 
@@ -62,6 +75,7 @@ impl Sources {
             scope,
             max_body: generation.max_body,
             settings: Arc::clone(&installed.settings),
+            redaction: Redaction::of(installed.secrets.values()),
             clock: Arc::clone(&self.clock),
         }
     }

@@ -5,6 +5,8 @@
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
@@ -139,24 +141,7 @@ fn without_port(host: &str) -> &str {
 
 /// The password of Basic credentials (RFC 7617).
 fn password(encoded: &str) -> Option<Vec<u8>> {
-    let mut bits = 0_u32;
-    let (mut held, mut bytes) = (0, Vec::new());
-    for letter in encoded.trim_end_matches('=').bytes() {
-        let six = match letter {
-            b'A'..=b'Z' => letter - b'A',
-            b'a'..=b'z' => letter - b'a' + 26,
-            b'0'..=b'9' => letter - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(six);
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            bytes.push((bits >> held) as u8);
-        }
-    }
+    let mut bytes = STANDARD.decode(encoded).ok()?;
     let colon = bytes.iter().position(|byte| *byte == b':')?;
     Some(bytes.split_off(colon + 1))
 }

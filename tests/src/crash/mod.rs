@@ -83,14 +83,16 @@ pub struct Report {
 /// that is wrong.
 pub fn run(kills: usize, seed: u64) -> Report {
     let most_rounds = kills * ROUNDS_PER_KILL;
-    let mut crash = Crash::new(most_rounds + kills / KILLS_PER_STOP, seed);
+    let mut crash = Crash::new(most_rounds + kills / KILLS_PER_STOP * ROUNDS_PER_KILL, seed);
     let mut rounds = 0;
     while crash.report.kills.values().sum::<usize>() < kills {
         assert!(rounds < most_rounds, "too few died in {rounds} rounds: {:?}", crash.report.kills);
         crash.round(rounds);
         rounds += 1;
     }
-    for _ in 0..kills / KILLS_PER_STOP {
+    let most_rounds = rounds + kills / KILLS_PER_STOP * ROUNDS_PER_KILL;
+    while crash.report.stopped < kills / KILLS_PER_STOP {
+        assert!(rounds < most_rounds, "too few were stopped in {rounds} rounds: {}", crash.report.stopped);
         crash.stop_one(rounds);
         rounds += 1;
     }
@@ -174,18 +176,22 @@ impl Crash {
     /// One process is stopped in the middle of its work, another does all there is to do, and then the first goes on.
     fn stop_one(&mut self, round: usize) {
         let list = self.bench.file("list.txt", &corpus::list(round));
-        let before = self.bench.sim().report().requests;
+        let before = self.bench.sim().seen(corpus::FILES).requests.len();
         let run = self.bench.spawn(&get(&list));
-        while self.bench.sim().report().requests < before + 5 {
-            std::thread::yield_now();
-        }
-        run.signal(Signal::STOP);
+        self.bench.has_seen(corpus::FILES, before + 2, Duration::from_secs(5));
+        let mut is_stopped = run.signal_if_there(Signal::STOP);
         // Stopped amid a write it keeps every other writer waiting, as is said in ARCHITECTURE.md: that is not what is
         // looked at here.
-        while self.bench.run(&["queue", "enqueue", "10.5555/made.3"]).code == Some(4) {
+        while is_stopped && self.bench.run(&["queue", "enqueue", "10.5555/made.3"]).code == Some(4) {
             run.signal(Signal::CONT);
             self.bench.has_seen(corpus::FILES, usize::MAX, Duration::from_millis(20));
-            run.signal(Signal::STOP);
+            is_stopped = run.signal_if_there(Signal::STOP);
+        }
+        if !is_stopped {
+            // It had no more to do.
+            run.wait(TIMEOUT).expect_code(1);
+            self.report.survivors += 1;
+            return self.look();
         }
         self.bench.spawn(&get(&list)).wait(TO_THE_END).expect_code(1);
         run.signal(Signal::CONT);

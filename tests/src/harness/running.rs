@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::process::{Pid, kill_process};
 use serde_json::Value;
 
@@ -91,7 +92,16 @@ impl Running {
 
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
-        kill_process(self.pid, signal).unwrap_or_else(|error| panic!("{} is gone: {error}", self.command));
+        assert!(self.signal_if_there(signal), "{} is gone", self.command);
+    }
+
+    /// Sends a signal, and tells whether there was still a process to get it.
+    pub fn signal_if_there(&self, signal: Signal) -> bool {
+        match kill_process(self.pid, signal) {
+            Ok(()) => true,
+            Err(Errno::SRCH) => false,
+            Err(error) => panic!("{} gets no signal: {error}", self.command),
+        }
     }
 
     /// Waits for the end; kills and panics when it does not come in time.

@@ -9,6 +9,7 @@ mod bad_days;
 mod batches;
 mod browser;
 mod caps;
+mod cassettes;
 mod cli;
 mod client;
 mod compiled_cache;

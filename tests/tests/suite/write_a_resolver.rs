@@ -34,9 +34,9 @@ fn document() -> String {
 }
 
 /// The commands of a section: its lines that are indented by four.
-fn commands(language: &str) -> String {
+fn commands(section: &str) -> String {
     let text = document();
-    let heading = format!("## In {language}\n");
+    let heading = format!("## {section}\n");
     let (_, section) = text.split_once(&heading).unwrap_or_else(|| panic!("{DOCUMENT} has no {heading:?}"));
     let section = section.split("\n## ").next().unwrap();
     section.lines().filter_map(|line| line.strip_prefix("    ")).map(|line| format!("{line}\n")).collect()
@@ -65,8 +65,8 @@ fn follow(language: &str) {
     world.set("https://doi.org/api/handles/10.1371/journal.pone.0163812?type=URL", Reply::json(&answer));
     let mut bench = Bench::new(world);
     bench.configure(&grant());
-    let commands = commands(language);
-    assert!(commands.lines().count() >= 5, "{DOCUMENT} has few commands for {language}:\n{commands}");
+    let commands = commands(&format!("In {language}")) + &commands("Hold it to what it did");
+    assert!(commands.lines().count() >= 7, "{DOCUMENT} has few commands for {language}:\n{commands}");
     let bench_dir = bench.path(".");
     let home = std::env::home_dir().unwrap();
     let of_home = |name: &str, folder: &str| std::env::var_os(name).map_or(home.join(folder), PathBuf::from);
@@ -94,6 +94,7 @@ fn follow(language: &str) {
     assert!(output.status.success(), "{language}: {}\n{stdout}\n{stderr}", output.status);
     assert!(stdout.contains("gleaner:resolver@0.1.0"), "{language} was not inspected:\n{stdout}");
     assert!(stdout.contains(PAGE), "{language} found nothing:\n{stdout}\n{stderr}");
+    assert!(stdout.contains("1 as recorded, 0 failed"), "{language} did otherwise:\n{stdout}\n{stderr}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use anyhow::Result;
 use cargo_metadata::DependencyKind;
 
 /// For each crate of ours, the crates of ours that it may import. `*` stands for all.
-const IMPORTS: [(&str, &[&str]); 19] = [
+const IMPORTS: [(&str, &[&str]); 20] = [
     ("gleaner-model", &[]),
     ("gleaner-store", &["gleaner-model"]),
     ("gleaner-limits", &["gleaner-model"]),
@@ -15,6 +15,7 @@ const IMPORTS: [(&str, &[&str]); 19] = [
     ("gleaner-egress", &["gleaner-model", "gleaner-limits"]),
     ("gleaner-content", &["gleaner-model", "gleaner-egress"]),
     ("gleaner-runtime", &["gleaner-model"]),
+    ("gleaner-cassette", &["gleaner-model", "gleaner-runtime"]),
     (
         "gleaner-orchestrator",
         &[

@@ -2,6 +2,7 @@
 
 mod backup;
 mod cancel;
+mod cassette;
 mod check;
 mod config;
 mod doctor;

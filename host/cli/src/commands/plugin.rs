@@ -1,5 +1,5 @@
-//! `gleaner plugin list` and `plugin inspect`; `plugin check` has a file of its own, and the commands on projects stand in
-//! [`project`].
+//! `gleaner plugin list` and `plugin inspect`; `plugin check` and those on cassettes have files of their own, and the
+//! commands on projects stand in [`project`].
 //!
 //! Must never show a secret, only what carries it.
 
@@ -11,11 +11,11 @@ use gleaner_desk::{
 };
 use gleaner_model::suspension::Suspension;
 use gleaner_orchestrator::{Refused, Resolvers, Rights, Sidecar};
-use gleaner_runtime::{Catalogue, Plugin as Loaded, PluginInfo};
+use gleaner_runtime::{Catalogue, Plugin as Loaded, PluginInfo, Runtime};
 use gleaner_store::Library;
 use serde_json::{Value, json};
 
-use super::project;
+use super::{cassette, project};
 use crate::args::{Global, Plugin};
 use crate::commands::check::check;
 use crate::commands::grant::grant;
@@ -32,6 +32,8 @@ pub(crate) async fn plugin(global: &Global, command: Plugin) -> Result<Exit, Fai
         Plugin::Inspect { target } => inspect(&context()?, &target).await,
         Plugin::Check { target } => check(&context()?, &target).await,
         Plugin::Grant(args) => grant(&context()?, &args).await,
+        Plugin::Record(args) => cassette::record(&context()?, &args).await,
+        Plugin::Test(args) => cassette::test(&context()?, &args).await,
         Plugin::New { name, lang, dir } => project::create(output, &name, lang, dir.as_deref()),
         Plugin::Build { dir, output: file } => project::build(output, &dir, file.as_deref()),
     }
@@ -100,23 +102,30 @@ async fn suspended(context: &Context, resolvers: &Resolvers) -> Result<Vec<Suspe
     Ok(suspended_now(all, resolvers, context.now()))
 }
 
-async fn inspect(context: &Context, target: &str) -> Result<Exit, Failed> {
-    let runtime = context.runtime()?;
+/// The plugin of a file, alone, or the one of that name among all.
+pub(crate) async fn target(
+    context: &Context,
+    runtime: &Runtime,
+    target: &str,
+) -> Result<(PluginInfo, Resolvers), Failed> {
     let path = Path::new(target);
-    let (info, resolvers) = if path.is_file() {
+    if path.is_file() {
         let loaded = runtime.load(path).await;
         let plugin = loaded.map_err(|error| Failed::configuration(format!("{target}: {error}")))?;
-        (plugin.info.clone(), context.assemble(Catalogue::of(plugin)))
-    } else {
-        let resolvers = context.resolvers(&runtime).await;
-        let found = resolvers.list().find(|(plugin, _)| plugin.info.name.as_str() == target);
-        let info = found.map(|(plugin, _)| plugin.info.clone()).ok_or_else(|| {
-            Failed::usage(format!(
-                "{target:?} is neither a file nor the name of a loaded resolver; see `gleaner plugin list`"
-            ))
-        })?;
-        (info, resolvers)
-    };
+        return Ok((plugin.info.clone(), context.assemble(Catalogue::of(plugin))));
+    }
+    let resolvers = context.resolvers(runtime).await;
+    let found = resolvers.list().find(|(plugin, _)| plugin.info.name.as_str() == target);
+    let info = found.map(|(plugin, _)| plugin.info.clone()).ok_or_else(|| {
+        Failed::usage(format!(
+            "{target:?} is neither a file nor the name of a loaded resolver; see `gleaner plugin list`"
+        ))
+    })?;
+    Ok((info, resolvers))
+}
+
+async fn inspect(context: &Context, name: &str) -> Result<Exit, Failed> {
+    let (info, resolvers) = target(context, &context.runtime()?, name).await?;
     // A file that is not used has no rights; the reason stands in their place.
     let refused = resolvers.refused().iter().filter(|refused| refused.path == info.path);
     let refused = refused.map(|refused| refused.problem.as_str()).next();
