@@ -117,20 +117,18 @@ where
             .with_tracked_inactivity(false)
             .with_level(false)
             .with_target(false)
-            .with_filter(
-                dynamic_filter_fn(move |of, now: &Context<'_, _>| {
-                    is_span(of) && !otel::is_of_untraced(of.name(), now)
-                })
-                .with_callsite_filter(move |of| {
-                    if is_span(of) { Interest::sometimes() } else { Interest::never() }
-                }),
-            )
+            .with_filter(filter_fn(is_span))
     });
+    // Over all layers: a span that only its own layer does not want is made and kept all the same.
+    let traced = dynamic_filter_fn(move |of, now: &Context<'_, _>| {
+        !is_span(of) || !otel::is_of_untraced(of.name(), now)
+    })
+    .with_callsite_filter(move |of| if is_span(of) { Interest::sometimes() } else { Interest::always() });
     let lines = lines.with_filter(filter.and(filter_fn(|of| of.target() != SPANS)));
     // Not a layer that is none: it counts as one that wants everything, and every span would be made for nobody.
     let logged = Registry::default().with(lines);
     let begun = match spans {
-        Some(spans) => logged.with(spans).try_init(),
+        Some(spans) => logged.with(spans).with(traced).try_init(),
         None => logged.try_init(),
     };
     begun.map_err(|error| TelemetryError::Twice(error.into()))

@@ -2,6 +2,10 @@
 //!
 //! Made by whoever asks for the write: the one thread that writes must never encode anything.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use super::Tx;
 use crate::queue::Lease;
 use crate::sql;
@@ -49,9 +53,10 @@ impl From<ManifestRecord> for Line {
 /// the largest row that a step writes. Whoever reads it back finds the same record.
 fn without_nulls(json: &str) -> String {
     const NULL: &str = "\":null";
+    static NULLS: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(NULL));
     let mut kept = String::with_capacity(json.len());
     let mut rest = json;
-    while let Some(at) = rest.find(NULL) {
+    while let Some(at) = NULLS.find(rest.as_bytes()) {
         let (before, after) = (&rest[..at], &rest[at + NULL.len()..]);
         // A name and nothing else between two quotation marks: within a string a mark has a backslash before it, and
         // between two strings there is punctuation. So this is a member, and not what somebody wrote.

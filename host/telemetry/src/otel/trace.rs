@@ -41,7 +41,7 @@ pub(super) struct Traces {
 const MOST_TRACES: u32 = 100;
 const SECOND: Duration = Duration::from_secs(1);
 
-/// How many traces are begun: one in `2^halvings`, by their ids.
+/// How many traces are begun: of one job in `2^halvings`, by their numbers. So for most jobs no id has to be computed.
 #[derive(Debug)]
 struct Pace {
     since: Instant,
@@ -50,7 +50,8 @@ struct Pace {
 }
 
 impl Pace {
-    fn begins(&mut self, trace: TraceId, now: Instant) -> bool {
+    /// Whether the job's trace may be begun now.
+    fn admits(&mut self, job: JobId, now: Instant) -> bool {
         let halvings = if self.begun >= MOST_TRACES {
             // As often as it takes at this speed: one at a time would begin hundreds at the start of a quick run.
             let times = SECOND.as_nanos() / now.duration_since(self.since).as_nanos().max(1);
@@ -65,10 +66,9 @@ impl Pace {
         if halvings != self.halvings || now.duration_since(self.since) >= SECOND {
             *self = Self { since: now, begun: 0, halvings };
         }
-        // The sampler looks at the other end of the id.
-        let begins = u128::from_be_bytes(trace.to_bytes()).trailing_zeros() >= self.halvings;
-        self.begun += u32::from(begins);
-        begins
+        // Any multiplier without a pattern spreads numbers that follow each other (Knuth's multiplicative hash).
+        let spread = (job.0 as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        spread.leading_zeros() >= self.halvings
     }
 }
 
@@ -117,10 +117,7 @@ impl Traces {
     /// A span of a job under the job's own; none where it is not traced.
     pub(super) fn adopt(&self, job: JobId, artifact: &str, make: impl FnOnce() -> Span) -> Span {
         HAS_JOBS.store(true, Ordering::Relaxed);
-        let (trace, root) = self.ids(job, artifact);
-        if !self.begins(trace) {
-            return Span::none();
-        }
+        let Some((trace, root)) = self.begin(job, artifact) else { return Span::none() };
         let span = make();
         let parent = SpanContext::new(trace, root, TraceFlags::SAMPLED, true, TraceState::default());
         // Fails for a span that nobody records.
@@ -130,11 +127,12 @@ impl Traces {
 
     /// Tells the whole of a job that ended: the span that all others of it stand under.
     pub(super) fn end(&self, ended: &JobEnded) {
-        let ids = self.ids(ended.job, &ended.artifact);
         // One that is traced ends in its span, or nobody works on it.
-        if Span::current().is_none() && !self.begins(ids.0) {
-            return;
-        }
+        let ids = match Span::current().is_none() {
+            true => self.begin(ended.job, &ended.artifact),
+            false => Some(self.ids(ended.job, &ended.artifact)),
+        };
+        let Some(ids) = ids else { return };
         let builder = self.tracer.span_builder("job").with_kind(SpanKind::Internal).with_attributes([
             KeyValue::new("gleaner.job", ended.job.0),
             KeyValue::new("gleaner.artifact", ended.artifact.clone()),
@@ -164,14 +162,22 @@ impl Traces {
         (TraceId::from_bytes(trace), SpanId::from_bytes(span))
     }
 
-    /// A job is traced whole or not at all, by whichever process, but for changes of the pace.
-    fn begins(&self, trace: TraceId) -> bool {
-        let result = self.sampler.should_sample(None, trace, "job", &SpanKind::Internal, &[], &[]);
-        let is_sampled = result.decision == SamplingDecision::RecordAndSample;
-        let in_pace = |pace: &Mutex<Pace>| {
-            pace.lock().unwrap_or_else(PoisonError::into_inner).begins(trace, Instant::now())
-        };
-        is_sampled && self.pace.as_ref().is_none_or(in_pace)
+    /// The ids of a trace, if it is begun. A job is traced whole or not at all, by whichever process, but for changes of the
+    /// pace.
+    fn begin(&self, job: JobId, artifact: &str) -> Option<(TraceId, SpanId)> {
+        let pace = || self.pace.as_ref().map(|pace| pace.lock().unwrap_or_else(PoisonError::into_inner));
+        if pace().is_some_and(|mut pace| !pace.admits(job, Instant::now())) {
+            return None;
+        }
+        let ids = self.ids(job, artifact);
+        let result = self.sampler.should_sample(None, ids.0, "job", &SpanKind::Internal, &[], &[]);
+        if result.decision != SamplingDecision::RecordAndSample {
+            return None;
+        }
+        if let Some(mut pace) = pace() {
+            pace.begun += 1;
+        }
+        Some(ids)
     }
 }
 
@@ -179,15 +185,13 @@ impl Traces {
 mod tests {
     use super::*;
 
-    /// Ids as jobs have them.
-    fn trace(number: u64) -> TraceId {
-        let digest = Sha256::digest(number.to_be_bytes());
-        TraceId::from_bytes(digest[..16].try_into().unwrap())
-    }
-
-    fn begun(pace: &mut Pace, works: u64, since: Instant, every: Duration) -> usize {
-        let begins = |number| pace.begins(trace(number), since + every * u32::try_from(number).unwrap());
-        (0..works).map(begins).filter(|begins| *begins).count()
+    fn begun(pace: &mut Pace, works: u32, since: Instant, every: Duration) -> usize {
+        let mut begins = |number: u32| {
+            let begins = pace.admits(JobId(number.into()), since + every * number);
+            pace.begun += u32::from(begins);
+            begins
+        };
+        (0..works).filter(|number| begins(*number)).count()
     }
 
     #[test]
