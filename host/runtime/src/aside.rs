@@ -4,9 +4,10 @@
 //! programs: only the system can share processors out among all of them. Must never share such a thread, nor move a call
 //! that has only waited.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::thread;
 use std::time::Duration;
@@ -26,19 +27,33 @@ use tracing::instrument::WithSubscriber;
 /// busy, and all of one that is idle. Whoever wakes up next to it may have to wait until its slice has ended.
 const NICENESS: i32 = 15;
 
+/// Held by the doubted call that computes: all of them together get half of one processor. Even what nobody else wants is
+/// not for nothing, as processors share caches and clock.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// Calls of a plugin that have to end with an answer before it is trusted again, after one that failed by its own doing.
+pub(crate) type Doubts = Arc<AtomicU32>;
+
 /// Where a call is computed: known to its guest, which sees how long it computes, and to whoever drives it.
 #[derive(Debug, Default)]
 pub(crate) struct Lane {
+    doubts: Doubts,
     is_slow: AtomicBool,
     is_aside: AtomicBool,
     is_last: AtomicBool,
 }
 
 impl Lane {
-    /// Of a call that begins: aside only if it computes for long, or at once and behind everybody else if it is doubted.
-    pub(crate) fn new(is_doubted: bool) -> Arc<Self> {
+    /// Of a call that begins: aside only if it computes for long; or at once, and behind everybody else, if it is doubted.
+    /// There it computes for half of the time at most while it is doubted, which may begin later.
+    pub(crate) fn new(doubts: Doubts) -> Arc<Self> {
+        let is_doubted = doubts.load(Ordering::Relaxed) > 0;
         let [is_slow, is_aside, is_last] = [is_doubted, false, is_doubted].map(AtomicBool::new);
-        Arc::new(Self { is_slow, is_aside, is_last })
+        Arc::new(Self { doubts, is_slow, is_aside, is_last })
+    }
+
+    fn is_doubted(&self) -> bool {
+        self.doubts.load(Ordering::Relaxed) > 0
     }
 
     /// The call is to go on aside from its next poll on.
@@ -90,7 +105,7 @@ impl Lane {
                 tokio::select! {
                     biased;
                     () = answer.closed() => None,
-                    done = call => Some(done),
+                    done = self.paced(call) => Some(done),
                 }
             });
             if let Some(done) = done {
@@ -116,6 +131,24 @@ impl Lane {
     }
 }
 
+impl Lane {
+    /// Computes a call, on a thread of its own; a doubted one in turn with others, and rests as long as it computed.
+    async fn paced<T>(&self, mut call: impl Future<Output = T> + Unpin) -> T {
+        std::future::poll_fn(|context| {
+            let _turn = self.is_doubted().then(|| TURN.lock().unwrap_or_else(PoisonError::into_inner));
+            let before = self.time_aside();
+            let polled = Pin::new(&mut call).poll(context);
+            if self.is_doubted() && polled.is_pending() {
+                let computed =
+                    self.time_aside().unwrap_or_default().saturating_sub(before.unwrap_or_default());
+                thread::sleep(computed);
+            }
+            polled
+        })
+        .await
+    }
+}
+
 /// This thread gives way to whoever wakes up, at once, and beside one who keeps its processor busy it gets a three-hundredth
 /// (`SCHED_IDLE`). Where it may not, it stays as it is.
 fn stand_last() {
@@ -125,9 +158,11 @@ fn stand_last() {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicU32;
-
     use super::*;
+
+    fn lane(doubts: u32) -> Arc<Lane> {
+        Lane::new(Arc::new(AtomicU32::new(doubts)))
+    }
 
     fn name() -> Option<String> {
         thread::current().name().map(ToOwned::to_owned)
@@ -135,7 +170,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_stays_until_it_is_slow_and_goes_on_where_it_was() {
-        let lane = Lane::new(false);
+        let lane = lane(0);
         let slow = Arc::clone(&lane);
         let call = async move {
             let mut places = vec![(name(), slow.time_aside().is_some())];
@@ -164,7 +199,7 @@ mod tests {
         };
         let before = standing();
         for is_doubted in [false, true] {
-            let lane = Lane::new(is_doubted);
+            let lane = lane(is_doubted.into());
             lane.is_slow();
             lane.goes_last();
             assert_eq!(standing(), before, "where others are nothing changes");
@@ -180,6 +215,34 @@ mod tests {
         assert_eq!(standing(), before, "who drives them does not");
     }
 
+    /// Two that compute for 30 ms each, a bit at a time: never both, and both for at most half of the time.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn doubted_calls_compute_one_at_a_time_and_rest() {
+        static COMPUTING: AtomicU32 = AtomicU32::new(0);
+        let computes = async || {
+            let lane = lane(1);
+            let measured = Arc::clone(&lane);
+            let call = async move {
+                loop {
+                    // Aside from its first poll on.
+                    assert_eq!(COMPUTING.fetch_add(1, Ordering::SeqCst), 0, "two compute at once");
+                    let until = measured.time_aside().unwrap() + Duration::from_millis(3);
+                    while measured.time_aside().unwrap() < until {}
+                    COMPUTING.fetch_sub(1, Ordering::SeqCst);
+                    if until > Duration::from_millis(30) {
+                        return;
+                    }
+                    tokio::task::yield_now().await;
+                }
+            };
+            lane.drive(Box::pin(call)).await;
+        };
+        let began = std::time::Instant::now();
+        tokio::join!(computes(), computes());
+        // They rest after each bit but their last.
+        assert!(began.elapsed() >= Duration::from_millis(2 * (30 + 27)), "{:?}", began.elapsed());
+    }
+
     #[tokio::test]
     async fn a_dropped_call_ends_and_a_panic_reaches_who_waits() {
         let turns = Arc::new(AtomicU32::new(0));
@@ -190,7 +253,7 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         };
-        let call = tokio::spawn(Lane::new(true).drive::<()>(Box::pin(endless)));
+        let call = tokio::spawn(lane(1).drive::<()>(Box::pin(endless)));
         while turns.load(Ordering::SeqCst) < 3 {
             tokio::task::yield_now().await;
         }
@@ -200,7 +263,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         let panics = async { std::panic::resume_unwind(Box::new("as ordered")) };
-        let panic = tokio::spawn(Lane::new(true).drive::<()>(Box::pin(panics))).await.unwrap_err();
+        let panic = tokio::spawn(lane(1).drive::<()>(Box::pin(panics))).await.unwrap_err();
         assert_eq!(*panic.into_panic().downcast::<&str>().unwrap(), "as ordered");
     }
 }

@@ -4,7 +4,7 @@
 //! call that did not end with an answer.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use gleaner_model::key::ResolverName;
@@ -15,7 +15,7 @@ use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use crate::answer::{Answer, Refusal};
-use crate::aside::Lane;
+use crate::aside::{Doubts, Lane};
 use crate::engine::Shared;
 use crate::failure;
 use crate::guest::{Guest, prepare};
@@ -31,9 +31,8 @@ pub(crate) struct Callee {
     shared: Arc<Shared>,
     /// Instances of earlier calls; none unless the sandbox says `reuse`.
     idle: Idle,
-    /// Calls that have to end with an answer before it is trusted again, after one that failed by its own doing. Until
-    /// then each begins aside, so that it disturbs nobody if it fails too.
-    doubts: AtomicU32,
+    /// While there are any, calls begin aside, so that they disturb nobody if they fail too.
+    doubts: Doubts,
 }
 
 /// One answer shows little of a plugin that fails for some works and not for others.
@@ -53,7 +52,7 @@ type Said = Result<Vec<Result<Answer, Refusal>>, Failure>;
 
 impl Callee {
     pub(crate) fn new(track: Track, shared: Arc<Shared>) -> Self {
-        Self { track, shared, idle: Idle::default(), doubts: AtomicU32::new(0) }
+        Self { track, shared, idle: Idle::default(), doubts: Doubts::default() }
     }
 
     /// Makes the call: what came of it, and a report that lacks an outcome. Waits for a free instance when all are in use.
@@ -64,7 +63,7 @@ impl Callee {
         host: Arc<dyn GuestHost>,
         sandbox: Sandbox,
     ) -> (Said, CallReport) {
-        let lane = Lane::new(self.doubts.load(Ordering::Relaxed) > 0);
+        let lane = Lane::new(Arc::clone(&self.doubts));
         // Never closed, so never an error.
         let permit = Arc::clone(&self.shared.calls).acquire_owned().await.ok();
         let (this, plugin) = (Arc::clone(self), plugin.clone());

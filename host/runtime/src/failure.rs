@@ -120,7 +120,7 @@ mod tests {
     use wasmtime_wasi::cli::StdoutStream;
 
     use super::*;
-    use crate::aside::Lane;
+    use crate::aside::{Doubts, Lane};
     use crate::load::Nothing;
     use crate::plugin::LogLevel;
     use crate::sandbox::Sandbox;
@@ -131,7 +131,7 @@ mod tests {
             Arc::new(Nothing),
             Sandbox::default(),
             Duration::from_secs(60),
-            Lane::new(false),
+            Lane::new(Doubts::default()),
         )
     }
 

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use wasmtime::component::Component;
 
 use crate::answer::Description;
-use crate::aside::Lane;
+use crate::aside::{Doubts, Lane};
 use crate::call::{Callee, judged};
 use crate::engine::{Runtime, Shared, part_of_loading};
 use crate::error::LoadError;
@@ -133,7 +133,7 @@ impl Runtime {
         let _one_at_a_time = self.shared.describing.acquire().await;
         let sandbox = Sandbox::describe();
         // Nobody drives it aside: it is once for a file, and a second at most.
-        let lane = Lane::new(false);
+        let lane = Lane::new(Doubts::default());
         let guest = Guest::new(("(describe)", ""), Arc::new(Nothing), sandbox, sandbox.wall.0, lane);
         let mut store = guest.into_store(&self.shared);
         let describing = async { compiled.track.instantiate(&mut store).await?.describe(&mut store).await };
