@@ -133,6 +133,7 @@ impl Lane {
 
 impl Lane {
     /// Computes a call, on a thread of its own; a doubted one in turn with others, and rests as long as it computed.
+    #[allow(clippy::disallowed_methods, reason = "the thread is the call's own, and is to rest")]
     async fn paced<T>(&self, mut call: impl Future<Output = T> + Unpin) -> T {
         std::future::poll_fn(|context| {
             let _turn = self.is_doubted().then(|| TURN.lock().unwrap_or_else(PoisonError::into_inner));

@@ -90,7 +90,8 @@ fn what_differs_is_told_and_taken_over_when_it_is_meant() {
         "{}",
         output.stdout
     );
-    bench.run(&["plugin", "test", "--cassette", &file, "--update"]).expect_code(0);
+    let output = bench.run(&["plugin", "test", "--cassette", &file, "--update"]).expect_code(0);
+    assert!(output.stdout.contains("2 as recorded, 1 taken over, 0 failed"), "{}", output.stdout);
     test(&bench, &file, 0);
     // It asks what was not recorded, and that no --update helps.
     edit(&file, "\"url\": \"https://api.unpaywall.org/v2", "\"url\": \"https://api.unpaywall.org/v1");

@@ -112,21 +112,33 @@ pub(crate) async fn test(context: &Context, args: &Test) -> Result<Exit, Failed>
         let (file, other) = (args.cassette.display(), &plugin.info.name);
         return Err(Failed::usage(format!("{file} is of {}, and {name} is {other}", cassette.plugin)));
     }
-    let mut verdicts = Vec::new();
+    let mut played = Vec::new();
     for call in &mut cassette.calls {
-        let mut verdict = play(&plugin, call, &sandbox).await;
-        if args.update && verdict.missing.is_empty() {
+        let verdict = play(&plugin, call, &sandbox).await;
+        let end = match verdict.is_passed() {
+            true => End::Passed,
+            false if args.update && verdict.missing.is_empty() => End::TakenOver,
+            false => End::Failed,
+        };
+        if end == End::TakenOver {
             call.answer = verdict.answer.clone();
-            verdict.differences.clear();
         }
-        verdicts.push(verdict);
+        played.push((end, verdict));
     }
-    if args.update {
+    if played.iter().any(|(end, _)| *end == End::TakenOver) {
         cassette.write(&args.cassette)?;
     }
-    print_verdicts(context, &cassette, &args.cassette, &verdicts)?;
-    let is_passed = verdicts.iter().all(Verdict::is_passed);
-    Ok(if is_passed { Exit::Well } else { Exit::SomeFailed })
+    print_verdicts(context, &cassette, &args.cassette, &played)?;
+    let has_failed = played.iter().any(|(end, _)| *end == End::Failed);
+    Ok(if has_failed { Exit::SomeFailed } else { Exit::Well })
+}
+
+/// What became of a call that was played.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Passed,
+    TakenOver,
+    Failed,
 }
 
 /// The plugin of a file or of that name, whether it is in use or not, and the limits of a call of it.
@@ -155,24 +167,27 @@ fn print_verdicts(
     context: &Context,
     cassette: &Cassette,
     path: &Path,
-    verdicts: &[Verdict],
+    played: &[(End, Verdict)],
 ) -> Result<(), Failed> {
-    let passed = verdicts.iter().filter(|verdict| verdict.is_passed()).count();
-    let failed = verdicts.len() - passed;
-    let of_calls = cassette.calls.iter().zip(verdicts);
+    let count = |what: End| played.iter().filter(|(end, _)| *end == what).count();
+    let [passed, taken_over, failed] = [End::Passed, End::TakenOver, End::Failed].map(count);
+    let of_calls = cassette.calls.iter().zip(played);
     if context.output.is_json() {
         let calls: Vec<Value> = of_calls
-            .map(|(call, verdict)| {
-                let Verdict { differences, missing, unused, .. } = verdict;
-                let is_passed = verdict.is_passed();
+            .map(|(call, (end, Verdict { differences, missing, unused, .. }))| {
+                let is_passed = *end == End::Passed;
                 json!({ "work": work(call), "passed": is_passed, "differences": differences, "missing": missing, "unused": unused })
             })
             .collect();
-        let document = json!({ "cassette": path, "plugin": cassette.plugin, "passed": passed, "failed": failed, "calls": calls });
+        let document = json!({ "cassette": path, "plugin": cassette.plugin, "passed": passed, "taken_over": taken_over, "failed": failed, "calls": calls });
         return Ok(context.output.json(&document)?);
     }
-    for (call, verdict) in of_calls {
-        let word = if verdict.is_passed() { "as recorded" } else { "FAILED" };
+    for (call, (end, verdict)) in of_calls {
+        let word = match end {
+            End::Passed => "as recorded",
+            End::TakenOver => "taken over",
+            End::Failed => "FAILED",
+        };
         context.output.line(&format!("{}: {word}: {}", work(call), summary(&verdict.answer)))?;
         let differences = verdict.differences.iter().map(ToString::to_string);
         let missing =
@@ -183,7 +198,8 @@ fn print_verdicts(
         }
     }
     let advice = if failed > 0 { "; what is meant is taken over by --update, or recorded anew" } else { "" };
-    Ok(context.output.line(&format!("\n{passed} as recorded, {failed} failed{advice}"))?)
+    let taken_over = if taken_over > 0 { format!("{taken_over} taken over, ") } else { String::new() };
+    Ok(context.output.line(&format!("\n{passed} as recorded, {taken_over}{failed} failed{advice}"))?)
 }
 
 /// What a call is about.
