@@ -121,6 +121,12 @@ fn what_is_no_cassette_or_of_another_plugin_is_refused() {
         assert!(stderr.contains(part), "{args:?}: {stderr}");
     };
     says(&["arxiv", "--cassette", &file], "is of unpaywall, and arxiv is arxiv");
+    for place in [".", "nowhere/x.json"] {
+        let args = ["plugin", "record", "unpaywall", &doi(1), "--force", "--output", place];
+        let stderr = bench.run(&args).expect_code(2).stderr;
+        assert!(stderr.contains(&format!("{place} is no place for a file")), "{stderr}");
+    }
+    assert_eq!(asked(&bench), 3, "nobody is asked for what cannot be kept");
     says(&["nobody", "--cassette", &file], "neither a file nor the name of a loaded resolver");
     says(&["--cassette", "nowhere.json"], "cannot read the cassette nowhere.json");
     says(&["--cassette", &bench.file("empty.json", "")], "is no cassette: EOF");

@@ -52,7 +52,11 @@ fn the_manifest_is_read_in_parts_and_as_a_sheet() {
     let more = bench.run(&["--format", "csv", "library", "manifest", "--after", &seqs[3].to_string()]);
     assert_eq!(more.expect_code(0).stdout.lines().count(), 2, "rows to add to those there are");
     let refused = bench.run(&["--format", "csv", "library", "list"]).expect_code(2);
-    assert!(refused.stderr.contains("only `gleaner library manifest` prints CSV"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("only `gleaner library manifest` and `export` print CSV"),
+        "{}",
+        refused.stderr
+    );
 }
 
 #[test]

@@ -27,6 +27,12 @@ pub(crate) async fn record(context: &Context, args: &Record) -> Result<Exit, Fai
         let file = args.output.display();
         return Err(Failed::usage(format!("{file} is there already; --force replaces it")));
     }
+    // Before anybody is asked.
+    let dir = args.output.parent().filter(|dir| !dir.as_os_str().is_empty());
+    if args.output.is_dir() || dir.is_some_and(|dir| !dir.is_dir()) {
+        let file = args.output.display();
+        return Err(Failed::usage(format!("{file} is no place for a file; name another with --output")));
+    }
     let works = args.ids.iter().map(|id| Wanted::named(id).map(|wanted| wanted.artifact));
     let works: Vec<Artifact> = works.collect::<Result<_, _>>().map_err(Failed::usage)?;
     let runtime = context.runtime()?;
@@ -218,5 +224,5 @@ fn summary(answer: &Value) -> String {
     let discovered = answer["discovered"].as_array().map_or(0, Vec::len);
     let first = candidates.first().and_then(|first| first["url"].as_str());
     let first = first.map_or_else(String::new, |url| format!(", first {url}"));
-    format!("{} candidates, {discovered} identifiers{first}", candidates.len())
+    format!("candidates: {}, identifiers: {discovered}{first}", candidates.len())
 }
