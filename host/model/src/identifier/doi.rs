@@ -29,15 +29,15 @@ pub(super) fn normalise(text: &str) -> Result<String, &'static str> {
             "it has a character outside printable ASCII; copy the DOI again from the publisher's page",
         );
     }
-    Ok(doi.to_ascii_lowercase())
+    Ok(doi.to_owned())
 }
 
-/// Undoes percent-encoding and the three HTML entities that exports leave behind, until nothing changes,
-/// so that normalising twice is normalising once.
+/// Undoes percent-encoding, case and the three HTML entities that exports leave behind, until nothing changes, so that
+/// normalising twice is normalising once: `&LT;` is an entity as soon as it is in small letters.
 fn decode(text: &str) -> String {
     let mut text = text.to_owned();
     loop {
-        let decoded = percent_decode_str(&text).decode_utf8_lossy();
+        let decoded = percent_decode_str(&text).decode_utf8_lossy().to_ascii_lowercase();
         let decoded = decoded.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
         // Web pages put them where a line may break; nobody sees them, and no DOI has one.
         let decoded = decoded.replace(['\u{200b}', '\u{feff}'], "");
