@@ -6,6 +6,7 @@
 //! guest an answer that was not recorded for the request that it makes.
 
 mod cassette;
+mod exchange;
 mod play;
 mod record;
 #[cfg(test)]

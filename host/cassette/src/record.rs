@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use gleaner_runtime::{CallReport, GuestHost, GuestHttpError, GuestRequest, GuestResponse, Query};
 
-use crate::cassette::{Call, Exchange};
+use crate::cassette::Call;
+use crate::exchange::Exchange;
 use crate::verdict::said;
 
 /// Notes one call.

@@ -36,4 +36,4 @@ pub use error::{EgressError, Stage};
 pub use hosts::{HostNames, HostPatterns, NameServers};
 pub use listener::Exchange;
 pub use proxy::ProxyUrl;
-pub use scope::{Injection, PluginPolicy, Role, Scope};
+pub use scope::{Injection, PluginPolicy, Role, Scope, spellings};

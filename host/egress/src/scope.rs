@@ -82,6 +82,13 @@ impl fmt::Debug for Injection {
     }
 }
 
+/// A secret as it is, and as forms and URLs write it: what to look for where an upstream may have said it back.
+pub fn spellings(secret: &str) -> [String; 3] {
+    let in_form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    let in_url = in_form.replace('+', "%20");
+    [secret.to_owned(), in_form, in_url]
+}
+
 /// Who asks, until when, and what is left of what they may. One per plugin call or download; clones share
 /// the counts.
 #[derive(Debug, Clone)]

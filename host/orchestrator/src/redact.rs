@@ -3,6 +3,7 @@
 //! Must never change a length: a header may have told it. A secret that its upstream turns into something else is not
 //! known any more.
 
+use gleaner_egress::spellings;
 use memchr::memmem::find;
 
 /// A shorter secret would be found in any text.
@@ -17,9 +18,7 @@ impl Redaction {
     pub(crate) fn of<'a>(secrets: impl Iterator<Item = &'a String>) -> Self {
         let mut needles = Vec::new();
         for secret in secrets.filter(|secret| secret.len() >= SHORTEST) {
-            let in_form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-            let in_path = in_form.replace('+', "%20");
-            needles.extend([secret.clone(), in_form, in_path].map(String::into_bytes));
+            needles.extend(spellings(secret).map(String::into_bytes));
         }
         // What is part of another goes after it.
         needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
@@ -42,6 +41,9 @@ impl Redaction {
 
     /// The same of a text.
     pub(crate) fn text(&self, text: String) -> String {
+        if self.0.is_empty() {
+            return text;
+        }
         // A needle is UTF-8, so no character is cut.
         String::from_utf8(self.bytes(text.into_bytes())).unwrap_or_default()
     }

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use gleaner_cassette::{Call, Cassette, Recorder, Verdict, play};
 use gleaner_desk::Wanted;
 use gleaner_model::artifact::Artifact;
-use gleaner_orchestrator::{Resolvers, ask_through};
-use gleaner_runtime::{Catalogue, GuestHost, Plugin, PluginInfo, Sandbox};
+use gleaner_orchestrator::ask_through;
+use gleaner_runtime::{Catalogue, GuestHost, Plugin, Sandbox};
 use serde_json::{Value, json};
 
 use crate::args::{Record, Test};
-use crate::commands::plugin::target;
+use crate::commands::plugin::{target, unknown, why_not};
 use crate::context::Context;
 use crate::exit::{Exit, Failed};
 use crate::generations;
@@ -37,7 +37,8 @@ pub(crate) async fn record(context: &Context, args: &Record) -> Result<Exit, Fai
     let works: Vec<Artifact> = works.collect::<Result<_, _>>().map_err(Failed::usage)?;
     let runtime = context.runtime()?;
     let (info, resolvers) = target(context, &runtime, &args.target).await?;
-    if let Some(why) = why_not(&info, &resolvers) {
+    if resolvers.rights(&info.name).is_none() {
+        let why = why_not(&info, &resolvers);
         return Err(Failed::configuration(format!("{} is not used: {why}", info.name)));
     }
     // Without a cache: what is recorded is what the source says now.
@@ -60,18 +61,6 @@ pub(crate) async fn record(context: &Context, args: &Record) -> Result<Exit, Fai
     let size = cassette.write(&args.output)?;
     print_recorded(context, &cassette, &args.output, size)?;
     Ok(Exit::Well)
-}
-
-/// Why a plugin is not in use, if it is not.
-fn why_not(info: &PluginInfo, resolvers: &Resolvers) -> Option<String> {
-    if resolvers.rights(&info.name).is_some() {
-        return None;
-    }
-    let refused = resolvers.refused().iter().find(|refused| refused.path == info.path);
-    Some(
-        refused
-            .map_or_else(|| "its configuration says enabled = false".to_owned(), |one| one.problem.clone()),
-    )
 }
 
 fn print_recorded(context: &Context, cassette: &Cassette, path: &Path, size: u64) -> Result<(), Failed> {
@@ -159,10 +148,7 @@ async fn plugin(context: &Context, target: &str) -> Result<(Arc<Plugin>, Sandbox
         catalogue
     };
     let Some((name, plugin)) = catalogue.plugins.pop_first() else {
-        let message = format!(
-            "{target:?} is neither a file nor the name of a loaded resolver; see `gleaner plugin list`"
-        );
-        return Err(Failed::usage(message));
+        return Err(unknown(target));
     };
     let config = &context.loaded.config;
     let part = config.resolvers.get(&name).and_then(|resolver| resolver.sandbox).unwrap_or_default();

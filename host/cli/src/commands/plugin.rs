@@ -116,20 +116,27 @@ pub(crate) async fn target(
     }
     let resolvers = context.resolvers(runtime).await;
     let found = resolvers.list().find(|(plugin, _)| plugin.info.name.as_str() == target);
-    let info = found.map(|(plugin, _)| plugin.info.clone()).ok_or_else(|| {
-        Failed::usage(format!(
-            "{target:?} is neither a file nor the name of a loaded resolver; see `gleaner plugin list`"
-        ))
-    })?;
+    let info = found.map(|(plugin, _)| plugin.info.clone()).ok_or_else(|| unknown(target))?;
     Ok((info, resolvers))
+}
+
+/// Nothing of that name is known.
+pub(crate) fn unknown(target: &str) -> Failed {
+    Failed::usage(format!(
+        "{target:?} is neither a file nor the name of a loaded resolver; see `gleaner plugin list`"
+    ))
+}
+
+/// Why a plugin that has no rights is not in use.
+pub(crate) fn why_not<'a>(info: &PluginInfo, resolvers: &'a Resolvers) -> &'a str {
+    let refused = resolvers.refused().iter().find(|refused| refused.path == info.path);
+    refused.map_or("its configuration says enabled = false", |refused| refused.problem.as_str())
 }
 
 async fn inspect(context: &Context, name: &str) -> Result<Exit, Failed> {
     let (info, resolvers) = target(context, &context.runtime()?, name).await?;
     // A file that is not used has no rights; the reason stands in their place.
-    let refused = resolvers.refused().iter().filter(|refused| refused.path == info.path);
-    let refused = refused.map(|refused| refused.problem.as_str()).next();
-    let why = refused.unwrap_or("its configuration says enabled = false");
+    let why = why_not(&info, &resolvers);
     let sidecar = Sidecar::path_of(&info.path);
     let sidecar = resolvers.refused().iter().find(|refused| refused.path == sidecar);
     print(context, &info, resolvers.rights(&info.name).as_ref().ok_or(why), sidecar)?;

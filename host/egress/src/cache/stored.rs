@@ -12,6 +12,8 @@ use http::header::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::scope::spellings;
+
 /// Begins every file; the number changes with the form.
 const MAGIC: &[u8] = b"gleaner answer 1\n";
 const DIGEST: usize = 32;
@@ -64,10 +66,7 @@ impl Stored {
             };
             holds(&self.body) || self.headers.values().any(|value| holds(value.as_bytes()))
         };
-        secrets.iter().any(|secret| {
-            let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-            within(secret) || within(&encoded) || within(&encoded.replace('+', "%20"))
-        })
+        secrets.iter().flat_map(|secret| spellings(secret)).any(|text| within(&text))
     }
 
     /// Its file's bytes; none when a header is not text.
