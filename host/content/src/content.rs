@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use gleaner_egress::{Egress, Request, Scope};
 use gleaner_model::artifact::Artifact;
 use gleaner_model::key::HostKey;
@@ -18,6 +19,7 @@ use crate::config::{ContentConfig, FileKind};
 use crate::download::{self, ByteSource, Received};
 use crate::group::{self, Group, Ready};
 use crate::names::{self, Names};
+use crate::parse::Finished;
 use crate::parts::Parts;
 use crate::sink::Sink;
 use crate::template::NameTemplate;
@@ -163,36 +165,45 @@ impl Content {
             return Err(failure);
         }
         let bytes = facts.bytes.insert(0);
-        let received =
+        let (sink, end) =
             download::receive(&mut answer.body, answer.length, sink, &self.0.config, bytes).await?;
-        // The connection's permit comes back here, before the file is parsed and synced.
+        // The connection's permit comes back here, before the file is written, parsed and synced.
         drop(answer.body);
-        self.accept(received, answer.length.is_some(), artifact, facts).await
+        self.accept(sink, end, answer.length.is_some(), artifact, facts).await
     }
 
-    /// Checks a file that arrived whole, and stores it.
+    /// Checks a file that arrived whole, but for its `end` in the sink, and stores it.
     pub(crate) async fn accept(
         &self,
-        mut received: Received,
+        sink: Sink,
+        end: Bytes,
         length_declared: bool,
         artifact: &Artifact,
         facts: &mut FetchFacts,
     ) -> Result<StoredBlob, Failure> {
+        let (library, pages) = (Arc::clone(&self.0), parse::pages_of(artifact));
+        let (from, declared) = (facts.chain.last().and_then(HostKey::of), facts.media_type_declared.clone());
+        let finished = parse::finish(move || {
+            let mut received = sink.finish(end)?;
+            let sample = Sample {
+                head: &received.head,
+                tail: &received.tail,
+                size: received.size,
+                media_type_declared: declared.as_deref(),
+                length_declared,
+                accepted: library.config.accepted_from(from.as_ref()),
+            };
+            let kind = validate::check(sample, &library.config);
+            let (path, whole) = (received.file.path().to_owned(), received.whole.take());
+            let look =
+                kind.as_ref().ok().and_then(|&kind| parse::look(kind, path, received.size, whole, pages));
+            Ok((Finished { received, kind }, look))
+        });
+        let Finished { received, kind } = finished.await?;
         if received.size > 0 {
             facts.media_type_found = Some(sniff::sniff(&received.head).media_type().to_owned());
         }
-        let sample = Sample {
-            head: &received.head,
-            tail: &received.tail,
-            size: received.size,
-            media_type_declared: facts.media_type_declared.as_deref(),
-            length_declared,
-            accepted: self.0.config.accepted_from(facts.chain.last().and_then(HostKey::of).as_ref()),
-        };
-        let kind = validate::check(sample, &self.0.config)?;
-        let (path, whole) = (received.file.path().to_owned(), received.whole.take());
-        parse::check(kind, path, received.size, whole, artifact).await?;
-        self.store(received, kind, artifact).await
+        self.store(received, kind?, artifact).await
     }
 
     /// A sink for a file that is not there yet.

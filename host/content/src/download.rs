@@ -3,11 +3,13 @@
 //! Must never write more than the cap, and never say that a body is whole when its length is not the
 //! declared one.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use gleaner_model::reason::{Failure, Reason};
 use tempfile::NamedTempFile;
 
+use crate::buffer::Buffer;
 use crate::config::ContentConfig;
+use crate::direct::WORTHWHILE;
 use crate::sink::Sink;
 use crate::speed::Meter;
 use crate::validate::too_large;
@@ -20,6 +22,10 @@ pub(crate) const TAIL: usize = 1 << 10;
 
 /// Bytes gathered at most before they are hashed and written: few trips to the disk's thread, little memory.
 pub(crate) const WRITE: usize = 256 << 10;
+
+/// A body of so many bytes is gathered whole, if all such bodies together do not become too many: it goes to the disk in one
+/// piece, and nobody has to read it from there to look into it.
+const WHOLE: usize = 2 << 20;
 
 /// Where the bytes come from. The seam between this crate and egress.
 pub(crate) trait ByteSource: Send {
@@ -53,49 +59,62 @@ pub(crate) struct Received {
     pub(crate) head: Vec<u8>,
     /// Its last [`TAIL`] bytes, padding left out.
     pub(crate) tail: Vec<u8>,
-    /// All of them, if they came within one [`WRITE`]: nobody has to read the file for them.
+    /// All of them, if they came in one piece: nobody has to read the file for them.
     pub(crate) whole: Option<Bytes>,
 }
 
-/// Bytes on their way to the disk's thread: the first chunk as it came, and a copy of it only when there are more.
+/// Bytes on their way to the disk's thread: a whole body, or a piece of it, for which the first chunk stays as it came
+/// unless there are more.
 struct Gathered {
-    /// How many are expected, as far as they are gathered.
-    room: usize,
+    /// The length of a body that is gathered whole.
+    whole: Option<usize>,
     first: Bytes,
-    several: BytesMut,
+    several: Option<Buffer>,
 }
 
 impl Gathered {
+    /// For a body that begins, and will be so long.
     fn new(length_declared: Option<u64>) -> Self {
         let length = length_declared.and_then(|length| usize::try_from(length).ok());
-        Self { room: length.unwrap_or(0).min(WRITE), first: Bytes::new(), several: BytesMut::new() }
+        let whole = length.filter(|length| (WORTHWHILE..=WHOLE).contains(length));
+        let several = whole.and_then(Buffer::of_whole);
+        Self { whole: whole.filter(|_| several.is_some()), first: Bytes::new(), several }
     }
 
     fn len(&self) -> usize {
-        self.first.len() + self.several.len()
+        self.first.len() + self.several.as_ref().map_or(0, Buffer::len)
     }
 
-    fn add(&mut self, chunk: Bytes) {
-        if self.len() == 0 {
+    /// Whether so many bytes more may be added.
+    fn has_room(&self, more: usize) -> bool {
+        self.len() == 0 || self.len() + more <= self.whole.unwrap_or(WRITE)
+    }
+
+    fn add(&mut self, mut chunk: Bytes) {
+        if self.len() == 0 && self.whole.is_none_or(|whole| chunk.len() > whole) {
             self.first = chunk;
             return;
         }
-        if self.several.is_empty() {
-            self.several.reserve(self.room);
-            self.several.extend_from_slice(&std::mem::take(&mut self.first));
+        let several = self.several.get_or_insert_with(|| Buffer::of_piece(WRITE));
+        for chunk in [std::mem::take(&mut self.first), std::mem::take(&mut chunk)] {
+            several.add(&chunk);
         }
-        self.several.extend_from_slice(&chunk);
     }
 
     /// All of them; it is empty then.
     fn take(&mut self) -> Bytes {
+        self.whole = None;
         let first = std::mem::take(&mut self.first);
-        if self.several.is_empty() { first } else { self.several.split().freeze() }
+        match self.several.take() {
+            Some(several) if several.len() > 0 => Bytes::from_owner(several),
+            _ => first,
+        }
     }
 }
 
-/// Reads `source` to its end, into `sink`, which may have the beginning already. `length_declared` is what is to
-/// come. `bytes` tells how far it came, also after a failure; then what came is kept if the sink can be resumed.
+/// Reads `source` to its end, into `sink`, which may have the beginning already, but for the last bytes, which come with the
+/// sink and which it is to be finished with. `length_declared` is what is to come. `bytes` tells how far it came, also after a
+/// failure; then what came is kept if the sink can be resumed.
 ///
 /// # Errors
 /// `too_large` before a byte is read or at the cap, `length_mismatch`, `timeout` below the lowest speed, `storage`, or
@@ -106,7 +125,7 @@ pub(crate) async fn receive(
     mut sink: Sink,
     config: &ContentConfig,
     bytes: &mut u64,
-) -> Result<Received, Failure> {
+) -> Result<(Sink, Bytes), Failure> {
     let begun = sink.length();
     *bytes = begun;
     let whole = length_declared.map(|length| begun.saturating_add(length));
@@ -115,7 +134,7 @@ pub(crate) async fn receive(
         return Err(too_large(config));
     }
     let mut meter = Meter::new(config.lowest_speed(), config.speed_window());
-    let mut gathered = Gathered::new(length_declared);
+    let mut gathered = Gathered::new(length_declared.filter(|_| begun == 0));
     loop {
         match meter.chunk(source).await {
             Ok(Some(chunk)) => {
@@ -124,7 +143,7 @@ pub(crate) async fn receive(
                     sink.give_up();
                     return Err(too_large(config));
                 }
-                if gathered.len() > 0 && gathered.len() + chunk.len() > WRITE {
+                if !gathered.has_room(chunk.len()) {
                     sink = sink.write(gathered.take()).await?;
                 }
                 gathered.add(chunk);
@@ -145,7 +164,7 @@ pub(crate) async fn receive(
         let detail = format!("received {bytes} bytes, declared {whole}");
         return Err(Failure::transient(Reason::LengthMismatch, detail));
     }
-    sink.finish(gathered.take()).await
+    Ok((sink, gathered.take()))
 }
 
 /// The beginning of a body that is read for its meaning only, at most [`HEAD`] bytes. A source that fails

@@ -4,9 +4,11 @@
 //! its final name before all of its bytes are on the disk.
 
 mod blobs;
+mod buffer;
 mod config;
 mod content;
 mod copy;
+mod direct;
 mod download;
 mod durable;
 mod epub;

@@ -14,7 +14,7 @@ use tempfile::NamedTempFile;
 use crate::blobs::hex;
 use crate::download::{HEAD, Received, TAIL, WRITE};
 use crate::parts::{Note, Parts, Slot};
-use crate::{ContentError, ErrorContext, blocking};
+use crate::{ContentError, ErrorContext, blocking, direct};
 
 /// A crash costs at most so many bytes of a download, and a smaller file is asked for again.
 const NOTED: u64 = 4 << 20;
@@ -121,22 +121,26 @@ impl Sink {
         blocking(move || if self.keep.is_some() { self.take(&bytes) } else { Ok(()) }).await
     }
 
-    /// The body ended with these bytes.
-    pub(crate) async fn finish(mut self, bytes: Bytes) -> Result<Received, Failure> {
-        blocking(move || {
+    /// The body ended with these bytes. Blocks on the disk.
+    pub(crate) fn finish(mut self, bytes: Bytes) -> Result<Received, ContentError> {
+        if self.length == 0 {
+            // Nobody reads them from the file soon: they are at hand.
+            let file = self.open()?;
+            direct::write_all(file.as_file(), &bytes).context("write", file.path())?;
+            self.note(&bytes);
+        } else {
             self.take(&bytes)?;
-            let whole = (self.length == bytes.len() as u64).then_some(bytes);
-            if let Some(keep) = self.keep.take().filter(|keep| keep.note.length > 0) {
-                keep.slot.forget_note();
-            }
-            let sha256 = self.sha256();
-            let (head, tail) = (std::mem::take(&mut self.head), std::mem::take(&mut self.tail));
-            match std::mem::replace(&mut self.file, Place::Gone) {
-                Place::File(file) => Ok(Received { file, sha256, size: self.length, head, tail, whole }),
-                _ => Err(lost()),
-            }
-        })
-        .await
+        }
+        let whole = (self.length == bytes.len() as u64).then_some(bytes);
+        if let Some(keep) = self.keep.take().filter(|keep| keep.note.length > 0) {
+            keep.slot.forget_note();
+        }
+        let sha256 = self.sha256();
+        let (head, tail) = (std::mem::take(&mut self.head), std::mem::take(&mut self.tail));
+        match std::mem::replace(&mut self.file, Place::Gone) {
+            Place::File(file) => Ok(Received { file, sha256, size: self.length, head, tail, whole }),
+            _ => Err(lost()),
+        }
     }
 
     fn take(&mut self, bytes: &[u8]) -> Result<(), ContentError> {

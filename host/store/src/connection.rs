@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::error::{StoreError, Trouble};
@@ -46,6 +47,8 @@ fn configured(path: &Path, mode: Mode, options: &StoreOptions) -> Result<Connect
     let mut connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(options.busy_timeout.0)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // Else a LIMIT that is bound anew has its statement compiled anew, in case another plan were better then.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     let version = identify(&connection, path)?;
     if mode == Mode::Read && version == 0 {
         return Err(StoreError::NotALibrary { path: path.to_owned() }.into());

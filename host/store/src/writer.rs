@@ -44,6 +44,9 @@ const MANY: usize = 8;
 /// and so many are enough to begin at once.
 const ENOUGH: usize = 256;
 
+/// The log is looked at so often at most, to see whether it is to be merged: not at each commit, as that wakes a thread.
+const SIGNAL: Duration = Duration::from_millis(20);
+
 struct Call<F, T> {
     work: F,
     outcome: Option<T>,
@@ -197,12 +200,16 @@ struct Work {
 
 impl Work {
     fn run(mut self) {
+        let mut signalled = Instant::now();
         while self.inbox.wait() {
             self.linger();
             let is_fleeting = !self.inbox.fleeting.is_empty() && !self.inbox.is_due();
             self.group(is_fleeting);
-            // Full means that the signal is given already.
-            let _ = self.written.try_send(());
+            if signalled.elapsed() >= SIGNAL {
+                // Full means that the signal is given already.
+                let _ = self.written.try_send(());
+                signalled = Instant::now();
+            }
         }
         fault::point("log.merge");
         if let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {

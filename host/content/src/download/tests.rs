@@ -11,11 +11,11 @@ use crate::testing::{Script, body};
 
 async fn download(mut source: Script, length: Option<u64>) -> (Result<Received, Failure>, u64) {
     let size = |text: &str| text.parse().unwrap();
-    let config = ContentConfig::new(size("1KiB"), size("1MiB"), vec![FileKind::Pdf]).unwrap();
+    let config = ContentConfig::new(size("1KiB"), size("3MiB"), vec![FileKind::Pdf]).unwrap();
     let mut bytes = 0;
     let received =
         receive(&mut source, length, sink(NamedTempFile::new().unwrap()), &config, &mut bytes).await;
-    (received, bytes)
+    (received.map(|(sink, end)| sink.finish(end).unwrap()), bytes)
 }
 
 fn sink(file: NamedTempFile) -> Sink {
@@ -28,15 +28,31 @@ fn bytes(length: usize) -> Vec<u8> {
 
 #[tokio::test]
 async fn what_arrives_is_what_is_written() {
-    for (length, chunk) in [(0, 1), (1, 1), (3000, 7), (700_000, 8192), (WRITE, WRITE), (HEAD + 1, 1000)] {
+    for (length, chunk) in [
+        (0, 1),
+        (1, 1),
+        (3000, 7),
+        (WORTHWHILE, 1000),
+        (WORTHWHILE, WORTHWHILE),
+        (700_000, 8192),
+        (WRITE, WRITE),
+        (HEAD + 1, 1000),
+        (WHOLE + 1, 100_000),
+        (WHOLE + 1, WRITE + 1),
+    ] {
         let sent = bytes(length);
-        let (received, count) = download(body(&sent, chunk), Some(length as u64)).await;
-        let received = received.unwrap();
-        assert_eq!((count, received.size), (length as u64, length as u64));
-        assert_eq!(std::fs::read(received.file.path()).unwrap(), sent);
-        assert_eq!(received.sha256, hex(&Sha256::digest(&sent)));
-        assert_eq!(received.head, sent[..length.min(HEAD)]);
-        assert_eq!(received.tail, sent[length.saturating_sub(TAIL)..]);
+        for declared in [Some(length as u64), None] {
+            let (received, count) = download(body(&sent, chunk), declared).await;
+            let received = received.unwrap();
+            assert_eq!((count, received.size), (length as u64, length as u64));
+            assert_eq!(std::fs::read(received.file.path()).unwrap(), sent);
+            assert_eq!(received.sha256, hex(&Sha256::digest(&sent)));
+            assert_eq!(received.head, sent[..length.min(HEAD)]);
+            assert_eq!(received.tail, sent[length.saturating_sub(TAIL)..]);
+            if declared.is_some_and(|length| length <= WHOLE as u64) {
+                assert!(received.whole.is_some_and(|whole| whole == sent), "{length} bytes at hand");
+            }
+        }
     }
 }
 
@@ -49,12 +65,14 @@ async fn padding_is_no_part_of_the_end() {
 
 #[tokio::test]
 async fn a_wrong_length_is_a_mismatch() {
-    for declared in [1999, 2001] {
-        let (received, count) = download(body(&bytes(2000), 100), Some(declared)).await;
-        let failure = received.unwrap_err();
-        assert_eq!(failure.reason, Reason::LengthMismatch);
-        assert_eq!(failure.detail, format!("received 2000 bytes, declared {declared}"));
-        assert_eq!(count, 2000);
+    for (length, chunk) in [(2000, 100), (200_000, 7000), (200_000, 200_000)] {
+        for declared in [length - 1, length + 1, length / 2] {
+            let (received, count) = download(body(&bytes(length), chunk), Some(declared as u64)).await;
+            let failure = received.unwrap_err();
+            assert_eq!(failure.reason, Reason::LengthMismatch);
+            assert_eq!(failure.detail, format!("received {length} bytes, declared {declared}"));
+            assert_eq!(count, length as u64);
+        }
     }
 }
 
@@ -62,7 +80,7 @@ async fn a_wrong_length_is_a_mismatch() {
 async fn the_cap_holds_whatever_is_declared() {
     let (received, count) = download(body(&bytes(4 << 20), 65_536), None).await;
     assert_eq!(received.unwrap_err().reason, Reason::TooLarge);
-    assert!(count <= (1 << 20) + 65_536, "stopped at the cap, not at the end: {count}");
+    assert!(count <= (3 << 20) + 65_536, "stopped at the cap, not at the end: {count}");
     let (received, count) = download(body(&bytes(4 << 20), 65_536), Some(4 << 20)).await;
     assert_eq!(received.unwrap_err().reason, Reason::TooLarge);
     assert_eq!(count, 0, "not even begun");
@@ -75,7 +93,8 @@ async fn a_broken_body_leaves_its_count_and_no_file() {
     let mut count = 0;
     let mut source = body(&bytes(500_000), 5000).then_breaks();
     let config = ContentConfig::default();
-    let failure = receive(&mut source, None, sink(file), &config, &mut count).await.unwrap_err();
+    let received = receive(&mut source, None, sink(file), &config, &mut count).await;
+    let failure = received.err().unwrap();
     assert_eq!((failure.reason, count), (Reason::Connection, 500_000));
     assert!(!Path::new(&path).exists());
 }
