@@ -141,6 +141,9 @@ fn is_link(path: &Path, blob: &Path) -> bool {
 /// The stem of an artifact's file: what the template says, else the artifact's id, else the hash.
 pub(crate) fn stem(template: &NameTemplate, artifact: &Artifact, sha256: &str) -> String {
     let full = safe(&template.fill(artifact, sha256, usize::MAX), usize::MAX);
+    if (1..=MAX_STEM).contains(&full.len()) {
+        return full;
+    }
     let title_bytes = artifact.title.as_deref().map_or(0, |title| title.trim().len());
     // Other fields tell more per byte than the end of a long title.
     let excess = full.len().saturating_sub(MAX_STEM);
@@ -210,6 +213,9 @@ fn is_device(stem: &str) -> bool {
 /// What names have in common that a file system without case, or one that composes or decomposes letters, takes for
 /// the same; a little coarser than any of them.
 fn fold(name: &str) -> String {
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
     let alike: String = name.nfkc().collect();
     // Small first: a capital sharp s is its own capital.
     alike.to_lowercase().to_uppercase().to_lowercase().nfkc().collect()

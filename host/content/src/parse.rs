@@ -342,8 +342,9 @@ mod tests {
         assert_eq!(parsers.turns.available_permits(), AT_ONCE, "others have its turn");
         drop(ends);
         let _ended = parsers.left_alone.acquire_many(u32::try_from(LEFT_ALONE).unwrap()).await.unwrap();
-        let slow = || {
-            std::thread::sleep(Duration::from_millis(100));
+        let (_open, never) = std::sync::mpsc::channel::<()>();
+        let slow = move || {
+            let _ = never.recv_timeout(Duration::from_millis(100));
             Ok((arrived(), Some(Box::new(|| Some(())) as LookFor<()>)))
         };
         assert_eq!(parsers.finish(slow).await.unwrap().1, Some(()));

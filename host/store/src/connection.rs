@@ -147,6 +147,17 @@ mod tests {
     }
 
     #[test]
+    fn a_statement_is_compiled_once_whatever_is_bound() {
+        let (_dir, path) = scratch();
+        let connection = open(&path, Mode::Write, &options()).unwrap();
+        let mut pick = connection.prepare(crate::sql::READY_PICK).unwrap();
+        for most in [1, 64, 0, 7] {
+            pick.query(("resolver:direct", most)).unwrap().next().unwrap();
+        }
+        assert_eq!(pick.get_status(rusqlite::StatementStatus::RePrepare), 0);
+    }
+
+    #[test]
     fn many_may_create_it_at_once() {
         let (_dir, path) = scratch();
         let openers: Vec<_> = (0..8)
