@@ -7,7 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::direct::BLOCK;
 
-/// What bodies that are gathered whole may hold at once, in bytes; others come piece by piece.
+/// How long the bodies may be together that are gathered whole at once, in bytes; others come piece by piece. The memory may
+/// be half as much again.
 const WHOLE_BODIES: usize = 32 << 20;
 
 /// What is kept for later bodies while nobody uses it, in bytes.
@@ -58,18 +59,19 @@ impl Buffer {
         self.length
     }
 
-    /// Adds the bytes that there is room for; returns how many.
-    pub(crate) fn add(&mut self, bytes: &[u8]) -> usize {
+    /// Adds bytes.
+    ///
+    /// # Panics
+    /// When there is no room for all of them: none may be lost.
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
         if self.memory.is_empty() && self.room > 0 {
             self.memory = pool().take(self.room + BLOCK);
             let past = self.memory.as_ptr().addr() % BLOCK;
             self.start = if past == 0 { 0 } else { BLOCK - past };
         }
-        let added = bytes.len().min(self.room - self.length);
-        let end = self.start + self.length;
-        self.memory[end..end + added].copy_from_slice(&bytes[..added]);
-        self.length += added;
-        added
+        let room = &mut self.memory[self.start..][..self.room];
+        room[self.length..][..bytes.len()].copy_from_slice(bytes);
+        self.length += bytes.len();
     }
 }
 
@@ -91,7 +93,7 @@ impl Pool {
     /// The smallest that is large enough and not much larger, or a new one.
     fn take(&mut self, least: usize) -> Vec<u8> {
         let size = least.next_multiple_of(GRAIN);
-        let fits = |(_, memory): &(usize, &Vec<u8>)| (size..=2 * size).contains(&memory.len());
+        let fits = |(_, memory): &(usize, &Vec<u8>)| (size..=size + size / 2).contains(&memory.len());
         let found = self.free.iter().enumerate().filter(fits).min_by_key(|(_, memory)| memory.len());
         match found.map(|(index, _)| index) {
             Some(index) => self.free.swap_remove(index),
@@ -119,9 +121,8 @@ mod tests {
     fn bytes_are_aligned_and_none_are_left_of_who_had_the_memory_before() {
         for round in 1..4_u8 {
             let mut buffer = Buffer::of_piece(100_000);
-            assert_eq!(buffer.add(&vec![round; 70_000]), 70_000);
-            assert_eq!(buffer.add(&vec![round; 70_000]), 30_000, "as much as there is room for");
-            assert_eq!(buffer.add(b"more"), 0);
+            buffer.add(&vec![round; 70_000]);
+            buffer.add(&vec![round; 30_000]);
             assert_eq!(buffer.as_ref(), vec![round; 100_000]);
             assert_eq!(buffer.as_ref().as_ptr().addr() % BLOCK, 0);
             drop(buffer);
@@ -133,6 +134,14 @@ mod tests {
     }
 
     #[test]
+    #[should_panic(expected = "out of range")]
+    fn what_has_no_room_is_not_lost_in_silence() {
+        let mut buffer = Buffer::of_piece(4);
+        buffer.add(b"123");
+        buffer.add(b"45");
+    }
+
+    #[test]
     fn memory_is_taken_again_and_not_all_of_it_is_kept() {
         let mut pool = Pool { free: Vec::new(), reserved: 0 };
         let memory = pool.take(300_000);
@@ -140,7 +149,7 @@ mod tests {
         let address = memory.as_ptr();
         pool.keep(memory);
         assert_eq!(pool.take(40_000).len(), 64 << 10, "not one that is much too large");
-        let again = pool.take(200_000);
+        let again = pool.take(250_000);
         assert_eq!(again.as_ptr(), address);
         (0..100).for_each(|_| pool.keep(vec![0; 1 << 20]));
         assert_eq!(pool.free.len(), KEPT >> 20);

@@ -5,7 +5,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use gleaner_egress::{Egress, Request, Scope};
 use gleaner_model::artifact::Artifact;
 use gleaner_model::key::HostKey;
@@ -165,18 +164,16 @@ impl Content {
             return Err(failure);
         }
         let bytes = facts.bytes.insert(0);
-        let (sink, end) =
-            download::receive(&mut answer.body, answer.length, sink, &self.0.config, bytes).await?;
+        let sink = download::receive(&mut answer.body, answer.length, sink, &self.0.config, bytes).await?;
         // The connection's permit comes back here, before the file is written, parsed and synced.
         drop(answer.body);
-        self.accept(sink, end, answer.length.is_some(), artifact, facts).await
+        self.accept(sink, answer.length.is_some(), artifact, facts).await
     }
 
-    /// Checks a file that arrived whole, but for its `end` in the sink, and stores it.
+    /// Checks a file that arrived whole, and stores it.
     pub(crate) async fn accept(
         &self,
         sink: Sink,
-        end: Bytes,
         length_declared: bool,
         artifact: &Artifact,
         facts: &mut FetchFacts,
@@ -184,7 +181,7 @@ impl Content {
         let (library, pages) = (Arc::clone(&self.0), parse::pages_of(artifact));
         let (from, declared) = (facts.chain.last().and_then(HostKey::of), facts.media_type_declared.clone());
         let finished = parse::finish(move || {
-            let mut received = sink.finish(end)?;
+            let mut received = sink.finish()?;
             let sample = Sample {
                 head: &received.head,
                 tail: &received.tail,

@@ -19,21 +19,28 @@ pub(crate) const WORTHWHILE: usize = 64 << 10;
 /// Writes all bytes to a file that is empty. They go directly as far as they fill blocks, if there are enough of them, if
 /// they begin at a multiple of [`BLOCK`], and if the file system can.
 pub(crate) fn write_all(mut file: &File, bytes: &[u8]) -> std::io::Result<()> {
-    let whole_blocks = bytes.len() - bytes.len() % BLOCK;
-    let is_aligned = bytes.as_ptr().addr().is_multiple_of(BLOCK);
-    let mut written = 0;
-    if is_aligned && whole_blocks >= WORTHWHILE && fcntl_setfl(file, OFlags::DIRECT).is_ok() {
-        while written < whole_blocks && written.is_multiple_of(BLOCK) {
-            match file.write(&bytes[written..whole_blocks]) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // Whatever it is, the page cache takes the rest, or says in earnest why not.
-                Ok(0) | Err(_) => break,
-                Ok(more) => written += more,
-            }
-        }
-        fcntl_setfl(file, OFlags::empty())?;
-    }
+    let written = write_blocks(file, bytes)?;
     file.write_all(&bytes[written..])
+}
+
+/// Writes directly what can be; returns how many bytes.
+fn write_blocks(mut file: &File, bytes: &[u8]) -> std::io::Result<usize> {
+    let blocks = &bytes[..bytes.len() - bytes.len() % BLOCK];
+    let can_be = bytes.as_ptr().addr().is_multiple_of(BLOCK) && blocks.len() >= WORTHWHILE;
+    if !can_be || fcntl_setfl(file, OFlags::DIRECT).is_err() {
+        return Ok(0);
+    }
+    let mut written = 0;
+    while written < blocks.len() && written.is_multiple_of(BLOCK) {
+        match file.write(&blocks[written..]) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // Whatever it is, the page cache takes the rest, or says in earnest why not.
+            Ok(0) | Err(_) => break,
+            Ok(more) => written += more,
+        }
+    }
+    fcntl_setfl(file, OFlags::empty())?;
+    Ok(written)
 }
 
 #[cfg(test)]
@@ -63,6 +70,20 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn whole_blocks_go_directly_where_the_file_system_can() {
+        let mut buffer = Buffer::of_piece(300_000);
+        buffer.add(&[7; 300_000]);
+        let file = tempfile::tempfile().unwrap();
+        let can = fcntl_setfl(&file, OFlags::DIRECT).is_ok();
+        fcntl_setfl(&file, OFlags::empty()).unwrap();
+        let blocks = if can { 73 * BLOCK } else { 0 };
+        assert_eq!(write_blocks(&file, buffer.as_ref()).unwrap(), blocks);
+        let few = &buffer.as_ref()[..WORTHWHILE - 1];
+        assert_eq!(write_blocks(&file, few).unwrap(), 0);
+        assert_eq!(write_blocks(&file, &buffer.as_ref()[1..]).unwrap(), 0, "not aligned");
     }
 
     #[test]

@@ -7,9 +7,7 @@ use bytes::Bytes;
 use gleaner_model::reason::{Failure, Reason};
 use tempfile::NamedTempFile;
 
-use crate::buffer::Buffer;
 use crate::config::ContentConfig;
-use crate::direct::WORTHWHILE;
 use crate::sink::Sink;
 use crate::speed::Meter;
 use crate::validate::too_large;
@@ -19,13 +17,6 @@ pub(crate) const HEAD: usize = 16 << 10;
 
 /// Bytes kept of a body's end.
 pub(crate) const TAIL: usize = 1 << 10;
-
-/// Bytes gathered at most before they are hashed and written: few trips to the disk's thread, little memory.
-pub(crate) const WRITE: usize = 256 << 10;
-
-/// A body of so many bytes is gathered whole, if all such bodies together do not become too many: it goes to the disk in one
-/// piece, and nobody has to read it from there to look into it.
-const WHOLE: usize = 2 << 20;
 
 /// Where the bytes come from. The seam between this crate and egress.
 pub(crate) trait ByteSource: Send {
@@ -63,58 +54,9 @@ pub(crate) struct Received {
     pub(crate) whole: Option<Bytes>,
 }
 
-/// Bytes on their way to the disk's thread: a whole body, or a piece of it, for which the first chunk stays as it came
-/// unless there are more.
-struct Gathered {
-    /// The length of a body that is gathered whole.
-    whole: Option<usize>,
-    first: Bytes,
-    several: Option<Buffer>,
-}
-
-impl Gathered {
-    /// For a body that begins, and will be so long.
-    fn new(length_declared: Option<u64>) -> Self {
-        let length = length_declared.and_then(|length| usize::try_from(length).ok());
-        let whole = length.filter(|length| (WORTHWHILE..=WHOLE).contains(length));
-        let several = whole.and_then(Buffer::of_whole);
-        Self { whole: whole.filter(|_| several.is_some()), first: Bytes::new(), several }
-    }
-
-    fn len(&self) -> usize {
-        self.first.len() + self.several.as_ref().map_or(0, Buffer::len)
-    }
-
-    /// Whether so many bytes more may be added.
-    fn has_room(&self, more: usize) -> bool {
-        self.len() == 0 || self.len() + more <= self.whole.unwrap_or(WRITE)
-    }
-
-    fn add(&mut self, mut chunk: Bytes) {
-        if self.len() == 0 && self.whole.is_none_or(|whole| chunk.len() > whole) {
-            self.first = chunk;
-            return;
-        }
-        let several = self.several.get_or_insert_with(|| Buffer::of_piece(WRITE));
-        for chunk in [std::mem::take(&mut self.first), std::mem::take(&mut chunk)] {
-            several.add(&chunk);
-        }
-    }
-
-    /// All of them; it is empty then.
-    fn take(&mut self) -> Bytes {
-        self.whole = None;
-        let first = std::mem::take(&mut self.first);
-        match self.several.take() {
-            Some(several) if several.len() > 0 => Bytes::from_owner(several),
-            _ => first,
-        }
-    }
-}
-
-/// Reads `source` to its end, into `sink`, which may have the beginning already, but for the last bytes, which come with the
-/// sink and which it is to be finished with. `length_declared` is what is to come. `bytes` tells how far it came, also after a
-/// failure; then what came is kept if the sink can be resumed.
+/// Reads `source` to its end, into `sink`, which may have the beginning already; it is still to be finished.
+/// `length_declared` is what is to come. `bytes` tells how far it came, also after a failure; then what came is kept if the
+/// sink can be resumed.
 ///
 /// # Errors
 /// `too_large` before a byte is read or at the cap, `length_mismatch`, `timeout` below the lowest speed, `storage`, or
@@ -125,7 +67,7 @@ pub(crate) async fn receive(
     mut sink: Sink,
     config: &ContentConfig,
     bytes: &mut u64,
-) -> Result<(Sink, Bytes), Failure> {
+) -> Result<Sink, Failure> {
     let begun = sink.length();
     *bytes = begun;
     let whole = length_declared.map(|length| begun.saturating_add(length));
@@ -134,7 +76,7 @@ pub(crate) async fn receive(
         return Err(too_large(config));
     }
     let mut meter = Meter::new(config.lowest_speed(), config.speed_window());
-    let mut gathered = Gathered::new(length_declared.filter(|_| begun == 0));
+    sink.expect(length_declared);
     loop {
         match meter.chunk(source).await {
             Ok(Some(chunk)) => {
@@ -143,10 +85,10 @@ pub(crate) async fn receive(
                     sink.give_up();
                     return Err(too_large(config));
                 }
-                if !gathered.has_room(chunk.len()) {
-                    sink = sink.write(gathered.take()).await?;
+                if !sink.has_room(chunk.len()) {
+                    sink = sink.write().await?;
                 }
-                gathered.add(chunk);
+                sink.add(chunk);
             }
             Ok(None) => break,
             Err(failure) => {
@@ -154,7 +96,7 @@ pub(crate) async fn receive(
                 if failure.reason == Reason::Timeout {
                     source.too_slow();
                 }
-                sink.keep(gathered.take()).await?;
+                sink.keep().await?;
                 return Err(failure);
             }
         }
@@ -164,7 +106,7 @@ pub(crate) async fn receive(
         let detail = format!("received {bytes} bytes, declared {whole}");
         return Err(Failure::transient(Reason::LengthMismatch, detail));
     }
-    Ok((sink, gathered.take()))
+    Ok(sink)
 }
 
 /// The beginning of a body that is read for its meaning only, at most [`HEAD`] bytes. A source that fails

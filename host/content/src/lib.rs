@@ -12,6 +12,7 @@ mod direct;
 mod download;
 mod durable;
 mod epub;
+mod gathered;
 mod gc;
 mod group;
 mod markup;

@@ -47,7 +47,7 @@ impl Content {
                     facts.status = Some(416);
                     facts.bytes = Some(note.length);
                     facts.media_type_declared = note.media_type;
-                    return self.accept(sink, bytes::Bytes::new(), true, artifact, facts).await;
+                    return self.accept(sink, true, artifact, facts).await;
                 }
                 Answered::Anew if answer.status == 200 => {
                     sink.give_up();

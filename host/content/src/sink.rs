@@ -12,7 +12,8 @@ use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
 use crate::blobs::hex;
-use crate::download::{HEAD, Received, TAIL, WRITE};
+use crate::download::{HEAD, Received, TAIL};
+use crate::gathered::{Gathered, PIECE};
 use crate::parts::{Note, Parts, Slot};
 use crate::{ContentError, ErrorContext, blocking, direct};
 
@@ -24,6 +25,8 @@ type Make = Box<dyn FnOnce() -> Result<NamedTempFile, ContentError> + Send>;
 
 /// Bytes on their way to a file.
 pub(crate) struct Sink {
+    /// Those that are still to be written.
+    gathered: Gathered,
     file: Place,
     hasher: Sha256,
     head: Vec<u8>,
@@ -53,13 +56,14 @@ impl Sink {
     }
 
     fn at(file: Place) -> Self {
-        Self { file, hasher: Sha256::new(), head: Vec::new(), tail: Vec::new(), length: 0, keep: None }
+        let (gathered, hasher) = (Gathered::default(), Sha256::new());
+        Self { gathered, file, hasher, head: Vec::new(), tail: Vec::new(), length: 0, keep: None }
     }
 
     /// One that has a beginning, if the file still begins with what was noted; what lies behind is cut off. Blocks.
     pub(crate) fn resume(mut file: NamedTempFile, keep: Keep) -> Option<Self> {
         let mut sink = Self::at(Place::Gone);
-        let mut buffer = vec![0; WRITE];
+        let mut buffer = vec![0; PIECE];
         let mut beginning = file.as_file_mut().take(keep.note.length);
         loop {
             match beginning.read(&mut buffer) {
@@ -92,7 +96,24 @@ impl Sink {
         keep.note.transport
     }
 
-    /// Bytes that are there.
+    /// So many bytes are to come, if that is known.
+    pub(crate) fn expect(&mut self, length_declared: Option<u64>) {
+        if self.length == 0 {
+            self.gathered = Gathered::of_body(length_declared);
+        }
+    }
+
+    /// Whether so many bytes may be added before others are written.
+    pub(crate) fn has_room(&self, more: usize) -> bool {
+        self.gathered.has_room(more)
+    }
+
+    /// Adds bytes that there is room for.
+    pub(crate) fn add(&mut self, chunk: Bytes) {
+        self.gathered.add(chunk);
+    }
+
+    /// Bytes that are written.
     pub(crate) fn length(&self) -> u64 {
         self.length
     }
@@ -104,9 +125,10 @@ impl Sink {
         }
     }
 
-    /// Takes the bytes.
-    pub(crate) async fn write(mut self, bytes: Bytes) -> Result<Self, Failure> {
+    /// Writes what was added.
+    pub(crate) async fn write(mut self) -> Result<Self, Failure> {
         blocking(move || {
+            let bytes = self.gathered.take();
             self.take(&bytes)?;
             if self.keep.as_ref().is_some_and(|keep| self.length - keep.note.length >= NOTED) {
                 self.save();
@@ -116,13 +138,19 @@ impl Sink {
         .await
     }
 
-    /// The body broke off after these bytes.
-    pub(crate) async fn keep(mut self, bytes: Bytes) -> Result<(), Failure> {
-        blocking(move || if self.keep.is_some() { self.take(&bytes) } else { Ok(()) }).await
+    /// The body broke off.
+    pub(crate) async fn keep(mut self) -> Result<(), Failure> {
+        blocking(move || self.write_if_resumable()).await
     }
 
-    /// The body ended with these bytes. Blocks on the disk.
-    pub(crate) fn finish(mut self, bytes: Bytes) -> Result<Received, ContentError> {
+    fn write_if_resumable(&mut self) -> Result<(), ContentError> {
+        let bytes = self.gathered.take();
+        if self.keep.is_some() && !bytes.is_empty() { self.take(&bytes) } else { Ok(()) }
+    }
+
+    /// The body has ended. Blocks on the disk.
+    pub(crate) fn finish(mut self) -> Result<Received, ContentError> {
+        let bytes = self.gathered.take();
         if self.length == 0 {
             // Nobody reads them from the file soon: they are at hand.
             let file = self.open()?;
@@ -200,6 +228,8 @@ impl Sink {
 impl Drop for Sink {
     /// Also when the download is stopped half-way.
     fn drop(&mut self) {
+        // What a write that failed has left of them is cut off.
+        let _ = self.write_if_resumable();
         let Place::File(file) = &self.file else { return };
         if self.length == 0 {
             return;

@@ -7,6 +7,8 @@ use sha2::{Digest, Sha256};
 use super::*;
 use crate::blobs::hex;
 use crate::config::FileKind;
+use crate::direct::WORTHWHILE;
+use crate::gathered::{PIECE, WHOLE};
 use crate::testing::{Script, body};
 
 async fn download(mut source: Script, length: Option<u64>) -> (Result<Received, Failure>, u64) {
@@ -15,7 +17,7 @@ async fn download(mut source: Script, length: Option<u64>) -> (Result<Received, 
     let mut bytes = 0;
     let received =
         receive(&mut source, length, sink(NamedTempFile::new().unwrap()), &config, &mut bytes).await;
-    (received.map(|(sink, end)| sink.finish(end).unwrap()), bytes)
+    (received.map(|sink| sink.finish().unwrap()), bytes)
 }
 
 fn sink(file: NamedTempFile) -> Sink {
@@ -35,10 +37,10 @@ async fn what_arrives_is_what_is_written() {
         (WORTHWHILE, 1000),
         (WORTHWHILE, WORTHWHILE),
         (700_000, 8192),
-        (WRITE, WRITE),
+        (PIECE, PIECE),
         (HEAD + 1, 1000),
         (WHOLE + 1, 100_000),
-        (WHOLE + 1, WRITE + 1),
+        (WHOLE + 1, PIECE + 1),
     ] {
         let sent = bytes(length);
         for declared in [Some(length as u64), None] {

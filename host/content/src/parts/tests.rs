@@ -4,6 +4,7 @@
 use gleaner_model::identifier::Identifier;
 
 use super::*;
+use crate::sink::{Keep, Sink};
 
 const MOST: u64 = 10_000;
 
@@ -137,5 +138,27 @@ fn a_note_that_is_of_something_else_is_not_believed() {
         std::fs::write(&slot.note, serde_json::to_vec(&other).unwrap()).unwrap();
         assert!(parts.take(&slot, &url).is_none(), "{what}");
         assert!(!slot.part.exists() && !slot.note.exists(), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn what_came_of_a_download_that_is_stopped_is_kept_also_where_it_was_to_be_written_whole() {
+    for (length, chunks) in
+        [(300_000_usize, vec![100_000, 50_000]), (3_000_000, vec![700_000]), (9000, vec![8000])]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let parts = std::sync::Arc::new(Parts::open(dir.path().to_owned(), 1 << 30));
+        let (artifact, url) = (work("10.1000/x"), url(1));
+        let slot = parts.slot(&url, &artifact);
+        let note = Note { total: length as u64, ..note(&url, 0) };
+        let tmp = dir.path().to_owned();
+        let mut sink = Sink::new(Box::new(move || Ok(begun(&tmp, 0))));
+        sink.make_resumable(Keep { parts: std::sync::Arc::clone(&parts), slot: slot.clone(), note });
+        sink.expect(Some(length as u64));
+        chunks.iter().for_each(|length| sink.add(vec![b'x'; *length].into()));
+        drop(sink);
+        let (file, note) = parts.take(&slot, &url).expect("a part");
+        let came: usize = chunks.iter().sum();
+        assert_eq!((note.length, file.as_file().metadata().unwrap().len()), (came as u64, came as u64));
     }
 }
