@@ -19,6 +19,7 @@ mod progress;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 use std::io::{IsTerminal, Write};
+use std::panic::resume_unwind;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -66,7 +67,9 @@ fn start(cli: Cli) -> Result<Exit, Failed> {
         config.as_ref().map(|config| Sending { config, variables: &variables, runtime: runtime.handle() });
     gleaner_telemetry::init(format, verbosity, filter.as_deref(), sending, std::io::stderr)
         .map_err(Failed::configuration)?;
-    let exit = runtime.block_on(commands::dispatch(cli));
+    // On a thread of the runtime: this one would be put to sleep and woken whenever the command waits.
+    let command = runtime.spawn(commands::dispatch(cli));
+    let exit = runtime.block_on(command).unwrap_or_else(|error| resume_unwind(error.into_panic()));
     gleaner_telemetry::shutdown();
     // A blocked look-up or compile must not keep the program from ending.
     runtime.shutdown_background();

@@ -1,8 +1,9 @@
-//! Files that are ready at the same time become durable together: their bytes are synced at once, and each directory once for
-//! all of them.
+//! Files that are ready at the same time become durable together, in rounds: one sync makes the bytes of those that have
+//! just come durable, the blobs' names of those that came a round before, and the readable names of those before them.
 //!
-//! Must never answer before the file, its blob's name and its readable name are on the disk, and never wait for files
-//! that are still to come: a group is what was ready while the group before it was under way.
+//! Must never give a blob its name before its bytes are on the disk, nor a readable name before the blob's name is, nor
+//! answer before all three are; and never wait for files that are still to come: a round takes what is ready when it
+//! begins.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -41,20 +42,37 @@ pub(crate) struct Group(Mutex<Waiting>);
 
 #[derive(Debug, Default)]
 struct Waiting {
-    files: Vec<Written>,
+    files: Vec<(Ready, oneshot::Sender<Answer>)>,
     is_worked_off: bool,
 }
 
-type Written = (Ready, oneshot::Sender<Answer>);
+/// Files under way, by what the next sync makes durable.
+#[derive(Default)]
+struct Belt {
+    /// The names of their blobs.
+    published: Vec<Published>,
+    /// Their readable names.
+    named: Vec<Named>,
+}
 
-/// A file on its way through the steps of a group.
-struct Kept {
+struct Written {
+    ready: Ready,
+    standing: Standing,
+    answer: oneshot::Sender<Answer>,
+}
+
+struct Published {
     path: PathBuf,
     sha256: String,
     stem: String,
     extension: &'static str,
     is_known: bool,
+    answer: oneshot::Sender<Answer>,
+}
+
+struct Named {
     name: String,
+    is_known: bool,
     answer: oneshot::Sender<Answer>,
 }
 
@@ -83,22 +101,23 @@ impl Group {
     }
 }
 
-/// Group after group, until nobody waits.
+/// Round after round, until nobody waits and nothing is under way.
 fn work_off(library: &Library) {
     // Also after a panic, the next file begins anew.
     let end = Ends(&library.group);
+    let mut belt = Belt::default();
     loop {
         let files = {
             let mut waiting = library.group.lock();
             let files = std::mem::take(&mut waiting.files);
-            if files.is_empty() {
+            if files.is_empty() && belt.is_empty() {
                 waiting.is_worked_off = false;
                 std::mem::forget(end);
                 return;
             }
             files
         };
-        settle(library, files);
+        belt.round(library, files);
     }
 }
 
@@ -113,90 +132,104 @@ impl Drop for Ends<'_> {
     }
 }
 
-/// Bytes, directory, blob, name, in this order; what fails is answered at once and left out of what follows.
-fn settle(library: &Library, files: Vec<Written>) {
-    let blobs = &library.blobs;
-    let mut made = false;
-    let files = each(sync_bytes(blobs, files), |(ready, standing, answer)| {
-        match (standing == Standing::Missing).then(|| blobs.make_shard(&ready.path)) {
-            Some(Err(error)) => refuse(answer, &error),
-            outcome => {
-                made |= matches!(outcome, Some(Ok(true)));
-                Some((ready, standing, answer))
+impl Belt {
+    fn is_empty(&self) -> bool {
+        self.published.is_empty() && self.named.is_empty()
+    }
+
+    /// One sync, and the next step of every file; what fails is answered at once and goes no further.
+    fn round(&mut self, library: &Library, files: Vec<(Ready, oneshot::Sender<Answer>)>) {
+        let blobs = &library.blobs;
+        let mut made = false;
+        let written = each(files, |(ready, answer)| {
+            let standing = Blobs::standing(&ready.path, ready.size);
+            match prepare(blobs, &ready, standing) {
+                Ok(new_shard) => {
+                    made |= new_shard;
+                    Some(Written { ready, standing, answer })
+                }
+                Err(error) => refuse(answer, &error),
+            }
+        });
+        let written = self.sync(library, written, made);
+        for Named { name, is_known, answer } in self.named.drain(..) {
+            // Nobody waits any more when the download was stopped; the blob is found again.
+            let _ = answer.send(Ok((name, is_known)));
+        }
+        self.named = each(self.published.drain(..), |file| {
+            let Published { path, sha256, stem, extension, is_known, answer } = file;
+            match library.names.assign(&path, &sha256, &stem, extension) {
+                Ok(name) => Some(Named { name, is_known, answer }),
+                Err(error) => refuse(answer, &error),
+            }
+        });
+        self.published = each(written, |Written { ready, standing, answer }| {
+            let Ready { file, path, sha256, stem, extension, .. } = ready;
+            match blobs.publish(standing, file, &path) {
+                Ok(is_known) => Some(Published { path, sha256, stem, extension, is_known, answer }),
+                Err(error) => refuse(answer, &error),
+            }
+        });
+    }
+
+    /// Makes durable what is due of each file, and of the directories of blobs if one was made: all at once, or one by one.
+    /// Returns those of the written files whose bytes are on the disk.
+    fn sync(&mut self, library: &Library, written: Vec<Written>, made: bool) -> Vec<Written> {
+        let blobs = &library.blobs;
+        let new = written.iter().filter(|file| file.standing != Standing::Known).count();
+        let shards: BTreeSet<PathBuf> =
+            self.published.iter().filter_map(|file| file.path.parent().map(PathBuf::from)).collect();
+        if new + shards.len() + usize::from(!self.named.is_empty()) >= MANY {
+            (0..new).for_each(|_| fault::point("blob.written"));
+            if blobs.file_system.sync() {
+                (0..new).for_each(|_| fault::point("blob.synced"));
+                let also = [
+                    (made, "shard.synced"),
+                    (!self.published.is_empty(), "blob.directory-synced"),
+                    (!self.named.is_empty(), "name.directory-synced"),
+                ];
+                also.iter().filter(|(is_due, _)| *is_due).for_each(|(_, point)| fault::point(point));
+                return written;
             }
         }
-    });
-    let failed = made.then(|| blobs.sync_shards()).and_then(Result::err);
-    let files = each(files, |(ready, standing, answer)| {
-        let Ready { file, path, sha256, stem, extension, .. } = ready;
-        if let Some(error) = &failed {
-            return refuse(answer, error);
-        }
-        match blobs.publish(standing, file, &path) {
-            Ok(is_known) => {
-                Some(Kept { path, sha256, stem, extension, is_known, name: String::new(), answer })
+        let failed: Vec<(PathBuf, ContentError)> = shards
+            .into_iter()
+            .filter_map(|shard| blobs.sync_shard(&shard.join("any")).err().map(|error| (shard, error)))
+            .collect();
+        self.published = each(self.published.drain(..), |file| {
+            match failed.iter().find(|(shard, _)| file.path.parent() == Some(shard)) {
+                Some((_, error)) => refuse(file.answer, error),
+                None => Some(file),
             }
-            Err(error) => refuse(answer, &error),
-        }
-    });
-    let shards: BTreeSet<PathBuf> =
-        files.iter().filter_map(|kept| kept.path.parent().map(PathBuf::from)).collect();
-    let is_synced = shards.len() >= MANY && blobs.file_system.sync();
-    let shards = if is_synced { BTreeSet::new() } else { shards };
-    let failed: Vec<(PathBuf, ContentError)> = shards
-        .into_iter()
-        .filter_map(|shard| blobs.sync_shard(&shard.join("any")).err().map(|error| (shard, error)))
-        .collect();
-    let files = each(files, |mut kept| {
-        if let Some((_, error)) = failed.iter().find(|(shard, _)| kept.path.parent() == Some(shard)) {
-            return refuse(kept.answer, error);
-        }
-        match library.names.assign(&kept.path, &kept.sha256, &kept.stem, kept.extension) {
-            Ok(name) => {
-                kept.name = name;
-                Some(kept)
+        });
+        if !self.named.is_empty()
+            && let Err(error) = library.names.sync()
+        {
+            for file in self.named.drain(..) {
+                refuse::<()>(file.answer, &error);
             }
-            Err(error) => refuse(kept.answer, &error),
         }
-    });
-    let failed = if files.is_empty() { None } else { library.names.sync().err() };
-    for kept in files {
-        let outcome = match &failed {
-            None => Ok((kept.name, kept.is_known)),
-            Some(error) => Err(error.failure()),
-        };
-        // Nobody waits any more when the download was stopped; the blob is found again.
-        let _ = kept.answer.send(outcome);
+        let failed = made.then(|| blobs.sync_shards()).and_then(Result::err);
+        each(written, |file| {
+            let own = (file.standing != Standing::Known).then(|| sync_file(&file.ready.file));
+            match (own, &failed) {
+                (Some(Err(error)), _) => refuse(file.answer, &error),
+                (_, Some(error)) => refuse(file.answer, error),
+                _ => Some(file),
+            }
+        })
     }
 }
 
-/// The bytes of all files are on the disk, but for those whose blob is there already.
-fn sync_bytes(blobs: &Blobs, files: Vec<Written>) -> Vec<(Ready, Standing, oneshot::Sender<Answer>)> {
-    let files = each(files, |(ready, answer)| {
-        let standing = Blobs::standing(&ready.path, ready.size);
-        let outcome = if standing == Standing::Known { Ok(()) } else { protect(&ready.file) };
-        match outcome {
-            Ok(()) => Some((ready, standing, answer)),
-            Err(error) => refuse(answer, &error),
-        }
-    });
-    let new = files.iter().filter(|(_, standing, _)| *standing != Standing::Known).count();
-    if new >= MANY {
-        (0..new).for_each(|_| fault::point("blob.written"));
-        if blobs.file_system.sync() {
-            (0..new).for_each(|_| fault::point("blob.synced"));
-            return files;
-        }
+/// What comes before the sync that makes a file's bytes durable. Whether a directory of blobs was made for it.
+fn prepare(blobs: &Blobs, ready: &Ready, standing: Standing) -> Result<bool, ContentError> {
+    if standing != Standing::Known {
+        protect(&ready.file)?;
     }
-    each(files, |(ready, standing, answer)| {
-        match (standing != Standing::Known).then(|| sync_file(&ready.file)) {
-            Some(Err(error)) => refuse(answer, &error),
-            _ => Some((ready, standing, answer)),
-        }
-    })
+    if standing == Standing::Missing { blobs.make_shard(&ready.path) } else { Ok(false) }
 }
 
-fn each<A, B>(files: Vec<A>, step: impl FnMut(A) -> Option<B>) -> Vec<B> {
+fn each<A, B>(files: impl IntoIterator<Item = A>, step: impl FnMut(A) -> Option<B>) -> Vec<B> {
     files.into_iter().filter_map(step).collect()
 }
 

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use gleaner_limits::{KeyedLimiter, Outcome, Permit};
+use gleaner_limits::{Outcome, Permit};
 use http::StatusCode;
 
 use crate::error::EgressError;
@@ -13,7 +13,6 @@ use crate::error::EgressError;
 #[derive(Debug)]
 pub(crate) struct Errand {
     permit: Permit,
-    limiter: KeyedLimiter,
     patience: Duration,
     /// What its status said: that the host works is told at the end, anything else was told by then.
     said: Option<Outcome>,
@@ -21,9 +20,9 @@ pub(crate) struct Errand {
 
 impl Errand {
     /// A request is sent under that permit. `patience`: who gives up earlier has learnt nothing about the host.
-    pub(crate) fn begin(permit: Permit, limiter: &KeyedLimiter, patience: Duration) -> Self {
+    pub(crate) fn begin(permit: Permit, patience: Duration) -> Self {
         permit.spend();
-        Self { permit, limiter: limiter.clone(), patience, said: None }
+        Self { permit, patience, said: None }
     }
 
     /// The permit of a request that did not reach its host, for another one.
@@ -35,7 +34,7 @@ impl Errand {
     pub(crate) fn answered(&mut self, status: StatusCode) {
         let outcome = outcome(status);
         if outcome != Outcome::Worked {
-            self.limiter.note(self.permit.key(), outcome);
+            self.permit.note(outcome);
         }
         self.said = Some(outcome);
     }
@@ -43,14 +42,14 @@ impl Errand {
     /// The whole answer is there.
     pub(crate) fn ended(self) {
         if self.said == Some(Outcome::Worked) {
-            self.limiter.note(self.permit.key(), Outcome::Worked);
+            self.permit.note(Outcome::Worked);
         }
     }
 
     /// The answer came more slowly than its reader takes.
     pub(crate) fn too_slow(self) {
         if self.said == Some(Outcome::Worked) {
-            self.limiter.note(self.permit.key(), Outcome::Strained);
+            self.permit.note(Outcome::Strained);
         }
     }
 
@@ -66,7 +65,7 @@ impl Errand {
             | EgressError::Truncated { .. } => Outcome::Failed,
             _ => return,
         };
-        self.limiter.note(self.permit.key(), outcome);
+        self.permit.note(outcome);
     }
 }
 

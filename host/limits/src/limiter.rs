@@ -155,6 +155,9 @@ impl KeyedLimiter {
                 Obstacle::Tokens(wait) | Obstacle::Pause(_, wait) => now + wait,
                 Obstacle::NotOwned => now,
             };
+            if now >= end && obstacle == Obstacle::Slots {
+                place.waited_in_vain(timeout);
+            }
             if look_again > end || now >= end || obstacle == Obstacle::NotOwned {
                 return Err(blocked(key.clone(), obstacle));
             }
@@ -201,8 +204,15 @@ impl KeyedLimiter {
         }
     }
 
-    /// Notified when a permit comes back, a limit changes or a cooldown begins. For one listener: a
-    /// notification that nobody awaits is kept, several at once are one.
+    /// How many permits of the key come back in that time, by how long they were held lately; 0 when nothing is known of it,
+    /// and for a key that is tried out. All permits are taken to be out; those who wait for them are not taken off.
+    pub fn returns_within(&self, key: &Key, time: Duration) -> u32 {
+        let keys = self.0.lock();
+        keys.states.get(&self.canonical(key)).map_or(0, |state| state.returns_within(time))
+    }
+
+    /// Notified when a permit comes back that nobody in line waits for, a limit changes or a cooldown begins. For one
+    /// listener: a notification that nobody awaits is kept, several at once are one.
     pub fn changes(&self) -> Arc<Notify> {
         Arc::clone(&self.0.changes)
     }
@@ -304,6 +314,14 @@ impl Shared {
 
     pub(crate) fn rules(&self) -> Arc<LimitRules> {
         Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Tells the listener, if there is room for who does not stand in line.
+    pub(crate) fn tell_if(&self, is_news: bool, keys: &mut Keys, key: &Key) {
+        if is_news {
+            keys.changed.insert(key.clone());
+            self.changes.notify_one();
+        }
     }
 
     pub(crate) fn set_rules(&self, rules: LimitRules) {

@@ -4,11 +4,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use gleaner_model::key::Key;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::heed::Outcome;
 use crate::limiter::{KeyedLimiter, Shared};
 use crate::state::Obstacle;
 
@@ -44,6 +46,15 @@ impl<'a> Place<'a> {
     }
 }
 
+impl Place<'_> {
+    /// For so long no slot came.
+    pub(crate) fn waited_in_vain(&self, time: Duration) {
+        if let Some(state) = self.shared.lock().states.get_mut(self.key) {
+            state.waited_in_vain(time);
+        }
+    }
+}
+
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         let mut keys = self.shared.lock();
@@ -51,8 +62,8 @@ impl Drop for Place<'_> {
             state.leave(&self.ticket);
             state.wake_first();
             // Whoever does not stand in line has one less before it, and may have been told to wait because of it.
-            keys.changed.insert(self.key.clone());
-            self.shared.changes.notify_one();
+            let is_news = state.is_news(Instant::now());
+            self.shared.tell_if(is_news, &mut keys, self.key);
         }
     }
 }
@@ -67,12 +78,15 @@ pub struct Permit {
     shared: Arc<Shared>,
     key: Key,
     token: Option<u64>,
+    /// When it was taken, in microseconds that begin anew every 71 minutes: thousands of jobs wait with a permit each.
+    since: u32,
     spent: AtomicBool,
 }
 
 impl Permit {
     pub(crate) fn new(shared: Arc<Shared>, key: Key, token: Option<u64>) -> Self {
-        Self { shared, key, token, spent: AtomicBool::new(false) }
+        let since = micros(&shared, Instant::now());
+        Self { shared, key, token, since, spent: AtomicBool::new(false) }
     }
 
     /// The key whose limit it counts in; the group's, for a host that shares one.
@@ -85,6 +99,11 @@ impl Permit {
         self.spent.store(true, Ordering::Relaxed);
     }
 
+    /// What the answer to its request says of the upstream.
+    pub fn note(&self, outcome: Outcome) {
+        KeyedLimiter(Arc::clone(&self.shared)).note(&self.key, outcome);
+    }
+
     /// Gives the slot back now; the same as dropping it.
     pub fn release(self) {}
 }
@@ -93,10 +112,18 @@ impl Drop for Permit {
     fn drop(&mut self) {
         let mut keys = self.shared.lock();
         if let Some(state) = keys.states.get_mut(&self.key) {
-            state.release(*self.spent.get_mut(), self.token, Instant::now());
+            let now = Instant::now();
+            let held = Duration::from_micros(micros(&self.shared, now).wrapping_sub(self.since).into());
+            state.release(held, *self.spent.get_mut(), self.token, now);
             state.wake_first();
-            keys.changed.insert(self.key.clone());
-            self.shared.changes.notify_one();
+            let is_news = state.is_news(now);
+            self.shared.tell_if(is_news, &mut keys, &self.key);
         }
     }
+}
+
+/// As they are noted in a permit.
+fn micros(shared: &Shared, at: Instant) -> u32 {
+    // All but the last 32 bits are left out.
+    at.saturating_duration_since(shared.start).as_micros() as u32
 }

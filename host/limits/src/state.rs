@@ -63,6 +63,8 @@ pub(crate) struct KeyState {
     /// Steps of other processes that count as in flight until then.
     foreign: Vec<Instant>,
     last_used: Option<Instant>,
+    /// How long permits were held lately: the last ones count most.
+    held: Option<Duration>,
     /// Who waits, first come first.
     queue: VecDeque<Arc<Notify>>,
     pub(crate) cooldown: Cooldown,
@@ -85,6 +87,7 @@ impl KeyState {
             good_from: 0,
             foreign: Vec::new(),
             last_used: None,
+            held: None,
             queue: VecDeque::new(),
             cooldown: Cooldown::default(),
             circuit: Circuit::default(),
@@ -215,9 +218,17 @@ impl KeyState {
         Condition { is_broken, pace: self.pace.percent(), day, used }
     }
 
-    /// A permit came back, with its token when that was not used.
-    pub(crate) fn release(&mut self, is_spent: bool, token: Option<u64>, now: Instant) {
+    /// A permit came back that was held for so long, with its token when that was not used.
+    pub(crate) fn release(&mut self, held: Duration, is_spent: bool, token: Option<u64>, now: Instant) {
         self.in_flight -= 1;
+        if is_spent {
+            self.held = Some(match self.held {
+                None => held,
+                Some(before) if held < before => (before * 7 + held) / 8,
+                // One that was held for long makes careful at once.
+                Some(before) => (before + held) / 2,
+            });
+        }
         if !is_spent && self.limit.per_day.is_some() {
             self.daily.give_back();
         }
@@ -250,6 +261,24 @@ impl KeyState {
         if let Some(first) = self.queue.front() {
             first.notify_one();
         }
+    }
+
+    /// How many permits come back in that time while all are out, by how long they were held lately.
+    pub(crate) fn returns_within(&self, time: Duration) -> u32 {
+        let Some(held) = self.held.filter(|_| !self.circuit.is_broken()) else { return 0 };
+        let slots = u128::from(self.limit.concurrency.get());
+        u32::try_from(slots * time.as_nanos() / held.as_nanos().max(1)).unwrap_or(u32::MAX)
+    }
+
+    /// Somebody waited so long for a slot: permits are held longer than was thought.
+    pub(crate) fn waited_in_vain(&mut self, time: Duration) {
+        self.held = self.held.map(|held| held.max(time));
+    }
+
+    /// Whether somebody who does not stand in line could get a permit now, or at another time than was thought: not while
+    /// nothing but a permit that comes back changes anything for them.
+    pub(crate) fn is_news(&self, now: Instant) -> bool {
+        self.obstacle(self.waiting(), now) != Some(Obstacle::Slots)
     }
 
     pub(crate) fn waiting(&self) -> u32 {

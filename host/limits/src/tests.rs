@@ -305,6 +305,70 @@ async fn the_dispatcher_is_told_of_changes() {
     timeout(ONE, changes.notified()).await.expect("a cooldown began");
 }
 
+/// A permit that goes to the next in line is no news for others: they could get none.
+#[tokio::test(start_paused = true)]
+async fn the_dispatcher_is_not_told_of_permits_that_somebody_stands_in_line_for() {
+    let limiter = limiter("default-resolver = { concurrency = 1 }");
+    let (key, changes) = (resolver("arxiv"), limiter.changes());
+    let held = limiter.try_now(&key).unwrap();
+    let in_line = || {
+        let (limiter, key) = (limiter.clone(), key.clone());
+        tokio::spawn(async move { limiter.acquire(&key).await })
+    };
+    let (first, second) = (in_line(), in_line());
+    tokio::task::yield_now().await;
+    drop(held);
+    let held = first.await.unwrap();
+    assert!(timeout(ONE, changes.notified()).await.is_err(), "one more waits");
+    drop(held);
+    let held = second.await.unwrap();
+    assert!(timeout(ONE, changes.notified()).await.is_err(), "the last one has it now");
+    drop(held);
+    timeout(ONE, changes.notified()).await.expect("nobody waits for it");
+    assert_eq!(limiter.take_changed(), [key].into());
+    // Who gives up leaves room to the others.
+    let key = resolver("core");
+    let held = limiter.try_now(&key).unwrap();
+    assert!(limiter.try_acquire(&key, ONE).await.is_err());
+    drop(held);
+    timeout(ONE, changes.notified()).await.expect("nobody waits for it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_back_soon_is_known_by_how_long_permits_were_held() {
+    let limiter = limiter("default-resolver = { concurrency = 4 }");
+    let (key, millis) = (resolver("arxiv"), Duration::from_millis);
+    let hold = async |time: Duration| {
+        let permit = limiter.try_now(&key).unwrap();
+        permit.spend();
+        tokio::time::sleep(time).await;
+    };
+    assert_eq!(limiter.returns_within(&key, ONE), 0, "nothing is known yet");
+    hold(millis(10)).await;
+    assert_eq!(limiter.returns_within(&key, millis(10)), 4);
+    assert_eq!(limiter.returns_within(&key, millis(25)), 10);
+    assert_eq!(limiter.returns_within(&key, millis(2)), 0);
+    // One that was held for long makes careful at once, and many short ones make bold again.
+    hold(ONE * 10).await;
+    assert_eq!(limiter.returns_within(&key, ONE), 0);
+    for _ in 0..100 {
+        hold(millis(10)).await;
+    }
+    assert_eq!(limiter.returns_within(&key, millis(10)), 3);
+    // One that was not used says nothing.
+    let permit = limiter.try_now(&key).unwrap();
+    advance(ONE * 10).await;
+    drop(permit);
+    assert_eq!(limiter.returns_within(&key, millis(10)), 3);
+    limiter.set_limit(&key, cap(40));
+    assert_eq!(limiter.returns_within(&key, millis(11)), 43);
+    // Nor does it last when nothing comes back any more.
+    let out: Vec<_> = (0..40).map(|_| limiter.try_now(&key).unwrap()).collect();
+    assert!(limiter.try_acquire(&key, millis(200)).await.is_err());
+    assert_eq!(limiter.returns_within(&key, millis(11)), 2);
+    drop(out);
+}
+
 /// A crawl over many hosts leaves nothing behind, and what is forgotten is no second burst.
 #[tokio::test(start_paused = true)]
 async fn idle_keys_are_forgotten() {

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::ends::{COLLECT, Ends};
-use crate::leasing::{Offer, claim, lease};
+use crate::leasing::{Offer, Room, claim, lease};
 use crate::pass_on::Stopped;
 use crate::pieces::{Pieces, RunError, lock};
 use crate::reserve::Refusal;
@@ -148,7 +148,8 @@ impl<'a> Turns<'a> {
             self.look(pieces).await?;
         }
         let changed = pieces.sources.limiter.take_changed();
-        let freed = pieces.seats.take_freed();
+        let is_wanted = lock(&pieces.schedule).waits_for_slots();
+        let freed = pieces.seats.take_freed(is_wanted);
         let mut schedule = lock(&pieces.schedule);
         changed.iter().for_each(|limit| schedule.has_changed(limit));
         freed.iter().for_each(|key| schedule.has_slot(key));
@@ -202,7 +203,7 @@ impl<'a> Turns<'a> {
                         let most = u64::from(pieces.jobs_of(&reservation)).min(ready).max(1);
                         lock(&pieces.schedule).took(&key, most);
                         jobs += most;
-                        offers.push(Offer { most, reservation });
+                        offers.push(Offer { key, most, room: Room::Step(reservation) });
                     }
                     Err(Refusal::NoSlot | Refusal::Ending) => {
                         lock(&pieces.schedule).put_back(key);
@@ -212,6 +213,14 @@ impl<'a> Turns<'a> {
                     Err(Refusal::Suspended(wait)) => suspended.push((key, wait)),
                     Err(Refusal::Limit(limit, Why::NotOwned, _)) => unclaimed.push((key, limit)),
                     Err(Refusal::Limit(limit, why, None)) => {
+                        let line = if why == Why::Full { pieces.line_up(&key, ready) } else { Vec::new() };
+                        if !line.is_empty() {
+                            let most = line.len() as u64;
+                            lock(&pieces.schedule).took(&key, most);
+                            jobs += most;
+                            offers.push(Offer { key, most, room: Room::Line(line) });
+                            continue;
+                        }
                         if why == Why::Paused {
                             self.stopped.add(&key);
                         }

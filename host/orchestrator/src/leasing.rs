@@ -11,15 +11,24 @@ use gleaner_store::{Leased, StoreError};
 use tokio::time::Instant;
 
 use crate::gather::Member;
+use crate::line::InLine;
 use crate::pieces::{Pieces, lock};
-use crate::reserve::{Place, Reservation};
+use crate::reserve::{Place, Reservation, Start};
 use crate::run::Tasks;
 use crate::worker;
 
-/// Room for one step, or for several one after the other.
+/// Room for so many jobs of a key.
 pub(crate) struct Offer {
+    pub(crate) key: Key,
     pub(crate) most: u64,
-    pub(crate) reservation: Reservation,
+    pub(crate) room: Room,
+}
+
+pub(crate) enum Room {
+    /// For one step, or for several one after the other or together.
+    Step(Reservation),
+    /// In line for a permit.
+    Line(Vec<InLine>),
 }
 
 /// Claims what keys wait for. Those whose limits are all this process's take their turn again; returns how many.
@@ -56,10 +65,10 @@ pub(crate) async fn lease(
     let mut wanted: Vec<(Key, u32)> = Vec::new();
     for offer in offers {
         let most = u32::try_from(offer.most).unwrap_or(u32::MAX);
-        let rooms = rooms.entry(offer.reservation.key.clone()).or_default();
-        match wanted.iter_mut().find(|(key, _)| *key == offer.reservation.key).filter(|_| !rooms.is_empty()) {
+        let rooms = rooms.entry(offer.key.clone()).or_default();
+        match wanted.iter_mut().find(|(key, _)| *key == offer.key).filter(|_| !rooms.is_empty()) {
             Some((_, count)) => *count += most,
-            None => wanted.push((offer.reservation.key.clone(), most)),
+            None => wanted.push((offer.key.clone(), most)),
         }
         rooms.push(offer);
     }
@@ -77,36 +86,40 @@ pub(crate) async fn lease(
             lock(&pieces.schedule).emptied(&key);
         }
         let mut jobs = jobs.into_iter().peekable();
-        for Offer { most, reservation } in rooms.remove(&key).unwrap_or_default() {
+        for Offer { most, room, .. } in rooms.remove(&key).unwrap_or_default() {
             let of_this: Vec<Leased> = jobs.by_ref().take(usize::try_from(most).unwrap_or(1)).collect();
-            for (job, place) in places(pieces, reservation, of_this) {
-                start(pieces, job, place, tasks);
+            for (job, first) in starts(pieces, room, of_this) {
+                start(pieces, job, first, tasks);
             }
         }
     }
     Ok(started)
 }
 
-/// Each job with its place: alone, in one call with others, or in turn with them.
-fn places(pieces: &Arc<Pieces>, reservation: Reservation, mut jobs: Vec<Leased>) -> Vec<(Leased, Place)> {
+/// Each job with what it starts with: a place alone, in line, in one call with others, or in turn with them.
+fn starts(pieces: &Arc<Pieces>, room: Room, mut jobs: Vec<Leased>) -> Vec<(Leased, Start)> {
+    let reservation = match room {
+        Room::Step(reservation) => reservation,
+        Room::Line(places) => return jobs.into_iter().zip(places.into_iter().map(Start::InLine)).collect(),
+    };
     if jobs.len() == 1 {
-        return jobs.pop().map(|job| (job, Place::Own(reservation))).into_iter().collect();
+        return jobs.pop().map(|job| (job, Start::Now(Place::Own(reservation)))).into_iter().collect();
     }
     if let Key::Resolver(name) = &reservation.key
         && pieces.most_a_call(name).is_some()
     {
         let name = name.clone();
         let places = Member::places(pieces, &name, reservation, jobs.len());
-        return jobs.into_iter().zip(places.into_iter().map(Place::Together)).collect();
+        return jobs.into_iter().zip(places.into_iter().map(Place::Together).map(Start::Now)).collect();
     }
     let shared = Arc::new(tokio::sync::Mutex::new(reservation));
-    jobs.into_iter().map(|job| (job, Place::Shared(Arc::clone(&shared)))).collect()
+    jobs.into_iter().map(|job| (job, Start::Now(Place::Shared(Arc::clone(&shared))))).collect()
 }
 
-fn start(pieces: &Arc<Pieces>, job: Leased, place: Place, tasks: &mut Tasks) {
+fn start(pieces: &Arc<Pieces>, job: Leased, first: Start, tasks: &mut Tasks) {
     let lease = job.lease();
     pieces.running.begin(lease, job.key.clone(), Instant::now() + pieces.config.lease_ttl.0);
     // Boxed, because a task is moved several times before it runs, and what calls a plugin is large.
-    let task = tasks.spawn(Box::pin(worker::work(Arc::clone(pieces), job, place)));
+    let task = tasks.spawn(Box::pin(worker::work(Arc::clone(pieces), job, first)));
     pieces.running.set_task(lease, task);
 }

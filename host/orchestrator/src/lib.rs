@@ -17,6 +17,7 @@ mod guest_host;
 mod heartbeat;
 mod install;
 mod leasing;
+mod line;
 mod manifest;
 #[cfg(test)]
 mod outside;

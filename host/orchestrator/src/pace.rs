@@ -70,9 +70,14 @@ impl Paces {
         now.clamp(1, most)
     }
 
+    /// How long a lease takes, within bounds.
+    pub(crate) fn lease_time(&self) -> Duration {
+        lock(&self.lease).clamp(*LEASE.start(), *LEASE.end())
+    }
+
     /// How many jobs a slot can do while the next lease is written; 1 when nothing is known.
     pub(crate) fn jobs_a_slot(&self, resolver: &ResolverName) -> u32 {
-        let lease = (*lock(&self.lease)).clamp(*LEASE.start(), *LEASE.end());
+        let lease = self.lease_time();
         let paces = lock(&self.calls);
         let Some(pace) = paces.get(resolver) else { return 1 };
         let fit = lease.as_nanos() / pace.as_nanos().max(1);

@@ -70,7 +70,9 @@ impl Stopped {
                 let others: Vec<Key> = elsewhere.iter().map(|(_, other)| other.clone()).collect();
                 moved = pieces.library.pass_on(key.clone(), elsewhere).await?;
                 let mut schedule = lock(&pieces.schedule);
-                others.iter().for_each(|other| schedule.add(other, 1));
+                for other in &others {
+                    schedule.add(other, 1);
+                }
                 schedule.lost(key, moved);
                 tracing::info!(%key, jobs = moved, "passed on");
             }

@@ -18,6 +18,7 @@ use gleaner_telemetry::{Event, Observer};
 use tokio::sync::Semaphore;
 
 use crate::config::OrchestratorConfig;
+use crate::line::Lines;
 use crate::pace::Paces;
 use crate::reserve::Seats;
 use crate::running::Running;
@@ -42,6 +43,8 @@ pub struct Pieces {
     pub(crate) fetches: Arc<Semaphore>,
     /// Who holds how many of them.
     pub(crate) seats: Arc<Seats>,
+    /// Jobs that wait for permits of their hosts.
+    pub(crate) lines: Lines,
     /// Which keys may run. Never locked while another lock is asked for.
     pub(crate) schedule: Mutex<Schedule>,
     /// When the next job falls due, as far as is known.
@@ -89,6 +92,7 @@ impl Pieces {
             identity,
             observer,
             running: Running::default(),
+            lines: Lines::default(),
             schedule: Mutex::default(),
             next_due: Mutex::default(),
             no_space_said: Mutex::default(),

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use crate::breaker::{Suspended, Trial};
 use crate::gather::Member;
+use crate::line::InLine;
 use crate::pace;
 use crate::pieces::{Pieces, lock};
 use crate::schedule::Slots;
@@ -47,6 +48,14 @@ pub(crate) enum Place {
     Together(Member),
 }
 
+/// What a leased job has for its first step.
+pub(crate) enum Start {
+    /// All it needs.
+    Now(Place),
+    /// A slot, and a place in line for the permit.
+    InLine(InLine),
+}
+
 /// Why a step may not start now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -73,7 +82,7 @@ pub(crate) struct Seat {
 #[derive(Debug)]
 pub(crate) struct Seats {
     taken: Mutex<Taken>,
-    /// Told when one is given back.
+    /// Told when one is given back that somebody waits for.
     changes: Arc<Notify>,
 }
 
@@ -82,6 +91,8 @@ struct Taken {
     held: HashMap<Key, usize>,
     /// Keys that gave one back since somebody asked.
     freed: HashSet<Key>,
+    /// Somebody waits for one.
+    is_wanted: bool,
 }
 
 impl Seats {
@@ -96,13 +107,18 @@ impl Seats {
         let held = taken.held.get(key).copied().unwrap_or(0);
         if held < most {
             taken.held.insert(key.clone(), held + 1);
+        } else {
+            taken.is_wanted = true;
         }
         held < most
     }
 
-    /// The keys that gave a seat back since this was last asked.
-    pub(crate) fn take_freed(&self) -> HashSet<Key> {
-        std::mem::take(&mut lock(&self.taken).freed)
+    /// The keys that gave a seat back since this was last asked. From now on `changes` is told of one only if somebody
+    /// waits for it, or is refused one.
+    pub(crate) fn take_freed(&self, is_wanted: bool) -> HashSet<Key> {
+        let mut taken = lock(&self.taken);
+        taken.is_wanted = is_wanted;
+        std::mem::take(&mut taken.freed)
     }
 
     /// How many the key holds.
@@ -128,8 +144,11 @@ impl Drop for Seat {
             }
         }
         taken.freed.insert(self.key.clone());
+        let is_wanted = taken.is_wanted;
         drop(taken);
-        self.seats.changes.notify_one();
+        if is_wanted {
+            self.seats.changes.notify_one();
+        }
     }
 }
 
@@ -173,7 +192,13 @@ impl Pieces {
             Slots::Fetches => &self.fetches,
             Slots::Calls => &self.workers,
         };
-        let slot = Arc::<Semaphore>::clone(slots).try_acquire_owned().map_err(|_| Refusal::NoSlot)?;
+        let try_slot = || Arc::<Semaphore>::clone(slots).try_acquire_owned();
+        // Whoever gives one back from here on tells.
+        let slot = try_slot().or_else(|_| {
+            lock(&self.seats.taken).is_wanted = true;
+            try_slot()
+        });
+        let slot = slot.map_err(|_| Refusal::NoSlot)?;
         let seats = Arc::clone(&self.seats);
         if !seats.take(key, self.share_of(key, self.slots(key))) {
             return Err(Refusal::Share);
@@ -261,5 +286,35 @@ impl Pieces {
     fn share_of(&self, key: &Key, total: usize) -> usize {
         let quarter = (total / 4).max(1);
         if lock(&self.schedule).is_contended(key) || total == 1 { quarter } else { total - quarter }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_seat_that_comes_back_is_told_to_who_waits_for_one_and_wakes_nobody_else() {
+        let changes = Arc::new(Notify::new());
+        let seats = Arc::new(Seats::new(Arc::clone(&changes)));
+        let key = Key::Resolver(ResolverName::new("r").unwrap());
+        let seat = || {
+            assert!(seats.take(&key, 1));
+            Seat { slot: None, key: key.clone(), seats: Arc::clone(&seats) }
+        };
+        let is_told = async || tokio::time::timeout(Duration::from_secs(1), changes.notified()).await.is_ok();
+        drop(seat());
+        assert!(!is_told().await, "nobody waits");
+        let held = seat();
+        assert!(!seats.take(&key, 1), "its share");
+        drop(held);
+        assert!(is_told().await, "somebody was refused one");
+        assert_eq!(seats.take_freed(true), HashSet::from([key.clone()]));
+        drop(seat());
+        assert!(is_told().await, "somebody waits still");
+        assert_eq!(seats.take_freed(false), HashSet::from([key.clone()]));
+        drop(seat());
+        assert!(!is_told().await, "nobody waits any more");
+        assert!(!seats.holds(&key));
     }
 }

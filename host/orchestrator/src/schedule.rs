@@ -20,6 +20,8 @@ pub(crate) struct Schedule {
     blocked: HashMap<Key, HashSet<Key>>,
     /// Keys that could run, those that hold their share of the slots among them; by the slots they need.
     able: [usize; 2],
+    /// Keys that hold their share of the slots.
+    served: usize,
 }
 
 #[derive(Debug)]
@@ -82,21 +84,23 @@ impl Schedule {
         for (key, ready) in backlog {
             match self.keys.get_mut(key) {
                 Some(entry) => entry.ready = *ready,
-                None => self.add(key, *ready),
+                None => {
+                    self.add(key, *ready);
+                }
             }
             self.look_at_gathering(key);
         }
     }
 
-    /// So many more jobs wait under the key.
-    pub(crate) fn add(&mut self, key: &Key, jobs: u64) {
+    /// So many more jobs wait under the key. Whether it takes its turn because of them.
+    pub(crate) fn add(&mut self, key: &Key, jobs: u64) -> bool {
         if let Some(entry) = self.keys.get_mut(key) {
             entry.ready += jobs;
-            self.look_at_gathering(key);
-            return;
+            return self.look_at_gathering(key);
         }
         self.keys.insert(key.clone(), Entry { ready: jobs, place: Place::Ring, has_gathered: false });
         self.enter(key, Place::Ring);
+        true
     }
 
     /// Whether jobs wait under that key, as far as is known.
@@ -126,6 +130,11 @@ impl Schedule {
     /// Whether the key that `next` gave has waited long enough for more jobs.
     pub(crate) fn has_gathered(&self, key: &Key) -> bool {
         self.keys.get(key).is_some_and(|entry| entry.has_gathered)
+    }
+
+    /// Whether a key waits for a slot, or for its turn, in which it may find that none is free.
+    pub(crate) fn waits_for_slots(&self) -> bool {
+        self.may_run() || self.served > 0
     }
 
     /// Whether any key waits for its turn.
@@ -240,13 +249,14 @@ impl Schedule {
         self.able[Slots::of(key) as usize] > own
     }
 
-    /// What waits for more jobs takes its turn when there are enough.
-    fn look_at_gathering(&mut self, key: &Key) {
-        if let Some(Entry { ready, place: Place::Gathering(_, enough), .. }) = self.keys.get(key)
-            && ready >= enough
-        {
+    /// What waits for more jobs takes its turn when there are enough. Whether there are.
+    fn look_at_gathering(&mut self, key: &Key) -> bool {
+        let is_enough = matches!(self.keys.get(key),
+            Some(Entry { ready, place: Place::Gathering(_, enough), .. }) if ready >= enough);
+        if is_enough {
             self.gathered(key);
         }
+        is_enough
     }
 
     /// The key takes its turn, and has waited long enough if it waited for more jobs.
@@ -290,6 +300,7 @@ impl Schedule {
         if entry.place.is_able() {
             self.able[Slots::of(key) as usize] -= 1;
         }
+        self.served -= usize::from(entry.place == Place::Served);
         Some(())
     }
 
@@ -307,6 +318,7 @@ impl Schedule {
         if place.is_able() {
             self.able[Slots::of(key) as usize] += 1;
         }
+        self.served += usize::from(place == Place::Served);
         if let Some(entry) = self.keys.get_mut(key) {
             entry.place = place;
         }

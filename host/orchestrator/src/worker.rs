@@ -21,11 +21,11 @@ use tracing::Instrument;
 
 use crate::pace::PATIENCE;
 use crate::pieces::{Pieces, RunError, lock};
-use crate::reserve::{Place, Reservation};
+use crate::reserve::{Place, Reservation, Start};
 use crate::step::{Done, Facts};
 
 /// Works on a leased job; returns when its lease was given back or lost.
-pub(crate) async fn work(pieces: Arc<Pieces>, leased: Leased, place: Place) -> Result<(), RunError> {
+pub(crate) async fn work(pieces: Arc<Pieces>, leased: Leased, start: Start) -> Result<(), RunError> {
     let _end = EndOfWork { pieces: &pieces, lease: leased.lease() };
     let lease = leased.lease();
     let span = gleaner_telemetry::adopt(lease.job, leased.artifact.id.as_str(), || {
@@ -34,7 +34,7 @@ pub(crate) async fn work(pieces: Arc<Pieces>, leased: Leased, place: Place) -> R
             gleaner.job = lease.job.0, gleaner.key = %leased.key, gleaner.attempt = leased.attempts,
         )
     });
-    steps(&pieces, leased, place).instrument(span).await
+    steps(&pieces, leased, start).instrument(span).await
 }
 
 /// Takes the job off the list of running steps, also when its worker panics: the heartbeat must not keep
@@ -50,10 +50,16 @@ impl Drop for EndOfWork<'_> {
     }
 }
 
-async fn steps(pieces: &Pieces, leased: Leased, place: Place) -> Result<(), RunError> {
+async fn steps(pieces: &Pieces, leased: Leased, start: Start) -> Result<(), RunError> {
     let lease = leased.lease();
     let Leased { key: mut held_for, artifact, mut plan, .. } = leased;
-    let mut held = Some(place);
+    let mut held = Some(match start {
+        Start::InLine(line) => match line.reservation().await {
+            Some(reservation) => Place::Own(reservation),
+            None => return pieces.put_back(lease, held_for, None).await,
+        },
+        Start::Now(place) => place,
+    });
     loop {
         // This step's, whatever is changed until it is recorded.
         let generation = match &held {
@@ -241,7 +247,11 @@ impl Pieces {
     /// A job waits under the key from now on: the dispatcher need not look to know it.
     pub(crate) fn note_waiting(&self, key: &Key, until: Option<UnixMillis>) {
         match until {
-            None => lock(&self.schedule).add(key, 1),
+            None => {
+                if lock(&self.schedule).add(key, 1) {
+                    self.sources.limiter.changes().notify_one();
+                }
+            }
             Some(until) => {
                 let mut next = lock(&self.next_due);
                 *next = Some(next.map_or(until, |due| due.min(until)));

@@ -2,8 +2,10 @@
 //!
 //! The rules themselves are the crates' tests'. Here it is what a whole run does by them, and what it says of it.
 
+use std::time::Duration;
+
 use gleaner_tests::harness::Bench;
-use gleaner_tests::simweb::{Location, Reply, Work, World};
+use gleaner_tests::simweb::{Behaviour, Location, Reply, RetryAfter, Work, World};
 
 use crate::holdings::{get, job, manifest};
 use crate::papers::{self, PRESS, UNPAYWALL, json, json_lines};
@@ -47,6 +49,33 @@ fn a_host_that_fails_is_left_alone_without_a_try_and_then_asked_by_one_request()
     assert!(waits.into_iter().any(|text| text.contains(says)), "nobody is told why it waits");
     let failed = manifest(&bench).iter().filter(|record| record["reason"] == "http_status").count();
     assert_eq!(failed, 3, "what waits was not charged");
+}
+
+/// Jobs of a quick host are leased a moment before there is room for them. When it asks to wait, they go back uncharged.
+#[test]
+fn jobs_that_stand_in_line_for_a_host_go_back_when_it_asks_to_wait() {
+    const FILES: &str = "files.example.org";
+    let urls: Vec<_> = (0..300).map(|n| format!("https://{FILES}/{n}.pdf")).collect();
+    let mut world = World::new();
+    for (url, size) in urls.iter().zip(2000..) {
+        world.set(url, Reply::pdf(size));
+    }
+    let asks_to_wait = Reply::too_many(RetryAfter::Seconds(3600));
+    world.set_host(FILES, Behaviour::of_host().at_most(150, Duration::from_secs(3600), asks_to_wait));
+    let mut bench = Bench::new(world);
+    bench.configure("[limits]\ndefault-host = { concurrency = 2, rate = \"100000/s\", burst = 100000 }\n");
+    let list = bench.file("list.txt", &urls.join("\n"));
+    bench.run(&["queue", "enqueue", "--input", &list]).expect_code(0);
+    json(&bench, &["queue", "run", "--drain", "--max-wait", "1s"]);
+    let seen = bench.sim().seen(FILES);
+    assert_eq!(seen.most_in_flight, 2);
+    assert!((151..=152).contains(&seen.requests.len()), "{} requests", seen.requests.len());
+    let stats = json(&bench, &["queue", "stats"]);
+    assert_eq!((&stats["done"], &stats["queued"]), (&150.into(), &150.into()), "{stats}");
+    assert!(
+        urls.iter().all(|url| job(&bench, url)["attempts_used"].as_u64() == Some(0)),
+        "somebody is charged"
+    );
 }
 
 #[test]

@@ -45,7 +45,7 @@ impl Egress {
             .transpose()
             .map_err(|detail| EgressError::Dns { host: host.to_string(), detail: detail.to_string() })?;
         let key = permit.key().clone();
-        let mut errand = Errand::begin(permit, &self.0.limiter, self.0.config.patience());
+        let mut errand = Errand::begin(permit, self.0.config.patience());
         let hop = Hop { method: Method::HEAD, url: url.clone(), headers: HeaderMap::new(), body: None };
         let sent = Instant::now();
         let asked = self.ask(&hop, &host, &scope, sent, end).await;

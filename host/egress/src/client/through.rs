@@ -239,7 +239,7 @@ impl Egress {
         let since = Instant::now();
         let permit = self.permit(host, scope, end).await?;
         let (waited, key) = (since.elapsed(), permit.key().clone());
-        let mut errand = Errand::begin(permit, &self.0.limiter, self.0.config.patience());
+        let mut errand = Errand::begin(permit, self.0.config.patience());
         let sent = Instant::now();
         let span = span_of(hop, scope);
         let answer = self.ask(hop, host, scope, sent, end).instrument(span.clone()).await;

@@ -18,7 +18,9 @@ fn key(name: &str) -> Key {
 
 fn with_jobs(names: &[&str]) -> Schedule {
     let mut schedule = Schedule::default();
-    names.iter().for_each(|name| schedule.add(&key(name), 1));
+    for name in names {
+        schedule.add(&key(name), 1);
+    }
     schedule
 }
 
@@ -251,9 +253,13 @@ impl Pair {
         self.calls += 1;
         match call {
             Call::Add { key: at, jobs } => {
-                self.schedule.add(&key(KEYS[at]), jobs);
+                let in_ring =
+                    |pair: &Self| pair.keys.get(&key(KEYS[at])).is_some_and(|seen| seen.place == Place::Ring);
+                let before = in_ring(self);
+                let takes_turn = self.schedule.add(&key(KEYS[at]), jobs);
                 self.add(key(KEYS[at]), jobs);
                 self.look_at_gathering(&key(KEYS[at]));
+                assert_eq!(takes_turn, in_ring(self) && !before);
             }
             Call::Next { slots } => self.next(slots),
             Call::Took { turn, jobs } => {
@@ -395,6 +401,8 @@ impl Pair {
         assert_eq!(found, blocked);
         let rings = places(&|_, place| *place == Place::Ring);
         assert_eq!(schedule.may_run(), !rings.is_empty());
+        let served = places(&|_, place| *place == Place::Served);
+        assert_eq!(schedule.waits_for_slots(), !rings.is_empty() || !served.is_empty());
         for one in KEYS.iter().map(|name| key(name)) {
             let rivals = places(&|other, place| {
                 let is_able = matches!(place, Place::Ring | Place::Turn | Place::Served);
