@@ -34,6 +34,7 @@ use crate::dns::Lookup;
 use crate::error::EgressError;
 use crate::proxy::{self, ProxyUrl};
 use crate::scope::{Role, Scope};
+use crate::trust::Trust;
 
 /// Why a name leads nowhere. Found again in the causes of reqwest's error.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -75,7 +76,7 @@ enum Way {
 pub(crate) struct Clients {
     config: EgressConfig,
     user_agent: HeaderValue,
-    roots: Vec<reqwest::Certificate>,
+    trust: Trust,
     connect_to: Arc<ConnectTo>,
     lookup: Arc<dyn Lookup>,
     made: Mutex<HashMap<Pool, reqwest::Client>>,
@@ -87,15 +88,13 @@ impl Clients {
         user_agent: &HeaderValue,
         lookup: &Arc<dyn Lookup>,
     ) -> Result<Self, EgressError> {
-        // Another provider may be installed already, which serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         for host in config.insecure_hosts.iter() {
             tracing::warn!("the certificate of {host} is not checked, since it is in egress.insecure-hosts");
         }
         let clients = Self {
             config: config.clone(),
             user_agent: user_agent.clone(),
-            roots: extra_roots(config)?,
+            trust: Trust::read(config)?,
             connect_to: Arc::new(config.connect_to.clone()),
             lookup: Arc::clone(lookup),
             made: Mutex::default(),
@@ -138,7 +137,6 @@ impl Clients {
             && scope.injections(url).next().is_none()
     }
 
-    /// Making one reads the system's certificates, which takes some milliseconds, once for each pool.
     fn of(&self, pool: Pool) -> Result<reqwest::Client, EgressError> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = made.get(&pool) {
@@ -168,24 +166,26 @@ impl Clients {
             .pool_max_idle_per_host(self.config.idle_connections)
             .connect_timeout(self.config.connect_timeout.0)
             .connector_layer(Timing)
-            .tls_certs_merge(self.roots.clone())
-            .tls_danger_accept_invalid_certs(!pool.verified)
             .dns_resolver(Arc::new(route));
+        // HTTP/2 has no Host header to carry the real port in.
+        let is_old = matches!(pool.way, Way::Mapped(port) if port != 443);
+        let builder = if is_old { builder.http1_only() } else { builder };
+        let builder = if pool.verified {
+            let protocols: &[&str] = if is_old { &["http/1.1"] } else { &["h2", "http/1.1"] };
+            builder.tls_backend_preconfigured(self.trust.tls(protocols))
+        } else {
+            builder.tls_danger_accept_invalid_certs(true)
+        };
         let builder = match (pool.way, proxy) {
-            // HTTP/2 has no Host header to carry the real port in.
-            (Way::Mapped(port), _) if port != 443 => builder.http1_only(),
             (Way::Proxied, Some(proxy)) => {
                 let proxy = reqwest::Proxy::all(proxy.url().clone());
                 builder.proxy(proxy.map_err(|error| EgressError::Config(format!("proxy: {error}")))?)
             }
             _ => builder,
         };
-        builder.build().map_err(|error| {
-            EgressError::Config(format!(
-                "no HTTP client: {}; install the system's CA certificates or set extra-ca-certs",
-                root_cause(&error)
-            ))
-        })
+        builder
+            .build()
+            .map_err(|error| EgressError::Config(format!("no HTTP client: {}", root_cause(&error))))
     }
 
     /// Points a request for a mapped URL with an explicit port to the target's port.
@@ -208,21 +208,6 @@ impl fmt::Debug for Clients {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Clients").field("made", &self.made).finish_non_exhaustive()
     }
-}
-
-fn extra_roots(config: &EgressConfig) -> Result<Vec<reqwest::Certificate>, EgressError> {
-    let mut roots = Vec::new();
-    for path in &config.extra_ca_certs {
-        let problem = |source| EgressError::CaCerts { path: path.clone(), source };
-        let pem = std::fs::read(path).map_err(problem)?;
-        let found =
-            reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| problem(io::Error::other(error)))?;
-        if found.is_empty() {
-            return Err(problem(io::Error::other("there is no certificate in it")));
-        }
-        roots.extend(found);
-    }
-    Ok(roots)
 }
 
 /// The last cause of an error: what happened, without the layers that pass it on or the URL.

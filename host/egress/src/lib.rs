@@ -26,6 +26,7 @@ mod robots;
 mod scope;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod unpack;
 
 pub use body::Body;
