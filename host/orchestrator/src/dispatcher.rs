@@ -101,7 +101,7 @@ impl<'a> Turns<'a> {
                 }
                 pause = pause.or(Some(LOOK_AROUND));
             }
-            let are_few = self.ends.are_few();
+            let are_few = self.ends.are_few() || pieces.running.count() == 0;
             let most = if are_few { LOOK_AROUND.max(self.good_for) } else { COLLECT };
             let pause = pause.unwrap_or(LOOK_AROUND).min(most);
             tokio::select! {

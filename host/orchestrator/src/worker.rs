@@ -47,6 +47,10 @@ struct EndOfWork<'a> {
 impl Drop for EndOfWork<'_> {
     fn drop(&mut self) {
         self.pieces.running.end(self.lease);
+        if self.pieces.running.count() == 0 {
+            // The run may be over.
+            self.pieces.sources.limiter.changes().notify_one();
+        }
     }
 }
 
