@@ -1,7 +1,7 @@
 //! Jobs that wait in line for their host's permit: leased a moment before there is room for them, so that a permit that
 //! comes back is used at once, and not after a lease has been written.
 //!
-//! Must never hold more jobs than come up while a lease is written, nor any of a key that is blocked by more than its
+//! Must never hold more jobs than come up within a few lease times, nor any of a key that is blocked by more than its
 //! being full: such a job goes back to the queue.
 
 use std::collections::HashMap;
@@ -43,8 +43,8 @@ struct Waiting {
 }
 
 impl Pieces {
-    /// Places for jobs of a host whose permits are all out: as many as come back while a lease is written, and none while
-    /// half of them wait already.
+    /// Places for jobs of a host whose permits are all out: as many as come back while [`LEASES`] are written, and none
+    /// while half of them wait already.
     pub(crate) fn line_up(self: &Arc<Self>, key: &Key, ready: u64) -> Vec<InLine> {
         if !matches!(key, Key::Host(_)) {
             return Vec::new();
