@@ -90,14 +90,13 @@ impl Drop for Buffer {
 }
 
 impl Pool {
-    /// The smallest that is large enough and not much larger, of several the one that was used last and may still be in the
-    /// processor's cache; or a new one.
+    /// The smallest that is large enough and not much larger, or a new one.
     fn take(&mut self, least: usize) -> Vec<u8> {
         let size = least.next_multiple_of(GRAIN);
         let fits = |(_, memory): &(usize, &Vec<u8>)| (size..=size + size / 2).contains(&memory.len());
-        let found = self.free.iter().enumerate().rev().filter(fits).min_by_key(|(_, memory)| memory.len());
+        let found = self.free.iter().enumerate().filter(fits).min_by_key(|(_, memory)| memory.len());
         match found.map(|(index, _)| index) {
-            Some(index) => self.free.remove(index),
+            Some(index) => self.free.swap_remove(index),
             None => vec![0; size],
         }
     }
