@@ -1,11 +1,8 @@
-//! Memory that bodies are gathered in: aligned as direct writes want it, and used again, because fresh memory costs more
-//! than what is copied into it.
+//! Memory that bodies are gathered in, and used again, because fresh memory costs more than what is copied into it.
 //!
 //! Must never show a body's bytes in another body, nor let bodies that are gathered whole hold more than [`WHOLE_BODIES`].
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use crate::direct::BLOCK;
 
 /// How long the bodies may be together that are gathered whole at once, in bytes; others come piece by piece. The memory may
 /// be half as much again.
@@ -25,12 +22,11 @@ struct Pool {
     reserved: usize,
 }
 
-/// Bytes at an address that is a multiple of [`BLOCK`].
+/// Bytes that were gathered.
 #[derive(Debug)]
 pub(crate) struct Buffer {
     /// Taken when the first bytes come.
     memory: Vec<u8>,
-    start: usize,
     length: usize,
     room: usize,
     reserved: usize,
@@ -43,7 +39,7 @@ impl Buffer {
     }
 
     fn new(room: usize, reserved: usize) -> Self {
-        Self { memory: Vec::new(), start: 0, length: 0, room, reserved }
+        Self { memory: Vec::new(), length: 0, room, reserved }
     }
 
     /// One for a whole body of `room` bytes; none while others hold all that such may.
@@ -65,11 +61,9 @@ impl Buffer {
     /// When there is no room for all of them: none may be lost.
     pub(crate) fn add(&mut self, bytes: &[u8]) {
         if self.memory.is_empty() && self.room > 0 {
-            self.memory = pool().take(self.room + BLOCK);
-            let past = self.memory.as_ptr().addr() % BLOCK;
-            self.start = if past == 0 { 0 } else { BLOCK - past };
+            self.memory = pool().take(self.room);
         }
-        let room = &mut self.memory[self.start..][..self.room];
+        let room = &mut self.memory[..self.room];
         room[self.length..][..bytes.len()].copy_from_slice(bytes);
         self.length += bytes.len();
     }
@@ -77,7 +71,7 @@ impl Buffer {
 
 impl AsRef<[u8]> for Buffer {
     fn as_ref(&self) -> &[u8] {
-        &self.memory[self.start..self.start + self.length]
+        &self.memory[..self.length]
     }
 }
 
@@ -118,13 +112,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_are_aligned_and_none_are_left_of_who_had_the_memory_before() {
+    fn none_are_left_of_who_had_the_memory_before() {
         for round in 1..4_u8 {
             let mut buffer = Buffer::of_piece(100_000);
             buffer.add(&vec![round; 70_000]);
             buffer.add(&vec![round; 30_000]);
             assert_eq!(buffer.as_ref(), vec![round; 100_000]);
-            assert_eq!(buffer.as_ref().as_ptr().addr() % BLOCK, 0);
             drop(buffer);
             let mut short = Buffer::of_piece(100_000);
             short.add(b"short");

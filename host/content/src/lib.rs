@@ -8,7 +8,6 @@ mod buffer;
 mod config;
 mod content;
 mod copy;
-mod direct;
 mod download;
 mod durable;
 mod epub;
@@ -32,6 +31,7 @@ mod speed;
 mod template;
 #[cfg(test)]
 mod testing;
+mod uncached;
 mod validate;
 mod verify;
 

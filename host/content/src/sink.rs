@@ -15,7 +15,7 @@ use crate::blobs::hex;
 use crate::download::{HEAD, Received, TAIL};
 use crate::gathered::{Gathered, PIECE};
 use crate::parts::{Note, Parts, Slot};
-use crate::{ContentError, ErrorContext, blocking, direct};
+use crate::{ContentError, ErrorContext, blocking, uncached};
 
 /// A crash costs at most so many bytes of a download, and a smaller file is asked for again.
 const NOTED: u64 = 4 << 20;
@@ -154,7 +154,7 @@ impl Sink {
         if self.length == 0 {
             // Nobody reads them from the file soon: they are at hand.
             let file = self.open()?;
-            direct::write_all(file.as_file(), &bytes).context("write", file.path())?;
+            uncached::write_all(file.as_file(), &bytes).context("write", file.path())?;
             self.note(&bytes);
         } else {
             self.take(&bytes)?;

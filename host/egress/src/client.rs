@@ -2,11 +2,12 @@
 //!
 //! Must never send a hop before its checks, or ask for a permit while it holds another.
 
+mod explain;
 mod hop;
 mod reach;
+mod robots_first;
 mod through;
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use gleaner_limits::{KeyedLimiter, Permit, Why};
 use gleaner_model::clock::SharedClock;
 use gleaner_model::key::{HostKey, Key};
 use gleaner_model::manifest::Transport;
-use gleaner_model::reason::Reason;
+
 use gleaner_model::retry_after;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
@@ -26,7 +27,7 @@ use crate::announced;
 use crate::body::{Body, Terms};
 use crate::cache::Cache;
 use crate::config::EgressConfig;
-use crate::connect::{self, Clients, RouteError, root_cause};
+use crate::connect::{self, Clients};
 use crate::connecting;
 use crate::dns::{Dns, Lookup};
 use crate::errand::Errand;
@@ -36,8 +37,8 @@ use crate::https_first::Schemes;
 use crate::listener::{Exchange, Listener};
 use crate::proxy;
 use crate::redirect::{self, Hop};
-use crate::robots::{self, Lack, Robots, Says};
-use crate::scope::{Injection, Role, Scope};
+use crate::robots::Robots;
+use crate::scope::{Injection, Scope};
 use crate::unpack::{ACCEPTED, Packing};
 use hop::{Answered, Way};
 use through::Unasked;
@@ -247,89 +248,6 @@ impl Egress {
         }
     }
 
-    /// Refuses a landing page that its host's robots.txt asks not to fetch.
-    async fn ask_robots(
-        &self,
-        url: &Url,
-        host: &HostKey,
-        scope: &Scope,
-        end: Instant,
-    ) -> Result<(), EgressError> {
-        let config = &self.0.config;
-        let is_exempt = || config.robots_exceptions.iter().any(|other| other == host.as_str());
-        if !config.robots || scope.role(url) != Role::Landing || is_exempt() {
-            return Ok(());
-        }
-        let slot = self.0.robots.get_or_default(host);
-        let mut known = slot.lock().await;
-        let (says, again) = match robots::fresh(known.as_ref()) {
-            Some(fresh) => fresh,
-            None => {
-                let own = Scope::robots(end);
-                // The step's permit is for this host: it goes to the first of its requests, which is this one.
-                let key = self.0.limiter.canonical(&Key::Host(host.clone()));
-                if let Some(permit) = scope.take_reserved(&key) {
-                    own.reserve(permit);
-                }
-                let says = self.fetch_robots(url, &own).await?;
-                *known = Some((Instant::now(), says.clone()));
-                (says.clone(), says.kept())
-            }
-        };
-        drop(known);
-        if says.allows(url) {
-            return Ok(());
-        }
-        let host = host.to_string();
-        if let Says::Unreachable(Lack { detail, reason }) = says {
-            if reason == Reason::RobotsDisallowed {
-                scope.note_robots();
-            }
-            return Err(EgressError::RobotsUnreachable { host, detail, reason, again });
-        }
-        scope.note_robots();
-        Err(EgressError::Robots { host })
-    }
-
-    /// What a host's robots.txt says; that it cannot be had is a saying too, which is remembered (section 2.3.1.4).
-    /// Boxed, since it sends as the request did that it is asked for.
-    fn fetch_robots<'a>(
-        &'a self,
-        url: &'a Url,
-        scope: &'a Scope,
-    ) -> Pin<Box<dyn Future<Output = Result<Says, EgressError>> + Send + 'a>> {
-        let patience = self.0.config.patience();
-        Box::pin(async move {
-            let request = Request::get(robots::address(url), u64::MAX);
-            let mut answer = match self.send_at_most(request, scope, robots::REDIRECTS).await {
-                Ok(answer) => answer,
-                // Section 2.3.1.2: as if there were none.
-                Err(EgressError::TooManyRedirects { .. } | EgressError::RedirectLoop { .. }) => {
-                    return Ok(Says::Nothing);
-                }
-                Err(error) => return Lack::of(error, patience).map(Says::Unreachable),
-            };
-            if answer.status.is_server_error() {
-                let detail = answer.status.to_string();
-                return Ok(Says::Unreachable(Lack { detail, reason: Reason::RobotsDisallowed }));
-            }
-            if !answer.status.is_success() {
-                return Ok(Says::Nothing);
-            }
-            let mut file = Vec::new();
-            while file.len() < robots::MOST_BYTES {
-                match answer.body.chunk().await {
-                    Ok(Some(chunk)) => file.extend_from_slice(&chunk),
-                    Ok(None) => break,
-                    Err(error) => return Lack::of(error, patience).map(Says::Unreachable),
-                }
-            }
-            file.truncate(robots::MOST_BYTES);
-            drop(answer);
-            Ok(Says::of_file(file).await)
-        })
-    }
-
     /// Every check that can be made before a connection is.
     fn check(&self, url: &Url, scope: &Scope) -> Result<HostKey, EgressError> {
         let mapped = connect::target(&self.0.config.connect_to, url).is_some();
@@ -429,40 +347,6 @@ impl Egress {
         }
         let retry_after = self.0.limiter.throttled(key, asked);
         Err(EgressError::Throttled { key: key.clone(), status, retry_after })
-    }
-
-    /// Finds the cause of a failed request.
-    fn explain(&self, error: &reqwest::Error, host: &HostKey) -> EgressError {
-        let host = host.to_string();
-        if error.is_builder() {
-            return EgressError::Denied { rule: format!("{host:?} cannot be asked: {}", root_cause(error)) };
-        }
-        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-        while let Some(this) = cause {
-            match this.downcast_ref::<RouteError>() {
-                Some(RouteError::Private(address)) => {
-                    return EgressError::PrivateAddress { host, address: *address };
-                }
-                Some(RouteError::NoAddress(detail)) => {
-                    return EgressError::Dns { host, detail: detail.clone() };
-                }
-                None => {}
-            }
-            if let Some(tls) = this.downcast_ref::<rustls::Error>() {
-                return EgressError::Tls { host, detail: tls.to_string() };
-            }
-            // What an io::Error carries is not its `source` but stands in its place.
-            let io = this.downcast_ref::<std::io::Error>();
-            cause = match io.and_then(std::io::Error::get_ref) {
-                Some(carried) => Some(carried),
-                None => this.source(),
-            };
-        }
-        if error.is_connect() && error.is_timeout() {
-            let (stage, after) = (Stage::Connect, self.0.config.connect_timeout.0);
-            return EgressError::Timeout { host, stage, after };
-        }
-        EgressError::Connection { host, detail: root_cause(error) }
     }
 }
 

@@ -10,6 +10,7 @@ mod breaker;
 pub mod config;
 mod dispatcher;
 mod ends;
+mod facts;
 mod fetch;
 mod gather;
 mod generation;

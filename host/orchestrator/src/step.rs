@@ -1,17 +1,13 @@
 //! One step of a job, from its reservation to the facts it found out.
 //!
-//! Failures are facts too. Must never write to the library's database: the worker records, under the lease.
+//! Must never write to the library's database: the worker records, under the lease.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use gleaner_content::{FetchFacts, Fetched};
-use gleaner_egress::Egress;
 use gleaner_limits::{Outcome, Permit};
 use gleaner_model::SPANS;
 use gleaner_model::artifact::Artifact;
-use gleaner_model::candidate::Candidate;
-use gleaner_model::clock::UnixMillis;
 use gleaner_model::key::{Key, ResolverName};
 use gleaner_model::manifest::ManifestRecord;
 use gleaner_model::plan::{Fate, Plan, Resolution, Step};
@@ -25,6 +21,7 @@ use tracing::{Instrument, Span};
 use url::Url;
 
 use crate::breaker::Trial;
+use crate::facts::{Done, Facts, Finding};
 use crate::gather::{Answer, Member};
 use crate::generation::Generation;
 use crate::install::Installed;
@@ -33,78 +30,17 @@ use crate::reserve::Reservation;
 use crate::resolve::query;
 
 /// How long a step may take beyond its own limits before it counts as hung.
-const SLACK: Duration = Duration::from_secs(10);
-
-/// What a step came to.
-pub(crate) enum Done {
-    /// Facts to record.
-    Facts(Box<Facts>),
-    /// The library's disk refused: no job's fault, and no other job would fare better.
-    NoDisk {
-        /// What happened.
-        detail: String,
-    },
-    /// Its plugin was suspended before it began.
-    Suspended,
-    /// A call for several jobs gave it no answer.
-    Again,
-    /// It could not run: its limit, or the upstream, asks to wait.
-    Blocked {
-        /// At least so long.
-        retry_after: Duration,
-    },
-}
-
-/// What there is to record of a step.
-pub(crate) struct Facts {
-    /// Which.
-    pub(crate) step: Step,
-    finding: Finding,
-    pub(crate) record: ManifestRecord,
-    /// The file that was accepted.
-    pub(crate) file: Option<StoredFile>,
-    /// What to tell once it is recorded.
-    pub(crate) event: StepEnded,
-}
-
-/// What a step adds to its job's plan. Apart from the plan, because others may have added to it meanwhile.
-enum Finding {
-    /// The resolver answered.
-    Answer(Resolution),
-    /// The step is closed so: with a file, or for good without one after these URLs.
-    Fate(Fate, Vec<Url>),
-    /// It failed, and may be tried again from then on unless that was its last try.
-    Fails { reason: Reason, detail: String, retry_at: UnixMillis },
-}
-
-impl Facts {
-    /// Adds what was found to the job's plan as it is now.
-    pub(crate) fn note(&mut self, plan: &mut Plan, artifact: &Artifact, max_attempts: u32, now: UnixMillis) {
-        match std::mem::replace(&mut self.finding, Finding::Answer(Resolution::default())) {
-            Finding::Answer(resolution) => {
-                plan.note(&self.step, Fate::Answered, now);
-                plan.take_in(resolution, &artifact.identifiers);
-            }
-            Finding::Fate(fate, chain) => {
-                plan.note(&self.step, fate, now);
-                plan.close_with(&self.step, &chain);
-            }
-            Finding::Fails { reason, detail, retry_at } => {
-                plan.note_failure(&self.step, (reason, detail), retry_at, max_attempts, now);
-            }
-        }
-    }
-}
+pub(crate) const SLACK: Duration = Duration::from_secs(10);
 
 /// One try of a step.
-struct Try<'a> {
-    pieces: &'a Pieces,
+pub(crate) struct Try<'a> {
+    pub(crate) pieces: &'a Pieces,
     lease: Lease,
-    artifact: &'a Artifact,
+    pub(crate) artifact: &'a Artifact,
     plan: &'a Plan,
     step: &'a Step,
     key: Key,
-    number: u32,
+    pub(crate) number: u32,
     started: Instant,
 }
 
@@ -325,50 +261,7 @@ impl Try<'_> {
         self.facts(StepKind::Resolve, name.to_string(), Err(failure), record, (None, Vec::new()))
     }
 
-    async fn fetch(self, candidate: &Candidate, permit: Permit, egress: &Egress) -> Done {
-        let Self { pieces, artifact, number, .. } = self;
-        if let Some(pause) = pieces.pause_for_space() {
-            return pause;
-        }
-        let Fetched { facts, outcome } = self.download_in_time(candidate, permit, egress).await;
-        match &outcome {
-            Err(Failure { class: FailureClass::Throttled { retry_after }, .. }) => {
-                return Done::Blocked { retry_after: *retry_after };
-            }
-            Err(Failure { reason: Reason::Storage, detail, .. }) => {
-                // A disk that filled up meanwhile is no reason to end the run.
-                if let Some(pause) = pieces.pause_for_space() {
-                    return pause;
-                }
-                return Done::NoDisk { detail: detail.clone() };
-            }
-            _ => {}
-        }
-        let record = pieces.record_of_fetch(artifact, candidate, &facts, &outcome, number);
-        if let Err(failure) = &outcome {
-            pieces.sources.blocking.note(candidate, failure.reason, &facts);
-        }
-        let mut file = None;
-        let outcome = outcome.map(|blob| {
-            let fate = Fate::Accepted { sha256: blob.sha256.clone(), known: blob.known };
-            let (size, media_type, name) = (blob.size, blob.media_type, blob.name);
-            file = Some(StoredFile { sha256: blob.sha256, size, media_type, name });
-            Finding::Fate(fate, Vec::new())
-        });
-        self.facts(StepKind::Fetch, candidate.resolver.to_string(), outcome, record, (file, facts.chain))
-    }
-
-    /// A download that ends at its deadline whatever happens below it.
-    async fn download_in_time(&self, candidate: &Candidate, permit: Permit, egress: &Egress) -> Fetched {
-        let deadline = self.pieces.config.fetch_deadline.0 + SLACK / 2;
-        let download = self.pieces.download(self.artifact, candidate, permit, egress);
-        tokio::time::timeout(deadline, download).await.unwrap_or_else(|_| Fetched {
-            facts: FetchFacts::default(),
-            outcome: Err(Failure::transient(Reason::Timeout, "the whole download took too long")),
-        })
-    }
-
-    fn facts(
+    pub(crate) fn facts(
         self,
         kind: StepKind,
         resolver: String,

@@ -20,10 +20,10 @@ use gleaner_store::{AfterRecord, Fenced, Lease};
 use gleaner_telemetry::Event;
 use tokio::time::Instant;
 
+use crate::facts::{Done, Facts};
 use crate::generation::Generation;
 use crate::pieces::{Pieces, RunError, lock};
 use crate::reserve::{Refusal, Reservation};
-use crate::step::{Done, Facts};
 use crate::worker::settle;
 
 /// How often it is looked whether one more may be asked. Only where a tier is wide, and somebody is left to ask.

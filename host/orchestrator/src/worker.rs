@@ -19,10 +19,10 @@ use gleaner_telemetry::{Event, JobEnded};
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use crate::facts::{Done, Facts};
 use crate::pace::PATIENCE;
 use crate::pieces::{Pieces, RunError, lock};
 use crate::reserve::{Place, Reservation, Start};
-use crate::step::{Done, Facts};
 
 /// Works on a leased job; returns when its lease was given back or lost.
 pub(crate) async fn work(pieces: Arc<Pieces>, leased: Leased, start: Start) -> Result<(), RunError> {

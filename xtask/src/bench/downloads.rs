@@ -1,6 +1,7 @@
 //! Downloads from nginx on loopback, side by side with wget2, curl and aria2, which are run when they are installed.
 //! It never installs anything, and never judges.
 
+use super::disk;
 use super::figure::Figures;
 use super::gleaner::Gleaner;
 use super::place::Place;
@@ -25,17 +26,23 @@ const PEERS: [(&str, &str, &[&str]); 3] = [
 ];
 
 /// `content.vs_wget2`, `content.vs_curl` and `content.vs_aria2`: the time that 2000 files of 256 KiB take, over the
-/// peer's. Theirs end in the page cache; Gleaner's are resolved, hashed, checked, durable and recorded. Then
-/// `content.second_run`: the same list once more.
+/// peer's. Theirs end in the page cache; Gleaner's are resolved, hashed, checked, durable and recorded. `content.vs_disk`:
+/// the same over the time in which the disk takes such files at best. Then `content.second_run`: the same list once more.
 pub(super) fn side_by_side(place: &Place) -> Result<()> {
-    let Some(web) = Nginx::start(place, 2000, 256 << 10)? else { return Ok(()) };
+    const SIZE: usize = 256 << 10;
+    let Some(web) = Nginx::start(place, 2000, SIZE)? else { return Ok(()) };
     let mut figures = Figures::default();
     for _ in 0..place.runs {
         let peers = web.peers(place, &PEERS)?;
+        let written = web.dir.join("written");
+        let disk = disk::seconds(&written, web.files, SIZE)?;
+        place.put_away(&written)?;
         let (gleaner, list) = web.gleaner(place)?;
         let took = gleaner.run(&["get", "--input", &list])?;
         web.expect_all(&gleaner.library.join("files"))?;
         figures.add("content.get_256k", "s", took);
+        figures.add("content.vs_disk", "ratio", took / disk);
+        figures.add("content.disk_256k", "s", disk);
         for (name, seconds) in peers {
             figures.add(&format!("content.vs_{name}"), "ratio", took / seconds);
             figures.add(&format!("content.{name}_256k"), "s", seconds);

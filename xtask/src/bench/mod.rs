@@ -8,6 +8,7 @@ mod backlog;
 mod beside;
 mod collector;
 mod content;
+mod disk;
 mod downloads;
 mod drain;
 mod figure;

@@ -4,7 +4,7 @@
 use super::gleaner::Gleaner;
 use crate::stage;
 use crate::workspace::Workspace;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -109,7 +109,11 @@ impl Place {
         fs::create_dir_all(&away)?;
         let place = away.join(fs::read_dir(&away)?.count().to_string());
         fs::rename(directory, &place).with_context(|| format!("cannot move {}", directory.display()))?;
-        empty(&place)
+        empty(&place)?;
+        // Else who syncs next pays for it.
+        let status = Command::new("sync").arg("-f").arg(&place).status().context("cannot run sync")?;
+        ensure!(status.success(), "sync -f {} ended with {status}", place.display());
+        Ok(())
     }
 
     /// Gleaner on a library that is not there yet.

@@ -7,9 +7,9 @@ use sha2::{Digest, Sha256};
 use super::*;
 use crate::blobs::hex;
 use crate::config::FileKind;
-use crate::direct::WORTHWHILE;
 use crate::gathered::{PIECE, WHOLE};
 use crate::testing::{Script, body};
+use crate::uncached::WORTHWHILE;
 
 async fn download(mut source: Script, length: Option<u64>) -> (Result<Received, Failure>, u64) {
     let size = |text: &str| text.parse().unwrap();
