@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn none_are_left_of_who_had_the_memory_before() {
+    fn no_bytes_are_left_of_who_had_the_memory_before() {
         for round in 1..4_u8 {
             let mut buffer = Buffer::of_piece(100_000);
             buffer.add(&vec![round; 70_000]);

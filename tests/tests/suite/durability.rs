@@ -75,7 +75,8 @@ fn bytes_are_synced_before_their_name_and_the_name_before_the_row() {
     world.set(URL, Reply::pdf(100_000));
     let bench = Bench::new(world);
     let output = bench.path("calls").display().to_string();
-    let calls = "trace=write,pwrite64,fsync,fdatasync,?mkdir,mkdirat,?rename,renameat,renameat2,linkat";
+    let calls =
+        "trace=write,pwritev2,pwrite64,fsync,fdatasync,?mkdir,mkdirat,?rename,renameat,renameat2,linkat";
     // `-y` names the file behind each descriptor; the row's bytes are within the first page of each write.
     let strace = ["strace", "-f", "-y", "-s", "4096", "-e", calls, "-o", &output];
     // It dies before the log is merged, which would sync what the commit had left in memory.
@@ -117,7 +118,7 @@ fn bytes_of_many_files_are_synced_before_their_names() {
     bench.configure("[limits]\ndefault-host = { concurrency = 16, rate = \"100000/s\", burst = 100000 }\n");
     let (output, list) =
         (bench.path("calls").display().to_string(), bench.file("list.txt", &urls.join("\n")));
-    let calls = "trace=write,fsync,syncfs,?rename,renameat,renameat2";
+    let calls = "trace=write,pwritev2,fsync,syncfs,?rename,renameat,renameat2";
     let strace = ["strace", "-f", "-y", "-e", calls, "-o", &output];
     bench.spawn_under(&strace, &["-q", "get", "--input", &list]).wait(TIMEOUT).expect_code(0);
 
@@ -171,11 +172,13 @@ impl Trace {
         Self(calls)
     }
 
-    /// Calls of this kind (`sync` is `fsync` or `fdatasync`, `rename` is `renameat2` too) that mention a text.
+    /// Calls of this kind (`sync` is `fsync` or `fdatasync`, `rename` is `renameat2` too, `write` is `pwritev2` too and not
+    /// `pwrite64`) that mention a text.
     fn all(&self, kind: &str, text: &str) -> impl DoubleEndedIterator<Item = &Call> {
         self.0.iter().filter(move |call| {
             let (name, rest) = call.text.split_once('(').unwrap_or_default();
-            let fits = if kind == "write" { name == kind } else { name.contains(kind) };
+            let fits =
+                if kind == "write" { ["write", "pwritev2"].contains(&name) } else { name.contains(kind) };
             fits && rest.contains(text)
         })
     }

@@ -10,6 +10,7 @@ use gleaner_tests::simweb::{Reply, World};
 const HOST: &str = "files.example.org";
 const URL: &str = "https://files.example.org/work.pdf";
 const SIZE: usize = 1 << 20;
+const BIG: usize = 24 << 20;
 const SOON: &str = "orchestrator.backoff = \"10ms\"";
 
 fn v1() -> Reply {
@@ -91,10 +92,13 @@ fn what_has_no_strong_validator_is_fetched_again() {
     }
 }
 
+fn big() -> Reply {
+    Reply::pdf(BIG).resumable("\"v1\"")
+}
+
 /// A process that is killed within a download of 24 MiB, and the part that it leaves.
 #[expect(clippy::disallowed_methods, reason = "a file that another process writes sends no events")]
 fn killed() -> (Bench, PathBuf) {
-    let big = || Reply::pdf(24 << 20).resumable("\"v1\"");
     let bench = bench(big().dribbled(64 << 10, Duration::from_millis(20)), big());
     let run = bench.spawn(&["get", URL]);
     let begun = Instant::now();
@@ -116,7 +120,7 @@ fn a_download_whose_process_is_killed_goes_on_in_the_next() {
     let (bench, _) = killed();
     bench.run(&["get", URL]).expect_code(0);
     assert!(resumed_at(&bench) >= 4 << 20);
-    expect_one_file_of(&bench, 24 << 20);
+    expect_one_file_of(&bench, BIG);
 }
 
 #[test]
@@ -128,7 +132,37 @@ fn a_beginning_that_is_not_what_was_noted_is_thrown_away() {
     fs::write(&part, bytes).unwrap();
     bench.run(&["get", URL]).expect_code(0);
     assert_eq!(ranges(&bench), [None, None]);
-    expect_one_file_of(&bench, 24 << 20);
+    expect_one_file_of(&bench, BIG);
+}
+
+/// The process was killed between the last byte and the file's name: the server has no rest to send, and says so (416).
+#[test]
+fn a_part_that_lacks_nothing_becomes_the_file_without_a_byte_more() {
+    let other = bench(big(), big());
+    other.run(&["get", URL]).expect_code(0);
+    let file = &other.run(&["--format", "json", "library", "list"]).expect_code(0).json_lines()[0];
+    let (bench, part) = killed();
+    fs::copy(other.library().join(file["name"].as_str().unwrap()), &part).unwrap();
+    let noted = part.with_extension("json");
+    let mut note: serde_json::Value = serde_json::from_slice(&fs::read(&noted).unwrap()).unwrap();
+    (note["length"], note["sha256"]) = (BIG.into(), file["sha256"].clone());
+    fs::write(&noted, note.to_string()).unwrap();
+    bench.run(&["get", URL]).expect_code(0);
+    assert_eq!(resumed_at(&bench), BIG);
+    expect_one_file_of(&bench, BIG);
+    let records = bench.run(&["--format", "jsonl", "library", "manifest"]).expect_code(0).json_lines();
+    let record = records.last().unwrap();
+    assert_eq!((&record["status"], &record["bytes"]), (&416.into(), &BIG.into()), "{record}");
+}
+
+#[test]
+fn a_file_that_is_shorter_now_than_its_part_is_fetched_anew() {
+    let (bench, _) = killed();
+    bench.sim().set(URL, v1());
+    bench.run(&["get", URL]).expect_code(0);
+    let ranges = ranges(&bench);
+    assert!(ranges[1].is_some() && ranges[2..] == [None], "{ranges:?}");
+    expect_one_file_of(&bench, SIZE);
 }
 
 #[test]
